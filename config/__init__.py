@@ -1,0 +1,1 @@
+"""The YAML files: pydantic models, the loader, scenario presets and the model catalogue."""

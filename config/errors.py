@@ -1,0 +1,29 @@
+"""The errors Sightline raises on purpose.
+
+Every one of them is one clear sentence with the place (file, YAML path, camera, topic) and the way out. The command
+line prints the sentence alone and ends with ``exit_code``: 1 failed at run time, 2 wrong usage or configuration.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SightlineError(Exception):
+    """Base of all errors raised on purpose; its text is meant for people."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(SightlineError, ValueError):
+    """A wrong configuration or wrong usage.
+
+    Args:
+        faults: One sentence per fault; all of them are shown, in file order.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults: tuple[str, ...] = faults

@@ -1,0 +1,1 @@
+"""Frames in (files, cameras), bytes and messages out (MQTT, files, video)."""
