@@ -1,0 +1,33 @@
+"""Fixtures shared by all rooms."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("SIGHTLINE_SHARED", ROOT.parent / "shared"))
+MODELS = Path(os.environ.get("SIGHTLINE_MODELS", SHARED / "models"))
+os.environ["SIGHTLINE_MODELS"] = str(MODELS)
+os.environ.setdefault("YOLO_AUTOINSTALL", "False")
+os.environ.setdefault("YOLO_VERBOSE", "False")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real videos."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip("real videos are not beside the project (set SIGHTLINE_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """The folder of real weights."""
+    if not (MODELS / "yolov8n.pt").is_file():
+        pytest.skip("real YOLOv8n weights are not there (set SIGHTLINE_MODELS)")
+    return MODELS
