@@ -1,0 +1,75 @@
+"""Read an Ultralytics checkpoint.
+
+A ``.pt`` file is a pickle: it runs when it is loaded. Whoever calls this has made sure that the file is trusted.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detectors.errors import ModelError, RuntimeUnavailableError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A detection network of Ultralytics.
+
+    Attributes:
+        module: The network in fp32 and evaluation mode, on the CPU, not fused.
+        labels: Its class names, in class order.
+        stride: Its largest stride in pixels.
+    """
+
+    module: nn.Module
+    labels: tuple[str, ...]
+    stride: int
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Load a detection checkpoint.
+
+    Raises:
+        ModelError: The file is empty, damaged, no Ultralytics checkpoint or not a detection model.
+        RuntimeUnavailableError: torch or ultralytics is not installed.
+    """
+    load_checkpoint = _import_loader(path)
+    if path.stat().st_size == 0:
+        raise ModelError(f"model {path} is empty (0 bytes); download or copy it again")
+    try:
+        module, _ = load_checkpoint(path)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
+        raise ModelError(
+            f"model {path} cannot be read as an Ultralytics checkpoint ({reason}); download or copy it again"
+        ) from error
+    if getattr(module, "task", None) != "detect":
+        raise ModelError(
+            f"model {path} is a {getattr(module, 'task', 'different')} model, not a detection model; "
+            "choose a detection checkpoint such as yolov8n.pt"
+        )
+    names = module.names
+    labels = tuple(str(names[key]) for key in sorted(names)) if isinstance(names, dict) else tuple(names)
+    return Checkpoint(module, labels, int(module.stride.max()))
+
+
+def _import_loader(path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """Import Ultralytics without its chatter, its self-installer and its thread setting."""
+    os.environ.setdefault("YOLO_VERBOSE", "False")
+    os.environ.setdefault("YOLO_AUTOINSTALL", "False")
+    threads = os.environ.get("OMP_NUM_THREADS")
+    try:
+        from ultralytics.nn.tasks import load_checkpoint
+    except ImportError as error:
+        raise RuntimeUnavailableError(
+            f"reading {path.name} needs PyTorch and Ultralytics ({error}); install them with "
+            "pip install 'sightline[torch]', or use a model exported elsewhere"
+        ) from error
+    if threads is None:
+        os.environ.pop("OMP_NUM_THREADS", None)
+    return load_checkpoint
