@@ -1,0 +1,64 @@
+"""Plane geometry in picture coordinates (x to the right, y down)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Xy = tuple[float, float]
+
+
+def side(a: Xy, b: Xy, point: Xy) -> float:
+    """Signed distance of a point from the line A → B, in the units of the points.
+
+    Positive on the left hand of someone walking from A to B as seen in the picture (y grows downwards), negative on
+    the right hand. A and B must differ.
+    """
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    cross = dx * (point[1] - a[1]) - dy * (point[0] - a[0])
+    return float(-cross / (dx * dx + dy * dy) ** 0.5)
+
+
+def crossing_position(a: Xy, b: Xy, start: Xy, end: Xy) -> float | None:
+    """Where the step start → end meets the endless line through A and B.
+
+    Returns:
+        0 at A, 1 at B, outside [0, 1] beyond them; ``None`` when the step does not meet the line.
+    """
+    before, after = side(a, b, start), side(a, b, end)
+    if before == after or before * after > 0:
+        return None
+    share = before / (before - after)
+    x = start[0] + share * (end[0] - start[0])
+    y = start[1] + share * (end[1] - start[1])
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    return ((x - a[0]) * dx + (y - a[1]) * dy) / (dx * dx + dy * dy)
+
+
+def inside(polygon: Sequence[Xy], point: Xy) -> bool:
+    """Whether a point lies in a polygon (even-odd rule)."""
+    x, y = point
+    result = False
+    previous = polygon[-1]
+    for current in polygon:
+        if (current[1] > y) != (previous[1] > y):
+            cut = previous[0] + (y - previous[1]) * (current[0] - previous[0]) / (current[1] - previous[1])
+            if x < cut:
+                result = not result
+        previous = current
+    return result
+
+
+def iou(a: Sequence[float], b: Sequence[float]) -> float:
+    """Intersection over union of two boxes x1, y1, x2, y2."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    return float(shared / union) if union > 0 else 0.0
+
+
+def scale(points: Sequence[Xy], width: float, height: float) -> tuple[Xy, ...]:
+    """Turn relative 0..1 points into pixels."""
+    return tuple((x * width, y * height) for x, y in points)

@@ -1,0 +1,153 @@
+"""What every rule has in common: its configuration, its surroundings, its memory of tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+
+from pydantic import Field
+
+from config.site import Name, Strict
+from pipelines.geometry import Xy, iou
+from pipelines.values import CounterKey, Event, Scalar, Track
+
+State = TypeVar("State")
+HANDOVER_S = 1.0
+HANDOVER_IOU = 0.3
+
+
+class RuleConfig(Strict):
+    """Keys of every rule."""
+
+    kind: str
+    name: Name | None = Field(None, description="default: <kind>_<line or zone>")
+    labels: tuple[str, ...] | None = Field(None, min_length=1, description="labels it looks at; default: all")
+    anchor: Literal["foot", "centre"] = Field("foot", description="the point of the box that counts")
+
+    def anchor_of(self, track: Track) -> Xy:
+        """The point of a track that counts, in pixels."""
+        return track.foot if self.anchor == "foot" else track.centre
+
+    def wants(self, label: str) -> bool:
+        """Whether the rule looks at this label."""
+        return self.labels is None or label in self.labels
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a rule works.
+
+    Attributes:
+        source_id: The camera or file.
+        lines: Lines by name, in pixels.
+        zones: Zones by name, in pixels.
+        lost_s: Media seconds after which the tracker gives a vanished object up.
+    """
+
+    source_id: str
+    lines: Mapping[str, tuple[Xy, Xy]]
+    zones: Mapping[str, tuple[Xy, ...]]
+    lost_s: float
+
+
+class Rule(Protocol):
+    """Turns tracks into events and counters. Reads media time only."""
+
+    kind: ClassVar[str]
+    name: str
+
+    def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
+        """Take the confirmed tracks of the next frame."""
+        ...
+
+    def counters(self) -> Mapping[CounterKey, int]:
+        """Present value of every counter, zeros of configured labels included."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """What the summary says of this rule."""
+        ...
+
+
+@dataclass(slots=True)
+class _Seen(Generic[State]):
+    state: State
+    xyxy: tuple[float, float, float, float]
+    velocity: Xy
+    pts_s: float
+
+
+class TrackMemory(Generic[State]):
+    """State per track that ends with the track.
+
+    A new id that begins where another one has just vanished takes over its state: a tracker that gives an object a
+    new id in the middle of the line must not make it two objects. What is unseen for ``keep_s`` is forgotten.
+    """
+
+    def __init__(self, make: Callable[[Track], State], keep_s: float) -> None:
+        """Start empty.
+
+        Args:
+            make: Makes the state of a track that is new.
+            keep_s: Media seconds without the track after which its state is dropped.
+        """
+        self._make = make
+        self._keep_s = keep_s
+        self._seen: dict[int, _Seen[State]] = {}
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def update(self, tracks: Sequence[Track], pts_s: float) -> list[tuple[Track, State]]:
+        """The state of each track of this frame; call once a frame."""
+        present = {track.id for track in tracks}
+        result = []
+        for track in tracks:
+            seen = self._seen.get(track.id)
+            if seen is None:
+                state = self._hand_over(track, present, pts_s)
+                self._seen[track.id] = _Seen(state, track.xyxy, (0.0, 0.0), pts_s)
+            else:
+                state = seen.state
+                seen.velocity = _velocity(seen, track, pts_s)
+                seen.xyxy, seen.pts_s = track.xyxy, pts_s
+            result.append((track, state))
+        return result
+
+    def _hand_over(self, track: Track, present: set[int], pts_s: float) -> State:
+        best_id, best_iou = None, HANDOVER_IOU
+        for other_id, other in self._seen.items():
+            if other_id in present or pts_s - other.pts_s > min(HANDOVER_S, self._keep_s):
+                continue
+            overlap = max(iou(other.xyxy, track.xyxy), iou(_moved(other, pts_s), track.xyxy))
+            if overlap >= best_iou:
+                best_id, best_iou = other_id, overlap
+        return self._make(track) if best_id is None else self._seen.pop(best_id).state
+
+    def evict(self, pts_s: float) -> list[State]:
+        """Forget the tracks unseen for longer than ``keep_s`` and return their states."""
+        gone = [key for key, seen in self._seen.items() if pts_s - seen.pts_s > self._keep_s]
+        return [self._seen.pop(key).state for key in gone]
+
+
+def _velocity(seen: _Seen[State], track: Track, pts_s: float) -> Xy:
+    elapsed = pts_s - seen.pts_s
+    if elapsed <= 0:
+        return seen.velocity
+    x1, y1, x2, y2 = seen.xyxy
+    x, y = track.centre
+    return ((x - (x1 + x2) / 2) / elapsed, (y - (y1 + y2) / 2) / elapsed)
+
+
+def _moved(seen: _Seen[State], pts_s: float) -> tuple[float, float, float, float]:
+    """Where a vanished track would be now."""
+    dx = seen.velocity[0] * (pts_s - seen.pts_s)
+    dy = seen.velocity[1] * (pts_s - seen.pts_s)
+    x1, y1, x2, y2 = seen.xyxy
+    return (x1 + dx, y1 + dy, x2 + dx, y2 + dy)
+
+
+def event(rule: Rule, source_id: str, pts_s: float, track: Track, data: Mapping[str, Scalar]) -> Event:
+    """An event about a track; the runner stamps the wall clock."""
+    return Event(rule.kind, rule.name, source_id, pts_s, 0.0, track.id, track.label, data)

@@ -1,0 +1,70 @@
+"""Report what stays in a zone for too long."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from pipelines.rules.base import RuleConfig, Surroundings, event
+from pipelines.rules.presence import Presence
+from pipelines.values import CounterKey, Event, Track
+
+
+class DwellConfig(RuleConfig):
+    """Keys of ``dwell``."""
+
+    kind: Literal["dwell"]
+    zone: str = Field(description='name of a zone of the camera, or "*" for each')
+    seconds: float = Field(gt=0, description="media seconds inside after which a stay is reported")
+    grace_s: float = Field(0.5, ge=0, description="media seconds outside after which an object has left")
+
+
+class Dwell:
+    """One event for each stay that reaches ``seconds``."""
+
+    kind: ClassVar[str] = "dwell"
+
+    def __init__(self, config: DwellConfig, surroundings: Surroundings) -> None:
+        """Watch ``config.zone``, which must be one of the surroundings' zones."""
+        self.name = config.name or f"{self.kind}_{config.zone}"
+        self._config = config
+        self._source_id = surroundings.source_id
+        self._presence = Presence(
+            surroundings.zones[config.zone], config.anchor_of, config.grace_s, surroundings.lost_s
+        )
+        self._reported: Counter[str] = Counter()
+        self._longest_s = 0.0
+
+    def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
+        """Take the confirmed tracks of the next frame."""
+        self._presence.update([track for track in tracks if self._config.wants(track.label)], pts_s)
+        events = []
+        for stay in self._presence.stays:
+            stayed = stay.last_inside_s - (stay.entered_s or 0.0)
+            self._longest_s = max(self._longest_s, stayed)
+            if stayed >= self._config.seconds and not stay.reported:
+                stay.reported = True
+                self._reported[stay.track.label] += 1
+                data = {
+                    "zone": self._config.zone,
+                    "dwell_time_sec": round(stayed, 3),
+                    "entered_pts_s": stay.entered_s,
+                }
+                events.append(event(self, self._source_id, pts_s, stay.track, data))
+        return events
+
+    def counters(self) -> Mapping[CounterKey, int]:
+        """None: dwell has events only."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """``{"zone", "seconds", "reported": {label: n}, "longest_s"}``."""
+        return {
+            "zone": self._config.zone,
+            "seconds": self._config.seconds,
+            "reported": dict(sorted(self._reported.items())),
+            "longest_s": round(self._longest_s, 3),
+        }

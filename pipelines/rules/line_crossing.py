@@ -1,0 +1,109 @@
+"""Count what crosses a directed line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from pipelines.geometry import Xy, crossing_position, side
+from pipelines.rules.base import RuleConfig, Surroundings, TrackMemory, event
+from pipelines.values import CounterKey, Event, Track
+
+
+class LineCrossingConfig(RuleConfig):
+    """Keys of ``line_crossing``."""
+
+    kind: Literal["line_crossing"]
+    line: str = Field(description='name of a line of the camera, or "*" for each')
+    margin: float = Field(
+        0.05, ge=0, le=0.5, description="how far past the line an object must get, relative to its box height"
+    )
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where a track stands towards the line.
+
+    Attributes:
+        point: Its last anchor point, in pixels.
+        side: +1 on the left hand, -1 on the right hand, 0 as long as it has not been clear of the line.
+        position: Where it last met the endless line: 0 at A, 1 at B.
+    """
+
+    point: Xy
+    side: int = 0
+    position: float | None = None
+
+
+class LineCrossing:
+    """Counts per direction and label.
+
+    ``in`` ends on the left hand of someone walking from A to B. An object counts when it has left a narrow band
+    around the line on the other side from where it was clear of it before, having passed between A and B. What
+    trembles on the line, or begins on it, does not count; what comes back counts again.
+    """
+
+    kind: ClassVar[str] = "line_crossing"
+
+    def __init__(self, config: LineCrossingConfig, surroundings: Surroundings) -> None:
+        """Watch ``config.line``, which must be one of the surroundings' lines."""
+        self.name = config.name or f"{self.kind}_{config.line}"
+        self._config = config
+        self._source_id = surroundings.source_id
+        self._line = surroundings.lines[config.line]
+        self._memory: TrackMemory[_Walk] = TrackMemory(
+            lambda track: _Walk(config.anchor_of(track)), keep_s=2 * surroundings.lost_s
+        )
+        self._counts: Counter[CounterKey] = Counter()
+        for label in config.labels or ():
+            for direction in ("in", "out"):
+                self._counts["counts", config.line, direction, label] = 0
+
+    def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
+        """Take the confirmed tracks of the next frame."""
+        events = []
+        for track, walk in self._memory.update(tracks, pts_s):
+            direction = self._step(track, walk)
+            if direction is not None and self._config.wants(track.label):
+                events.append(self._count(track, direction, pts_s))
+        self._memory.evict(pts_s)
+        return events
+
+    def _step(self, track: Track, walk: _Walk) -> str | None:
+        """Move a track on; return the direction when it has crossed."""
+        a, b = self._line
+        point = self._config.anchor_of(track)
+        met = crossing_position(a, b, walk.point, point)
+        if met is not None:
+            walk.position = met
+        walk.point = point
+        distance = side(a, b, point)
+        if abs(distance) <= max(1.0, self._config.margin * track.height):
+            return None
+        now = 1 if distance > 0 else -1
+        before, walk.side = walk.side, now
+        passed = walk.position is not None and 0 <= walk.position <= 1
+        if before in (0, now) or not passed:
+            return None
+        return "in" if now > 0 else "out"
+
+    def _count(self, track: Track, direction: str, pts_s: float) -> Event:
+        line = self._config.line
+        self._counts["counts", line, direction, track.label] += 1
+        data = {"line": line, "direction": direction, "tripwire_crossings": self._counts.total()}
+        return event(self, self._source_id, pts_s, track, data)
+
+    def counters(self) -> Mapping[CounterKey, int]:
+        """Crossings so far per direction and label."""
+        return self._counts
+
+    def state(self) -> dict[str, Any]:
+        """Crossings so far: ``{"line", "in": {label: n}, "out": {label: n}}``."""
+        totals: dict[str, Any] = {"line": self._config.line, "in": {}, "out": {}}
+        for (_, _, direction, label), value in sorted(self._counts.items()):
+            totals[direction][label] = value
+        return totals

@@ -1,0 +1,88 @@
+"""Who is in a zone: entering, staying and leaving, without flicker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipelines.geometry import Xy, inside
+from pipelines.rules.base import TrackMemory
+from pipelines.values import Track
+
+
+@dataclass(slots=True)
+class Stay:
+    """One object's relation to a zone.
+
+    Attributes:
+        track: The object as last seen.
+        entered_s: Media time at which it came in; ``None`` while it is outside.
+        last_inside_s: Media time at which it was last seen inside.
+        reported: Free for the rule: whether this stay was reported.
+    """
+
+    track: Track
+    entered_s: float | None = None
+    last_inside_s: float = 0.0
+    reported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An object came in or has left; ``pts_s`` is when it did so, ``stayed_s`` how long it was inside."""
+
+    track: Track
+    entered: bool
+    pts_s: float
+    stayed_s: float
+
+
+class Presence:
+    """Follows who is in a polygon.
+
+    An object is inside from the first frame with its anchor point in the polygon until it has been seen outside, or
+    not been seen at all, for ``grace_s``; it then left when it was last seen inside.
+    """
+
+    def __init__(self, polygon: Sequence[Xy], anchor: Callable[[Track], Xy], grace_s: float, lost_s: float) -> None:
+        """Start with an empty zone.
+
+        Args:
+            polygon: Corners in pixels.
+            anchor: The point of a track that counts.
+            grace_s: Media seconds outside after which an object has left.
+            lost_s: Media seconds unseen after which an object has left.
+        """
+        self._polygon = polygon
+        self._anchor = anchor
+        self._grace_s = grace_s
+        self._lost_s = max(lost_s, grace_s)
+        self._memory: TrackMemory[Stay] = TrackMemory(Stay, keep_s=2 * self._lost_s)
+        self._inside: dict[int, Stay] = {}
+
+    @property
+    def stays(self) -> Sequence[Stay]:
+        """Those inside now."""
+        return list(self._inside.values())
+
+    def update(self, tracks: Sequence[Track], pts_s: float) -> list[Change]:
+        """Take the confirmed tracks of the next frame."""
+        changes = []
+        for track, stay in self._memory.update(tracks, pts_s):
+            stay.track = track
+            if inside(self._polygon, self._anchor(track)):
+                stay.last_inside_s = pts_s
+                if stay.entered_s is None:
+                    stay.entered_s, stay.reported = pts_s, False
+                    self._inside[id(stay)] = stay
+                    changes.append(Change(track, True, pts_s, 0.0))
+        for key, stay in list(self._inside.items()):
+            seen_outside = stay.track.last_seen_s > stay.last_inside_s
+            patience = self._grace_s if seen_outside else self._lost_s
+            if stay.entered_s is not None and pts_s - stay.last_inside_s > patience:
+                stayed = stay.last_inside_s - stay.entered_s
+                changes.append(Change(stay.track, False, stay.last_inside_s, stayed))
+                stay.entered_s = None
+                del self._inside[key]
+        self._memory.evict(pts_s)
+        return changes

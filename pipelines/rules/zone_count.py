@@ -1,0 +1,89 @@
+"""Count what is in a zone, now and over time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from pipelines.rules.base import RuleConfig, Surroundings, event
+from pipelines.rules.presence import Presence
+from pipelines.values import CounterKey, Event, Track
+
+
+class ZoneCountConfig(RuleConfig):
+    """Keys of ``zone_count``."""
+
+    kind: Literal["zone_count"]
+    zone: str = Field(description='name of a zone of the camera, or "*" for each')
+    grace_s: float = Field(0.5, ge=0, description="media seconds outside after which an object has left")
+
+
+class ZoneCount:
+    """Occupancy per label, visits, largest and mean occupancy. An event for each entering and leaving."""
+
+    kind: ClassVar[str] = "zone_count"
+
+    def __init__(self, config: ZoneCountConfig, surroundings: Surroundings) -> None:
+        """Watch ``config.zone``, which must be one of the surroundings' zones."""
+        self.name = config.name or f"{self.kind}_{config.zone}"
+        self._config = config
+        self._source_id = surroundings.source_id
+        self._presence = Presence(
+            surroundings.zones[config.zone], config.anchor_of, config.grace_s, surroundings.lost_s
+        )
+        self._occupancy: Counter[CounterKey] = Counter()
+        self._visits: Counter[str] = Counter()
+        for label in config.labels or ():
+            self._occupancy["occupancy", config.zone, label] = 0
+            self._visits[label] = 0
+        self._max = 0
+        self._object_seconds = 0.0
+        self._start_s: float | None = None
+        self._last_s = 0.0
+
+    def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
+        """Take the confirmed tracks of the next frame."""
+        if self._start_s is None:
+            self._start_s = self._last_s = pts_s
+        self._object_seconds += self._occupancy.total() * (pts_s - self._last_s)
+        self._last_s = pts_s
+        wanted = [track for track in tracks if self._config.wants(track.label)]
+        changes = self._presence.update(wanted, pts_s)
+        for key in self._occupancy:
+            self._occupancy[key] = 0
+        for stay in self._presence.stays:
+            self._occupancy["occupancy", self._config.zone, stay.track.label] += 1
+        occupied = self._occupancy.total()
+        self._max = max(self._max, occupied)
+        events = []
+        for change in changes:
+            data: dict[str, Any] = {
+                "zone": self._config.zone,
+                "action": "enter" if change.entered else "leave",
+                "at_pts_s": change.pts_s,
+                "occupancy": occupied,
+            }
+            if change.entered:
+                self._visits[change.track.label] += 1
+            else:
+                data["dwell_time_sec"] = round(change.stayed_s, 3)
+            events.append(event(self, self._source_id, pts_s, change.track, data))
+        return events
+
+    def counters(self) -> Mapping[CounterKey, int]:
+        """Occupancy now, per label."""
+        return self._occupancy
+
+    def state(self) -> dict[str, Any]:
+        """``{"zone", "visits": {label: n}, "now", "max", "mean"}``; the mean is over media time."""
+        elapsed = self._last_s - (self._start_s or 0.0)
+        return {
+            "zone": self._config.zone,
+            "visits": dict(sorted(self._visits.items())),
+            "now": self._occupancy.total(),
+            "max": self._max,
+            "mean": round(self._object_seconds / elapsed, 4) if elapsed > 0 else 0.0,
+        }

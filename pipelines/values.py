@@ -1,0 +1,118 @@
+"""The values that travel through the pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.detections import Detections
+from streams.frame import Frame
+
+Scalar = str | int | float | bool | None
+CounterKey = tuple[str, ...]
+"""Where a counter lives, as in its MQTT topic: ``("counts", line, "in", label)`` or ``("occupancy", zone, label)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One object followed through time, as seen in one frame.
+
+    Attributes:
+        id: Unique within a source and run, from 1.
+        label: The label most of its boxes had so far, weighted by score.
+        xyxy: Box in source pixels, x1, y1, x2, y2: the detector's own.
+        score: Of this frame's box, in [0, 1].
+        first_seen_s: Media time of its first box.
+        last_seen_s: Media time of this box.
+    """
+
+    id: int
+    label: str
+    xyxy: tuple[float, float, float, float]
+    score: float
+    first_seen_s: float
+    last_seen_s: float
+
+    @property
+    def foot(self) -> tuple[float, float]:
+        """Bottom centre of the box, in pixels: where the object stands."""
+        x1, _, x2, y2 = self.xyxy
+        return ((x1 + x2) / 2, y2)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Centre of the box, in pixels."""
+        x1, y1, x2, y2 = self.xyxy
+        return ((x1 + x2) / 2, (y1 + y2) / 2)
+
+    @property
+    def height(self) -> float:
+        """Height of the box, in pixels."""
+        return self.xyxy[3] - self.xyxy[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a rule saw.
+
+    Attributes:
+        kind: Kind of the rule, ``line_crossing`` say.
+        rule: Name of the rule.
+        source_id: The camera or file.
+        pts_s: Media time in seconds.
+        captured_at: Unix seconds; a label.
+        track_id: The track, if it is about one.
+        label: The track's label, if it is about one.
+        data: Scalars by name.
+    """
+
+    kind: str
+    rule: str
+    source_id: str
+    pts_s: float
+    captured_at: float
+    track_id: int | None
+    label: str | None
+    data: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds spent on a frame, per stage.
+
+    ``latency`` runs from the frame's being handed to the detector until its rules are done.
+    """
+
+    decode: float
+    preprocess: float
+    inference: float
+    postprocess: float
+    track: float
+    rules: float
+    latency: float
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """All that is known of one analysed frame.
+
+    Attributes:
+        frame: The frame itself.
+        detections: Boxes that were kept.
+        track_ids: (N,) int64, the track of each box, -1 while untracked.
+        tracks: The confirmed tracks seen in this frame.
+        events: What the rules saw in this frame.
+        counters: Every counter's present value.
+        timings: Milliseconds per stage.
+    """
+
+    frame: Frame
+    detections: Detections
+    track_ids: NDArray[np.int64]
+    tracks: tuple[Track, ...]
+    events: tuple[Event, ...]
+    counters: Mapping[CounterKey, int]
+    timings: Timings
