@@ -14,6 +14,9 @@ from config.errors import SightlineError
 from streams.video_writer import VideoWriter
 
 WIDTH, HEIGHT = 960, 540
+PICTURE = 520
+"""Rows of the moving picture; a caption fills the rest, so that no foot lies on the lower edge, where a line ends."""
+CAPTION = "demo scene: bus.jpg and zidane.jpg of the ultralytics package"
 PERIOD_S = 20.0
 """Seconds of one pan to the right and back."""
 
@@ -25,7 +28,8 @@ def make_scene(path: Path, seconds: float = 20, fps: int = 15) -> Path:
 
     Args:
         path: The MP4 to write.
-        seconds: Length; 20 is one whole pan, in which the people cross the vertical middle line once each way.
+        seconds: Length; 20 is one whole pan, in which four people cross the vertical middle line to the left and then
+            to the right.
         fps: Frames per second.
 
     Returns:
@@ -36,14 +40,14 @@ def make_scene(path: Path, seconds: float = 20, fps: int = 15) -> Path:
         OutputError: ``path`` cannot be written.
     """
     canvas = _canvas(_assets())
-    writer = VideoWriter(path, WIDTH, HEIGHT, fps)
-    try:
+    image = np.full((HEIGHT, WIDTH, 3), 32, np.uint8)
+    cv2.putText(image, CAPTION, (8, HEIGHT - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (200, 200, 200), 1, cv2.LINE_AA)
+    with VideoWriter(path, WIDTH, HEIGHT, fps) as writer:
         for index in range(round(seconds * fps)):
             pts_s = index / fps
             left = pan(pts_s, canvas.shape[1] - WIDTH)
-            writer.write(np.ascontiguousarray(canvas[:, left : left + WIDTH]), pts_s)
-    finally:
-        writer.close()
+            image[:PICTURE] = canvas[:, left : left + WIDTH]
+            writer.write(image, pts_s)
     return path
 
 
@@ -53,12 +57,13 @@ def pan(pts_s: float, travel: int) -> int:
 
 
 def _canvas(assets: Path) -> NDArray[np.uint8]:
-    """The street, the two men, the street again: (540, W, 3) uint8 BGR."""
+    """The street, the two men, the street again: (520, W, 3) uint8 BGR."""
     street, men = _picture(assets / "bus.jpg"), _picture(assets / "zidane.jpg")
-    # The street at 9/10, its rows with the people; the two men as wide as the window.
-    street = np.asarray(cv2.resize(street, (729, 972), interpolation=cv2.INTER_AREA), np.uint8)[312 : 312 + HEIGHT]
-    men = np.asarray(cv2.resize(men, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
-    return np.hstack([street, men, street])
+    # The street at 9/10, its rows with the people; the whole picture of the two men. The second street is cut so that
+    # nobody is half in it, and that the pan turns back with the middle line clear of people.
+    street = np.asarray(cv2.resize(street, (729, 972), interpolation=cv2.INTER_AREA), np.uint8)[310 : 310 + PICTURE]
+    men = np.asarray(cv2.resize(men, (924, PICTURE), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.hstack([street, men, street[:, 44:673]])
 
 
 def _assets() -> Path:
@@ -75,6 +80,7 @@ def _picture(path: Path) -> NDArray[np.uint8]:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
     if picture is None:
         raise SightlineError(
-            f"the demo's scene needs {path}, which is missing or unreadable: reinstall ultralytics, or name a video of your own"
+            f"the demo's scene needs {path}, which is missing or unreadable: "
+            f"reinstall ultralytics, or name a video of your own"
         )
     return np.asarray(picture, np.uint8)
