@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 from config.errors import SightlineError
 
 
@@ -15,3 +18,18 @@ class OutputError(SightlineError, OSError):
 
 class BrokerError(SightlineError, ConnectionError):
     """The MQTT broker is down, refuses the login or went away with messages undelivered."""
+
+
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """The sentence for a file that cannot be written.
+
+    Args:
+        path: The file.
+        error: What the operating system said.
+
+    Returns:
+        An error to raise, with the way out.
+    """
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    way_out = "free some space or choose another folder" if is_full else "choose another folder"
+    return OutputError(f"cannot write {path}: {error.strerror or error}; {way_out} with --out")

@@ -1,0 +1,99 @@
+"""Videos made for one test, and the backends that can run here."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streams.errors import SourceError
+from streams.source import Backend
+
+Image = NDArray[np.uint8]
+
+
+def picture(width: int, height: int, number: int) -> Image:
+    """(H, W, 3) uint8 BGR: blue left top quarter, grey below, a white bar that walks with ``number``."""
+    image = np.full((height, width, 3), 60, np.uint8)
+    image[: height // 2, : width // 2] = (220, 40, 40)
+    image[:, (number * 8) % width : (number * 8) % width + 8] = 255
+    return image
+
+
+def encode(
+    path: Path,
+    width: int = 320,
+    height: int = 240,
+    frames: int = 20,
+    fps: int = 10,
+    rotation: int = 0,
+    codec: str = "libx264",
+    **container: str,
+) -> Path:
+    """Write a real video of ``picture``s, turned by a display matrix where asked."""
+    with av.open(str(path), "w", options=container) as output:
+        stream = output.add_stream(codec, rate=fps, options={"g": "10"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, fps)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(width, height, number), format="bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture
+def make_video(tmp_path: Path) -> Callable[..., Path]:
+    """Write a small video into the test's folder: ``make_video(name, width=…, frames=…, …)``."""
+
+    def make(name: str, **settings: object) -> Path:
+        return encode(tmp_path / name, **settings)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture(params=["opencv", "gstreamer"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend that is installed here."""
+    name: Backend = request.param
+    if name == "gstreamer":
+        need_gstreamer()
+    return name
+
+
+@pytest.fixture
+def gstreamer() -> None:
+    """Skip where GStreamer is not installed."""
+    need_gstreamer()
+
+
+def need_gstreamer() -> None:
+    """Skip the test, saying why, where GStreamer is not installed."""
+    from streams.gst import load_gst
+
+    try:
+        load_gst()
+    except SourceError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 256 KiB; skips where it cannot be mounted (not root)."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
