@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detectors.errors import ModelError, RuntimeUnavailableError
 
@@ -58,7 +58,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(module, labels, int(module.stride.max()))
 
 
-def _import_loader(path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _import_loader(path: Path) -> Any:
     """Import Ultralytics without its chatter, its self-installer and its thread setting."""
     os.environ.setdefault("YOLO_VERBOSE", "False")
     os.environ.setdefault("YOLO_AUTOINSTALL", "False")

@@ -32,16 +32,12 @@ class Detections:
             ("class_id", self.class_id, (n,), np.int64),
         ):
             if array.shape != shape or array.dtype != dtype:
-                raise ValueError(
-                    f"{name} must be {shape} {np.dtype(dtype).name}, got {array.shape} {array.dtype}"
-                )
+                raise ValueError(f"{name} must be {shape} {np.dtype(dtype).name}, got {array.shape} {array.dtype}")
 
     @classmethod
     def empty(cls, labels: tuple[str, ...]) -> Detections:
         """No boxes at all."""
-        return cls(
-            np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), labels
-        )
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64), labels)
 
     def __len__(self) -> int:
         return len(self.xyxy)

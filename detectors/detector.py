@@ -68,8 +68,7 @@ def check_images(images: Sequence[Image]) -> None:
     for position, image in enumerate(images):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise ValueError(
-                f"image {position} must be (H, W, 3) uint8 BGR with H and W at least 1, "
-                f"got {image.shape} {image.dtype}"
+                f"image {position} must be (H, W, 3) uint8 BGR with H and W at least 1, got {image.shape} {image.dtype}"
             )
 
 

@@ -13,7 +13,7 @@ from config.errors import ConfigError
 from config.loader import Document, YamlPath, explain
 from config.scenario import Scenario, load_scenario
 from config.site import Camera, Line, Polygon, RuleSpec, Site, Tracker
-from pipelines.geometry import scale
+from pipelines.geometry import Xy, scale
 from pipelines.rules import RULE_KINDS, Rule, RuleConfig, Surroundings
 from pipelines.values import CounterKey, Event, Track
 from streams.frame import Frame
@@ -93,20 +93,21 @@ class CameraPlan:
                 )
             )
 
+    def pixel_lines(self, width: int, height: int) -> dict[str, tuple[Xy, Xy]]:
+        """The lines in pixels of a picture of this size."""
+        return {
+            name: ((a[0] * width, a[1] * height), (b[0] * width, b[1] * height)) for name, (a, b) in self.lines.items()
+        }
+
+    def pixel_zones(self, width: int, height: int) -> dict[str, tuple[Xy, ...]]:
+        """The zones in pixels of a picture of this size."""
+        return {name: scale(zone, width, height) for name, zone in self.zones.items()}
+
     def rule_set(self, source_id: str, width: int, height: int) -> RuleSet:
-        """The rules of this camera for pictures of a size in pixels."""
-        surroundings = Surroundings(
-            source_id,
-            {
-                name: (points[0], points[1])
-                for name, line in self.lines.items()
-                if (points := scale(line, width, height))
-            },
-            {name: scale(zone, width, height) for name, zone in self.zones.items()},
-            self.tracker.lost_s,
-        )
-        rules = [RULE_KINDS[rule.config.kind][1](rule.config, surroundings) for rule in self.rules]
-        return RuleSet(rules)
+        """The rules of this camera for pictures of this size."""
+        lines, zones = self.pixel_lines(width, height), self.pixel_zones(width, height)
+        surroundings = Surroundings(source_id, lines, zones, self.tracker.lost_s)
+        return RuleSet([RULE_KINDS[rule.config.kind][1](rule.config, surroundings) for rule in self.rules])
 
 
 class RuleSet:
@@ -151,17 +152,19 @@ def plan_camera(document: Document[Site], camera_name: str, scenario: str | None
     geometry = camera if own_geometry or preset is None else preset.value.geometry
     faults = _not_yet(document, where, camera)
     planned: dict[str, PlannedRule] = {}
-    for source, prefix, specs in (
-        *([(preset, ("rules",), preset.value.rules)] if preset else []),
-        (document, (*where, "rules"), camera.rules),
-    ):
+    written: list[tuple[Document[Any], YamlPath, tuple[RuleSpec, ...]]] = []
+    if preset is not None:
+        written.append((preset, ("rules",), preset.value.rules))
+    written.append((document, (*where, "rules"), camera.rules))
+    for source, prefix, specs in written:
         rules, found = _plan_rules(source, prefix, specs, geometry.lines, geometry.zones)
         faults += found
         planned.update({rule.name: rule for rule in rules})  # a camera's rule takes the place of the scenario's
     faults += _shared_counters(list(planned.values()))
     if faults:
         raise ConfigError(*faults)
-    labels, labels_from = camera.labels, (document, (*where, "labels"))
+    labels = camera.labels
+    labels_from: tuple[Document[Any], YamlPath] = (document, (*where, "labels"))
     if labels is None and preset is not None:
         labels, labels_from = preset.value.labels, (preset, ("labels",))
     return CameraPlan(
@@ -268,7 +271,7 @@ def _shared_counters(rules: Sequence[PlannedRule]) -> list[str]:
                 faults.append(
                     rule.document.fault(
                         rule.where,
-                        f"rules {other.name!r} and {rule.name!r} both count {rule.place!r} for the same labels; keep one",
+                        f"rules {other.name!r} and {rule.name!r} both count {rule.place!r} for one label; keep one",
                     )
                 )
     return faults

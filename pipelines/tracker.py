@@ -73,7 +73,9 @@ class Tracker:
         if len(found) and found.tracker_id is not None and found.class_id is not None:
             confirmed = found.tracker_id >= 0
             ids[found.class_id[confirmed]] = found.tracker_id[confirmed] + 1
-        tracks = tuple(self._track(int(ids[row]), row, detections, pts_s) for row in np.flatnonzero(ids != UNTRACKED))
+        tracks = tuple(
+            self._track(int(ids[row]), int(row), detections, pts_s) for row in np.flatnonzero(ids != UNTRACKED)
+        )
         self._evict(pts_s)
         return ids, tracks
 

@@ -116,3 +116,24 @@ class FrameResult:
     events: tuple[Event, ...]
     counters: Mapping[CounterKey, int]
     timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorInfo:
+    """What found the objects, for reports.
+
+    Attributes:
+        name: Its name in the site file.
+        framework: Name of the runtime.
+        model: Name of the model, or its path.
+        device: As resolved.
+        precision: As executed.
+        imgsz: (height, width) that pictures are fitted into, in pixels.
+    """
+
+    name: str
+    framework: str
+    model: str
+    device: str
+    precision: str
+    imgsz: tuple[int, int]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -92,11 +93,11 @@ class YoloFamily:
         candidates = np.flatnonzero(best > self.confidence)
         if not len(candidates):
             return Detections.empty(self.labels)
-        picked = head[:, candidates].astype(np.float32, copy=False)
+        picked: NDArray[np.float32] = head[:, candidates].astype(np.float32, copy=False)
         score = best[candidates].astype(np.float32, copy=False)
         class_id = picked[4:].argmax(axis=0).astype(np.int64, copy=False)
-        half = picked[2:4] / 2
-        xyxy = np.concatenate((picked[:2] - half, picked[:2] + half)).T
+        half = picked[2:4] / np.float32(2)
+        xyxy: NDArray[np.float32] = np.concatenate((picked[:2] - half, picked[:2] + half)).T
         keep = nms(xyxy, score, class_id, self.iou)[:MAX_DETECTIONS]
         return Detections(box.restore(xyxy[keep]), score[keep], class_id[keep], self.labels)
 
@@ -117,5 +118,6 @@ def nms(
     """
     xywh = xyxy.copy()
     xywh[:, 2:] -= xywh[:, :2]
-    kept = cv2.dnn.NMSBoxesBatched(xywh, score, class_id.astype(np.int32), 0.0, iou)  # type: ignore[call-overload]
+    suppress: Any = cv2.dnn.NMSBoxesBatched  # its stub asks for lists; arrays are taken as they are
+    kept = suppress(xywh, score, class_id.astype(np.int32), 0.0, iou)
     return np.asarray(kept, np.intp).reshape(-1)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 
 from detectors.checkpoint import Checkpoint, read_checkpoint
 from detectors.detector import Tensor
 from detectors.errors import RuntimeUnavailableError
+from detectors.runtimes.threads import cpu_threads
 
 if TYPE_CHECKING:
     import torch
@@ -54,9 +54,7 @@ class TorchRuntime:
         self._traces: dict[tuple[int, ...], Any] = {}
 
     @classmethod
-    def load(
-        cls, path: Path, device: str = "auto", precision: str = "fp32"
-    ) -> tuple[TorchRuntime, Checkpoint]:
+    def load(cls, path: Path, device: str = "auto", precision: str = "fp32") -> tuple[TorchRuntime, Checkpoint]:
         """Read a checkpoint and prepare it; also return the checkpoint for its labels and stride."""
         checkpoint = read_checkpoint(path)
         return cls(checkpoint, device, precision), checkpoint
@@ -65,9 +63,7 @@ class TorchRuntime:
         """Execute on an (N, H, W, 3) float32 batch; the output is float32 in (N, 4 + C, A)."""
         torch = self._torch
         with torch.inference_mode():
-            tensor = (
-                torch.from_numpy(batch).permute(0, 3, 1, 2).to(self._device, self._dtype, non_blocking=True)
-            )
+            tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).to(self._device, self._dtype, non_blocking=True)
             network = self._trace(tensor) if self._device.type == "cpu" else self._module
             output: np.ndarray[Any, Any] = network(tensor).float().cpu().numpy()
         return (output,)
@@ -91,12 +87,6 @@ class TorchRuntime:
         """Release the network."""
         self._traces.clear()
         self._module = self._torch.nn.Identity()
-
-
-def cpu_threads() -> int:
-    """Threads for one forward pass: the physical cores this process may use."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
 
 def resolve_device(device: str) -> torch.device:

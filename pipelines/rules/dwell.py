@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pipelines.rules.base import RuleConfig, Surroundings, event
 from pipelines.rules.presence import Presence
-from pipelines.values import CounterKey, Event, Track
+from pipelines.values import CounterKey, Event, Scalar, Track
 
 
 class DwellConfig(RuleConfig):
@@ -48,7 +48,7 @@ class Dwell:
             if stayed >= self._config.seconds and not stay.reported:
                 stay.reported = True
                 self._reported[stay.track.label] += 1
-                data = {
+                data: dict[str, Scalar] = {
                     "zone": self._config.zone,
                     "dwell_time_sec": round(stayed, 3),
                     "entered_pts_s": stay.entered_s,

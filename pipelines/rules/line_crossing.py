@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pipelines.geometry import Xy, crossing_position, side
 from pipelines.rules.base import RuleConfig, Surroundings, TrackMemory, event
-from pipelines.values import CounterKey, Event, Track
+from pipelines.values import CounterKey, Event, Scalar, Track
 
 
 class LineCrossingConfig(RuleConfig):
@@ -94,7 +94,7 @@ class LineCrossing:
     def _count(self, track: Track, direction: str, pts_s: float) -> Event:
         line = self._config.line
         self._counts["counts", line, direction, track.label] += 1
-        data = {"line": line, "direction": direction, "tripwire_crossings": self._counts.total()}
+        data: dict[str, Scalar] = {"line": line, "direction": direction, "tripwire_crossings": self._counts.total()}
         return event(self, self._source_id, pts_s, track, data)
 
     def counters(self) -> Mapping[CounterKey, int]:

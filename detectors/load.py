@@ -1,0 +1,113 @@
+"""From a model file and the wishes of the configuration to a detector."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from config.site import Detector as DetectorConfig
+from detectors.checkpoint import read_checkpoint
+from detectors.detector import Detector, Runtime
+from detectors.errors import ModelError, RuntimeUnavailableError
+from detectors.folders import cache_dir
+from detectors.model_files import ResolvedModel
+
+log = logging.getLogger(__name__)
+RUNTIMES = ("torch", "tensorflow")
+SAVED_MODEL_FORMAT = 1
+"""Grows when the rebuilt network changes, so that older ones in the cache are not used."""
+
+
+def load_detector(
+    model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None] = lambda line: None
+) -> Detector[Any]:
+    """Load a model on a runtime.
+
+    Args:
+        model: A model file that may be loaded.
+        config: Runtime, device, precision, input size and thresholds.
+        say: Told in one line about what takes long.
+
+    Raises:
+        ModelError: The file is damaged or does not fit the family.
+        RuntimeUnavailableError: The runtime, device or precision is not there, or cannot run this family.
+    """
+    if config.runtime not in RUNTIMES:
+        raise RuntimeUnavailableError(
+            f"runtime {config.runtime!r} is not available in this version; available: {', '.join(RUNTIMES)}"
+        )
+    if model.family == "yolo":
+        return _yolo(model, config, say)
+    return _tf_detection_api(model, config)
+
+
+def _yolo(model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None]) -> Detector[Any]:
+    from detectors.families.yolo import YoloFamily
+
+    runtime: Runtime
+    if config.runtime == "torch":
+        from detectors.runtimes.torch_runtime import TorchRuntime
+
+        runtime, checkpoint = TorchRuntime.load(model.path, config.device, config.precision)
+        labels, stride = checkpoint.labels, checkpoint.stride
+    else:
+        from detectors.runtimes.tensorflow_runtime import TensorFlowRuntime
+
+        folder = saved_model_of(model, say)
+        labels, stride = _facts(folder)
+        runtime = TensorFlowRuntime.load_saved_model(folder, config.device, config.precision)
+    family = YoloFamily(labels, config.imgsz, config.confidence, config.iou, stride)
+    return Detector(family, runtime, model.name)
+
+
+def _tf_detection_api(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
+    from detectors.families.tf_detection_api import TfDetectionApiFamily
+    from detectors.runtimes.tensorflow_runtime import TensorFlowRuntime
+
+    if config.runtime != "tensorflow":
+        raise RuntimeUnavailableError(
+            f"model {model.name} is a TensorFlow detection graph and runs on runtime 'tensorflow' only, "
+            f"not on {config.runtime!r}"
+        )
+    if model.labels is None:
+        raise ModelError(f"model {model.path} does not say its labels; only catalogue models of this kind can be run")
+    if model.path.is_dir():
+        outputs = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
+        runtime = TensorFlowRuntime.load_saved_model(model.path, config.device, config.precision, outputs)
+    else:
+        names = model.tensors
+        wanted = (names.boxes, names.scores, names.classes, names.count) if names else ()
+        nodes = tuple(name.removesuffix(":0") for name in wanted)
+        image = names.input.removesuffix(":0") if names else "image_tensor"
+        runtime = TensorFlowRuntime.load_frozen_graph(model.path, image, nodes, config.device, config.precision)
+    return Detector(TfDetectionApiFamily(model.labels, config.confidence), runtime, model.name)
+
+
+def saved_model_of(model: ResolvedModel, say: Callable[[str], None]) -> Path:
+    """The SavedModel of a YOLOv8 checkpoint: from the user's cache, or rebuilt in Keras once.
+
+    Raises:
+        ModelError: The checkpoint is damaged or not a YOLOv8 detection network.
+        RuntimeUnavailableError: It must be rebuilt and torch or TensorFlow is not installed.
+    """
+    folder = cache_dir() / "exports" / f"{model.sha256[:24]}-saved_model-{SAVED_MODEL_FORMAT}"
+    if (folder / "saved_model.pb").is_file() and (folder / "sightline.json").is_file():
+        return folder
+    from detectors.keras_yolov8 import build
+    from detectors.saved_model import save_saved_model
+
+    say(f"rebuilding {model.name} for TensorFlow (once; kept in {folder})")
+    checkpoint = read_checkpoint(model.path)
+    state = {name: tensor.float().numpy() for name, tensor in checkpoint.module.state_dict().items()}
+    save_saved_model(build(state), folder)
+    facts = {"source": model.name, "labels": checkpoint.labels, "stride": checkpoint.stride}
+    (folder / "sightline.json").write_text(json.dumps(facts), encoding="utf-8")
+    return folder
+
+
+def _facts(folder: Path) -> tuple[tuple[str, ...], int]:
+    facts = json.loads((folder / "sightline.json").read_text(encoding="utf-8"))
+    return tuple(facts["labels"]), int(facts["stride"])

@@ -1,0 +1,280 @@
+"""Analyse one video file: from a job to its output folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import resource
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from config.errors import SightlineError
+from config.site import Detector as DetectorConfig
+from detectors.detector import Detector
+from detectors.load import load_detector
+from detectors.model_files import ResolvedModel
+from pipelines.annotate import Painter
+from pipelines.filters import BoxFilter
+from pipelines.geometry import scale
+from pipelines.metrics import RunMetrics
+from pipelines.runner import run
+from pipelines.scenario import CameraPlan
+from pipelines.sinks.base import Sink
+from pipelines.sinks.files import FileSink
+from pipelines.sinks.mqtt import MqttSink, Publication
+from pipelines.sinks.video import VideoSink
+from pipelines.tracker import Tracker
+from pipelines.values import DetectorInfo, FrameResult
+from streams.errors import BrokerError, OutputError
+from streams.files import write_json_atomic
+from streams.open import open_source
+from streams.reader import FrameReader
+from streams.source import Backend, Source, SourceInfo
+
+PACKAGES = ("sightline", "torch", "ultralytics", "tensorflow", "opencv-python", "numpy", "trackers", "supervision")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One video to analyse.
+
+    Attributes:
+        video: The file.
+        folder: Where its results go.
+        camera: Name of the camera in results and topics, ``[a-z0-9_-]+``.
+        plan: Labels, geometry and rules.
+        detector_name: Name of the detector in the site file.
+        backend: What decodes.
+        annotate: Whether to write an annotated video.
+        publication: Where to publish, if at all.
+    """
+
+    video: Path
+    folder: Path
+    camera: str
+    plan: CameraPlan
+    detector_name: str = "main"
+    backend: Backend = "auto"
+    annotate: bool = False
+    publication: Publication | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is."""
+
+    frames: int
+    frame_count: int | None
+    fps: float
+
+
+class LoadedModel:
+    """A detector and what it was made from; serves one job after the other."""
+
+    def __init__(self, model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None]) -> None:
+        """Load the model.
+
+        Raises:
+            ModelError: It is damaged or of another kind.
+            RuntimeUnavailableError: The runtime, device or precision is not there.
+        """
+        self.config = config
+        self.resolved = model
+        self.detector: Detector[Any] = load_detector(model, config, say)
+
+    def info(self, name: str) -> DetectorInfo:
+        """What reports say of it."""
+        detector = self.detector
+        imgsz = self.config.imgsz
+        size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+        return DetectorInfo(name, detector.framework, detector.model, detector.device, detector.precision, size)
+
+
+def analyze(
+    job: Job,
+    model: LoadedModel,
+    stop: threading.Event,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> dict[str, Any]:
+    """Analyse one video and write its results.
+
+    Args:
+        job: What to do.
+        model: The loaded detector.
+        stop: Ends the run early; what was analysed stays.
+        on_progress: Called after each frame.
+
+    Returns:
+        The content of ``summary.json``.
+
+    Raises:
+        ConfigError: Labels or geometry do not fit the model or the video.
+        SourceError: The video cannot be opened, or breaks off; what was analysed is written.
+        OutputError: A result cannot be written.
+        BrokerError: The broker cannot be reached, or messages were not delivered.
+    """
+    job.plan.check_labels(model.detector.model, model.detector.labels)
+    with open_source(job.video, job.camera, job.backend) as source:
+        info = source.info
+        job.plan.check_size(str(job.video), info.width, info.height)
+        model.detector.warmup(info.width, info.height)
+        make_folder(job.folder)
+        run_ = _Run(job, model, info)
+        try:
+            run_.open_sinks()
+            run_.analyse(source, stop, on_progress)
+        except SightlineError as error:
+            run_.close("failed")
+            if not isinstance(error, OutputError):
+                run_.write_summary("failed", str(error))
+            raise
+        reason = "stopped" if stop.is_set() else "done"
+        run_.close(reason)
+        summary = run_.write_summary(reason, None)
+        run_.check_delivery()
+        return summary
+
+
+class _Run:
+    """One run of ``analyze``: what lives as long as one video."""
+
+    def __init__(self, job: Job, model: LoadedModel, info: SourceInfo) -> None:
+        self._job, self._model, self._info = job, model, info
+        size = (info.width, info.height)
+        self._lines, self._zones = job.plan.pixel_lines(*size), job.plan.pixel_zones(*size)
+        self._masks = [scale(mask, *size) for mask in job.plan.masks]
+        self._rules = job.plan.rule_set(job.camera, *size)
+        self._detector = model.info(job.detector_name)
+        self._sinks: list[Sink] = []
+        self._mqtt: MqttSink | None = None
+        self._last_pts_s = 0.0
+        self._metrics = RunMetrics()
+
+    def open_sinks(self) -> None:
+        job, info = self._job, self._info
+        self._sinks.append(FileSink(job.folder))
+        if job.publication is not None:
+            counters = self._rules.counters()
+            self._mqtt = MqttSink(
+                job.publication, job.camera, self._zones, counters, self._metrics, self._detector, sightline_version()
+            )
+            self._sinks.append(self._mqtt)
+        if job.annotate:
+            painter = Painter(info.width, info.height, self._lines, self._zones)
+            path = job.folder / "annotated.mp4"
+            self._sinks.append(VideoSink(path, info.width, info.height, info.fps, painter))
+
+    def analyse(self, source: Source, stop: threading.Event, on_progress: Callable[[Progress], None] | None) -> None:
+        plan, info, detector = self._job.plan, self._info, self._model.detector
+        keep = BoxFilter(detector.labels, plan.labels, plan.min_size * info.height, self._masks)
+        tracker = Tracker(plan.tracker, info.fps)
+
+        def after_frame(result: FrameResult) -> None:
+            self._last_pts_s = result.frame.pts_s
+            if on_progress is not None:
+                on_progress(Progress(self._metrics.frames, info.frame_count, self._metrics.rate.value()))
+
+        with FrameReader(source) as reader:
+            self._metrics.start()
+            run(reader, detector, keep, tracker, self._rules, self._sinks, self._metrics, stop, after_frame)
+
+    def close(self, reason: str) -> None:
+        """Close every sink, even when one of them fails."""
+        failure: SightlineError | None = None
+        while self._sinks:
+            try:
+                self._sinks.pop().close(reason)
+            except SightlineError as error:
+                failure = failure or error
+        if failure is not None and reason != "failed":
+            raise failure
+
+    def check_delivery(self) -> None:
+        if self._mqtt is not None and self._mqtt.undelivered:
+            raise BrokerError(
+                f"MQTT broker {self._mqtt.publisher.broker}: {self._mqtt.undelivered} messages were not delivered; "
+                f"the results are complete in {self._job.folder}"
+            )
+
+    def write_summary(self, reason: str, error: str | None) -> dict[str, Any]:
+        metrics, detector = self._metrics, self._detector
+        summary: dict[str, Any] = {
+            "video": str(self._job.video),
+            "camera": self._job.camera,
+            "result": reason,
+            "error": error,
+            "frames": metrics.frames,
+            "media_s": self._last_pts_s,
+            "wall_s": round(metrics.elapsed_s, 3),
+            "fps": round(metrics.fps, 2),
+            "objects": metrics.objects,
+            "ms": metrics.stage_ms(),
+            "counts": _counts(self._rules.state()),
+            "zones": _zones(self._rules.state()),
+            "rules": self._rules.state(),
+            "framework": detector.framework,
+            "model": detector.model,
+            "model_sha256": self._model.resolved.sha256,
+            "device": detector.device,
+            "precision": detector.precision,
+            "imgsz": list(detector.imgsz),
+            "backend": self._info.backend,
+            "size": [self._info.width, self._info.height],
+            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "mqtt": None if self._mqtt is None else self._mqtt.report(),
+            "versions": {"python": platform.python_version(), **versions()},
+        }
+        write_json_atomic(self._job.folder / "summary.json", summary)
+        return summary
+
+
+def _counts(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:
+    """``{line: {"in": {label: n}, "out": {label: n}}}``, summed over the rules of a line."""
+    lines: dict[str, dict[str, dict[str, int]]] = {}
+    for rule in state.values():
+        if rule["kind"] == "line_crossing":
+            line = lines.setdefault(rule["line"], {"in": {}, "out": {}})
+            for direction in ("in", "out"):
+                line[direction].update(rule[direction])
+    return lines
+
+
+def _zones(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """``{zone: {"visits": {label: n}, "now", "max", "mean"}}`` of the first rule that counts in a zone."""
+    zones: dict[str, dict[str, Any]] = {}
+    for rule in state.values():
+        if rule["kind"] == "zone_count":
+            zones.setdefault(rule["zone"], {key: rule[key] for key in ("visits", "now", "max", "mean")})
+    return zones
+
+
+def make_folder(folder: Path) -> None:
+    """Create an output folder.
+
+    Raises:
+        OutputError: It cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot create {folder}: {error.strerror}; choose another folder with --out") from error
+
+
+def sightline_version() -> str:
+    """Sightline's version."""
+    return versions().get("sightline", "0")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of the packages that matter for a result, as installed."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

@@ -1,0 +1,179 @@
+"""From the wishes of the command line to jobs, and the jobs done one after the other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from config.errors import ConfigError, SightlineError
+from config.loader import Document, load
+from config.site import Detector as DetectorConfig
+from config.site import Mqtt, Site
+from detectors.model_files import resolve
+from pipelines.analyze import Job, LoadedModel, analyze
+from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
+from pipelines.sinks.mqtt import Publication
+from pipelines.terminal import progress_bar, summary_table
+from streams.frame import slug
+from streams.mqtt import Broker
+from streams.source import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The arguments of ``analyze``; ``None`` leaves it to the site file or the defaults."""
+
+    videos: list[Path]
+    config: Path | None = None
+    camera: str | None = None
+    scenario: str | None = None
+    model: str | None = None
+    runtime: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    imgsz: int | None = None
+    confidence: float | None = None
+    backend: Backend | None = None
+    out: Path = Path("results")
+    annotate: bool = False
+    mqtt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What all videos of one call have in common."""
+
+    plan: CameraPlan
+    detector_name: str
+    detector: DetectorConfig
+    backend: Backend
+    camera: str | None
+    publication: Publication | None
+
+
+def prepare(wishes: Wishes) -> Prepared:
+    """Join the site file, the scenario and the arguments.
+
+    Raises:
+        ConfigError: Every fault found.
+    """
+    if wishes.camera is not None and wishes.config is None:
+        raise ConfigError("--camera names a camera of a site file; give the file with --config")
+    publication = _publication_of_url(wishes.mqtt) if wishes.mqtt else None
+    if wishes.config is None:
+        plan = plan_scenario(wishes.scenario) if wishes.scenario else CameraPlan()
+        detector = _override(DetectorConfig(), wishes)
+        return Prepared(plan, "main", detector, wishes.backend or "auto", None, publication)
+    document = load(wishes.config, Site)
+    site = document.value
+    name = _camera_name(document, wishes.camera)
+    camera = site.cameras[name]
+    detector_name = site.detector_names(camera)[0]
+    if publication is None and site.mqtt is not None:
+        publication = _publication_of_site(document, site.mqtt, name)
+    return Prepared(
+        plan_camera(document, name, wishes.scenario),
+        detector_name,
+        _override(_own_model(document, site.detectors[detector_name]), wishes),
+        wishes.backend or camera.backend,
+        name,
+        publication,
+    )
+
+
+def _own_model(document: Document[Site], detector: DetectorConfig) -> DetectorConfig:
+    """A model path of the site file is relative to the site file."""
+    beside = document.resolve(Path(detector.model))
+    return detector.model_copy(update={"model": str(beside)}) if beside.exists() else detector
+
+
+def _camera_name(document: Document[Site], wanted: str | None) -> str:
+    names = list(document.value.cameras)
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted is None:
+        raise ConfigError(f"{document.path} has {len(names)} cameras; choose one with --camera: {', '.join(names)}")
+    if wanted not in names:
+        raise ConfigError(document.fault(("cameras",), f"no camera {wanted!r}; allowed: {', '.join(names)}"))
+    return wanted
+
+
+def _override(detector: DetectorConfig, wishes: Wishes) -> DetectorConfig:
+    keys = ("model", "runtime", "device", "precision", "imgsz", "confidence")
+    given = {key: value for key in keys if (value := getattr(wishes, key)) is not None}
+    return DetectorConfig.model_validate({**detector.model_dump(), **given})
+
+
+def _publication_of_url(url: str) -> Publication:
+    broker, prefix = Broker.from_url(url)
+    return Publication(broker, prefix or "sightline", client_id="sightline-analyze")
+
+
+def _publication_of_site(document: Document[Site], mqtt: Mqtt, camera: str) -> Publication:
+    tls = mqtt.tls
+    ca, cert, key = (document.resolve(path) if path else None for path in (tls.ca, tls.cert, tls.key))
+    broker = Broker(mqtt.host, mqtt.port, mqtt.username, mqtt.password.get_secret_value(), tls.enabled, ca, cert, key)
+    client_id = f"sightline-{document.value.site}-{camera}-analyze"
+    return Publication(broker, mqtt.prefix, client_id, mqtt.detections.enabled, mqtt.detections.max_hz)
+
+
+def jobs_of(wishes: Wishes, prepared: Prepared) -> list[Job]:
+    """One job per video; videos of the same name get folders of their own."""
+    jobs, taken = [], set[str]()
+    for video in wishes.videos:
+        stem, number = video.stem or "video", 2
+        while stem in taken:
+            stem, number = f"{video.stem}-{number}", number + 1
+        taken.add(stem)
+        camera = prepared.camera or slug(stem)
+        jobs.append(
+            Job(
+                video, wishes.out / stem, camera, prepared.plan, prepared.detector_name, prepared.backend,
+                wishes.annotate, prepared.publication,
+            )
+        )  # fmt: skip
+    return jobs
+
+
+def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, say: Callable[[str], None]) -> int:
+    """Do what ``analyze`` was asked for.
+
+    Args:
+        wishes: The arguments.
+        stop: Set by a signal.
+        out: For the table of results.
+        err: For progress and errors.
+        say: Told in one line about what takes long.
+
+    Returns:
+        How many videos failed.
+
+    Raises:
+        SightlineError: Nothing could be started at all.
+    """
+    prepared = prepare(wishes)
+    model = LoadedModel(resolve(prepared.detector.model, pull=True, say=say), prepared.detector, say)
+    prepared.plan.check_labels(model.detector.model, model.detector.labels)
+    done: list[tuple[Job, dict[str, Any]]] = []
+    failures = 0
+    for job in jobs_of(wishes, prepared):
+        if stop.is_set():
+            break
+        try:
+            with progress_bar(err, job.video.name) as on_progress:
+                done.append((job, analyze(job, model, stop, on_progress)))
+        except SightlineError as error:
+            if isinstance(error, ConfigError):
+                raise
+            failures += 1
+            err.print(f"error: {error}", style="red", markup=False)
+    if done:
+        out.print(summary_table([summary for _, summary in done]))
+        for job, _ in done:
+            out.print(str(job.folder), markup=False)
+    return failures

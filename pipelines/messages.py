@@ -1,0 +1,222 @@
+"""MQTT messages as pure functions: values in, messages out. The payload models are the contract.
+
+Times are Unix seconds (host UTC); ``pts_s`` is media time in seconds; boxes are ``[x1, y1, x2, y2]`` in source pixels.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.values import CounterKey, Event, FrameResult, Scalar
+from streams.message import Message
+
+PAYLOAD_VERSION = 1
+MAX_PAYLOAD_BYTES = 128_000
+_NOT_A_NAME = re.compile(r"[^a-z0-9_-]")
+
+
+class Payload(BaseModel):
+    """Keys of every JSON payload.
+
+    ``boot_id`` is new at each start; ``seq`` counts per topic from 1, so that a subscriber sees what it lost.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    v: int = PAYLOAD_VERSION
+    boot_id: str = ""
+    seq: int = 0
+
+
+class ObjectPayload(BaseModel):
+    """One box of a detections message; ``id`` is ``null`` while it is not tracked."""
+
+    id: int | None
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+    zones: list[str]
+
+
+class DetectionsPayload(Payload):
+    """``<p>/<camera>/detections``: one analysed frame."""
+
+    frame_time: float
+    pts_s: float
+    width: int
+    height: int
+    framework: str
+    model: str
+    inference_ms: float
+    objects: list[ObjectPayload]
+
+
+class RulePayload(Payload):
+    """``<p>/<camera>/rules/<rule>``: a scenario event."""
+
+    kind: str
+    rule: str
+    track_id: int | None
+    label: str | None
+    pts_s: float
+    frame_time: float
+    data: dict[str, Scalar]
+
+
+class CounterPayload(Payload):
+    """``…/detail`` beside a counter: since when and until when it counted, and how much of that was seen."""
+
+    value: int
+    since: float
+    as_of: float
+    observed_s: float
+
+
+class CameraStats(BaseModel):
+    """One camera in ``stats``; rates per second."""
+
+    camera_fps: float
+    process_fps: float
+    detection_fps: float
+    skipped_fps: float
+    latency_ms: dict[str, float]
+    reconnects: int
+    observed_share: float
+
+
+class DetectorStats(BaseModel):
+    """One detector in ``stats``."""
+
+    framework: str
+    model: str
+    device: str
+    precision: str
+    imgsz: list[int]
+    batch: int
+    fps: float
+    inference_ms: dict[str, float]
+
+
+class ServiceStats(BaseModel):
+    """The process in ``stats``; ``reason`` says why it stopped and is ``null`` while it runs."""
+
+    uptime: float
+    version: str
+    rss_mb: float
+    spooled: int
+    dropped: int
+    reason: str | None
+
+
+class StatsPayload(Payload):
+    """``<p>/stats``."""
+
+    cameras: dict[str, CameraStats]
+    detectors: dict[str, DetectorStats]
+    service: ServiceStats
+
+
+class MessageFactory:
+    """Builds the messages of one run; keeps nothing but the numbers of what it built."""
+
+    def __init__(self, prefix: str, boot_id: str | None = None) -> None:
+        """Set the topic prefix; ``boot_id`` is made up unless given."""
+        self.prefix = prefix
+        self.boot_id = boot_id or secrets.token_hex(8)
+        self._seq: Counter[str] = Counter()
+
+    def topic(self, *levels: str) -> str:
+        """Join topic levels behind the prefix; a label such as ``traffic light`` becomes ``traffic_light``."""
+        return "/".join((self.prefix, *(_NOT_A_NAME.sub("_", level.lower()) for level in levels)))
+
+    def available(self, online: bool) -> Message:
+        """The service's birth, or its end; the latter is also its last will."""
+        return Message(self.topic("available"), b"online" if online else b"offline", qos=1, retain=True)
+
+    def status(self, camera: str, status: str) -> Message:
+        """A camera's state: ``online``, ``offline``, ``disabled`` or ``degraded``."""
+        return Message(self.topic(camera, "status"), status.encode(), qos=1, retain=True)
+
+    def detections(
+        self, result: FrameResult, framework: str, model: str, zones: Mapping[int, Collection[str]]
+    ) -> Message:
+        """The boxes of one frame; ``zones`` names the zones of each track id."""
+        frame, found = result.frame, result.detections
+        objects = [
+            ObjectPayload(
+                id=track_id if track_id > 0 else None,
+                label=found.label(row),
+                score=round(score, 4),
+                box=(round(box[0], 2), round(box[1], 2), round(box[2], 2), round(box[3], 2)),
+                zones=sorted(zones.get(track_id, ())),
+            )
+            for row, (box, score, track_id) in enumerate(
+                zip(found.xyxy.tolist(), found.score.tolist(), result.track_ids.tolist(), strict=True)
+            )
+        ]
+        payload = DetectionsPayload(
+            frame_time=frame.captured_at,
+            pts_s=frame.pts_s,
+            width=frame.width,
+            height=frame.height,
+            framework=framework,
+            model=model,
+            inference_ms=round(result.timings.inference, 3),
+            objects=objects,
+        )
+        return self._json(self.topic(frame.source_id, "detections"), payload, qos=0, retain=False)
+
+    def rule_event(self, event: Event) -> Message:
+        """What a rule saw."""
+        payload = RulePayload(
+            kind=event.kind,
+            rule=event.rule,
+            track_id=event.track_id,
+            label=event.label,
+            pts_s=event.pts_s,
+            frame_time=event.captured_at,
+            data=dict(event.data),
+        )
+        return self._json(self.topic(event.source_id, "rules", event.rule), payload, qos=1, retain=False)
+
+    def counter(
+        self, camera: str, key: CounterKey, value: int, since: float, as_of: float, observed_s: float
+    ) -> tuple[Message, Message]:
+        """A retained total or occupancy, and its JSON twin."""
+        topic = self.topic(camera, *key)
+        payload = CounterPayload(value=value, since=since, as_of=as_of, observed_s=round(observed_s, 3))
+        return (
+            Message(topic, str(value).encode(), qos=1, retain=True),
+            self._json(f"{topic}/detail", payload, qos=1, retain=True),
+        )
+
+    def stats(
+        self, cameras: Mapping[str, CameraStats], detectors: Mapping[str, DetectorStats], service: ServiceStats
+    ) -> Message:
+        """The regular report."""
+        payload = StatsPayload(cameras=dict(cameras), detectors=dict(detectors), service=service)
+        return self._json(self.topic("stats"), payload, qos=0, retain=False)
+
+    def _json(self, topic: str, payload: Payload, qos: int, retain: bool) -> Message:
+        self._seq[topic] += 1
+        numbered = payload.model_copy(update={"boot_id": self.boot_id, "seq": self._seq[topic]})
+        text = numbered.model_dump_json().encode()
+        if len(text) > MAX_PAYLOAD_BYTES:
+            raise ValueError(f"payload of {topic} has {len(text)} bytes, the contract allows {MAX_PAYLOAD_BYTES}")
+        return Message(topic, text, qos, retain)
+
+
+def payload_models() -> Iterable[tuple[str, type[Payload]]]:
+    """Topic pattern and payload model of everything that is JSON; the source of the published schema."""
+    return (
+        ("<p>/<camera>/detections", DetectionsPayload),
+        ("<p>/<camera>/rules/<rule>", RulePayload),
+        ("<p>/<camera>/counts/<line>/<in|out>/<label>/detail", CounterPayload),
+        ("<p>/<camera>/occupancy/<zone>/<label>/detail", CounterPayload),
+        ("<p>/stats", StatsPayload),
+    )

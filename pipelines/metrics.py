@@ -1,0 +1,114 @@
+"""Rates and percentiles in constant memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections import deque
+
+import numpy as np
+
+from pipelines.values import Timings
+
+WARM_FRAMES = 30
+STAGES = tuple(field.name for field in dataclasses.fields(Timings))
+
+
+class Histogram:
+    """Percentiles of durations, exact to 1 %, in constant memory.
+
+    Bins grow geometrically from 1 µs to about 20 minutes.
+    """
+
+    _LOWEST_MS = 1e-3
+    _GROWTH = math.log(1.01)
+    _BINS = 2100
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(self._BINS, np.int64)
+        self._total = 0
+
+    def add(self, value_ms: float) -> None:
+        """Take one duration in milliseconds."""
+        position = math.log(max(value_ms, self._LOWEST_MS) / self._LOWEST_MS) / self._GROWTH
+        self._counts[min(int(position), self._BINS - 1)] += 1
+        self._total += 1
+
+    def percentile(self, share: float) -> float:
+        """The duration in milliseconds that a share (0..1) of all stays under; 0 without any."""
+        if not self._total:
+            return 0.0
+        row = int(np.searchsorted(np.cumsum(self._counts), share * self._total, side="left"))
+        return self._LOWEST_MS * math.exp((row + 0.5) * self._GROWTH)
+
+    def summary(self) -> dict[str, float]:
+        """``{"p50", "p95", "p99"}`` in milliseconds."""
+        return {f"p{percent}": round(self.percentile(percent / 100), 3) for percent in (50, 95, 99)}
+
+
+class Rate:
+    """Events per second over the last seconds, by the monotonic clock."""
+
+    def __init__(self, window_s: float = 5.0) -> None:
+        self._window_s = window_s
+        self._times: deque[float] = deque()
+
+    def tick(self, now: float | None = None) -> None:
+        """Count one event."""
+        now = time.monotonic() if now is None else now
+        self._times.append(now)
+        while self._times[0] < now - self._window_s:
+            self._times.popleft()
+
+    def value(self, now: float | None = None) -> float:
+        """Events per second within the window."""
+        now = time.monotonic() if now is None else now
+        while self._times and self._times[0] < now - self._window_s:
+            self._times.popleft()
+        if len(self._times) < 2:
+            return 0.0
+        return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-9)
+
+
+class RunMetrics:
+    """Frames, FPS and stage times of one run."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.objects = 0
+        self.stages = {stage: Histogram() for stage in STAGES}
+        self.rate = Rate()
+        self._warm_at: float | None = None
+        self.start()
+
+    def start(self) -> None:
+        """The first frame is asked for now."""
+        self._start = self._last = time.perf_counter()
+
+    def add(self, timings: Timings, objects: int) -> None:
+        """Take a finished frame."""
+        self._last = time.perf_counter()
+        self.frames += 1
+        self.objects += objects
+        if self.frames == WARM_FRAMES:
+            self._warm_at = self._last
+        self.rate.tick()
+        for stage in STAGES:
+            self.stages[stage].add(getattr(timings, stage))
+
+    @property
+    def fps(self) -> float:
+        """Frames after the first 30 by their wall time, end to end; over all frames while there are no more."""
+        if self._warm_at is not None and self.frames > WARM_FRAMES:
+            return (self.frames - WARM_FRAMES) / max(self._last - self._warm_at, 1e-9)
+        return self.frames / max(self._last - self._start, 1e-9)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Wall seconds from the start to the last finished frame."""
+        return self._last - self._start
+
+    def stage_ms(self) -> dict[str, dict[str, float]]:
+        """Percentiles per stage in milliseconds."""
+        return {stage: histogram.summary() for stage, histogram in self.stages.items()}

@@ -1,0 +1,1 @@
+"""Where frame results go: files, an annotated video, MQTT."""

@@ -1,0 +1,80 @@
+"""What people see in a terminal: progress bars and tables (rich)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pipelines.analyze import Progress as RunProgress
+
+SHOW_AFTER_S = 2.0
+
+
+@contextmanager
+def progress_bar(console: Console, title: str) -> Iterator[Callable[[RunProgress], None]]:
+    """A bar with frames done, FPS and time left, for what takes longer than two seconds; nothing without a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[fps]:.1f} FPS"),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task(title, total=None, fps=0.0)
+    start = time.monotonic()
+    shown = False
+
+    def update(progress: RunProgress) -> None:
+        nonlocal shown
+        if not console.is_terminal:
+            return
+        if not shown and time.monotonic() - start >= SHOW_AFTER_S:
+            shown = True
+            bar.start()
+        bar.update(task, completed=progress.frames, total=progress.frame_count, fps=progress.fps)
+
+    try:
+        yield update
+    finally:
+        if shown:
+            bar.stop()
+
+
+def counts_text(summary: dict[str, Any]) -> str:
+    """Line counts in one cell: ``middle in person 3, out person 2``."""
+    parts = []
+    for line, directions in summary["counts"].items():
+        for direction, labels in directions.items():
+            total = ", ".join(f"{label} {value}" for label, value in labels.items() if value)
+            parts.append(f"{line} {direction}: {total or 0}")
+    return "\n".join(parts) or "no lines"
+
+
+def summary_table(summaries: list[dict[str, Any]], title: str = "Results") -> Table:
+    """Frames, FPS, latency, objects, line counts and messages, one row per run; fits 80 columns."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("video, framework", overflow="fold")
+    for heading in ("frames", "FPS", "p50/p95 ms", "objects"):
+        table.add_column(heading, justify="right")
+    table.add_column("line counts", overflow="fold")
+    table.add_column("MQTT", justify="right")
+    for summary in summaries:
+        latency = summary["ms"]["latency"]
+        published = summary["mqtt"]["published"] if summary["mqtt"] else "-"
+        table.add_row(
+            f"{summary['camera']}\n{summary['framework']} {summary['precision']} {summary['device']}\n{summary['model']}",
+            str(summary["frames"]),
+            f"{summary['fps']:.1f}",
+            f"{latency['p50']:.1f}/{latency['p95']:.1f}",
+            str(summary["objects"]),
+            counts_text(summary),
+            str(published),
+        )
+    return table
