@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from detectors.errors import RuntimeUnavailableError
 _CHATTER = re.compile(
     rb"[IWE]\d{4} \d\d:|[IWE]0000 |WARNING: All log messages before absl|To enable the following instr"
 )
+
+_DESCRIPTOR_2 = threading.RLock()
 
 
 def import_tensorflow() -> Any:
@@ -54,9 +57,9 @@ def quiet_stderr() -> Iterator[None]:
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield
         return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with _DESCRIPTOR_2, tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        kept = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
             yield

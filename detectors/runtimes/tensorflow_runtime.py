@@ -166,5 +166,7 @@ def _tf_device(placement: Placement) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().split("\n")
-    return lines[0][:160] or type(error).__name__
+    """The first line that says something, of the many that TensorFlow puts into an error."""
+    preamble = ("Graph execution error", "Detected at node", "Node:")
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line[:160] for line in lines if line and not line.startswith(preamble)), type(error).__name__)

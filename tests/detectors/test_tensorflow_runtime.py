@@ -91,6 +91,12 @@ def test_outputs_stay_when_the_batch_memory_is_used_again(runtime: TensorFlowRun
     np.testing.assert_array_equal(first, copy)
 
 
+def test_batch_that_does_not_fit_is_refused_with_the_reason(runtime: TensorFlowRuntime, saved: Path) -> None:
+    with pytest.raises(ModelError) as error:
+        runtime.run(np.zeros((1, 33, 64, 3), np.float32))
+    assert_one_sentence(error, saved, "(1, 33, 64, 3)", "must be equal")
+
+
 def test_it_says_what_it_is(runtime: TensorFlowRuntime) -> None:
     assert (runtime.name, runtime.device, runtime.precision) == ("tensorflow", "cpu", "fp32")
 
