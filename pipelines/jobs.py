@@ -75,19 +75,20 @@ def prepare(wishes: Wishes) -> Prepared:
     camera = site.cameras[name]
     detector_name = site.detector_names(camera)[0]
     if publication is None and site.mqtt is not None:
-        publication = _publication_of_site(document, site.mqtt, name)
+        publication = publication_of_site(document, site.mqtt, name)
     return Prepared(
         plan_camera(document, name, wishes.scenario),
         detector_name,
-        _override(_own_model(document, site.detectors[detector_name]), wishes),
+        _override(detector_of(document, detector_name), wishes),
         wishes.backend or camera.backend,
         name,
         publication,
     )
 
 
-def _own_model(document: Document[Site], detector: DetectorConfig) -> DetectorConfig:
-    """A model path of the site file is relative to the site file."""
+def detector_of(document: Document[Site], name: str) -> DetectorConfig:
+    """A detector of the site file; a model path there is relative to the file."""
+    detector = document.value.detectors[name]
     beside = document.resolve(Path(detector.model))
     return detector.model_copy(update={"model": str(beside)}) if beside.exists() else detector
 
@@ -114,7 +115,8 @@ def _publication_of_url(url: str) -> Publication:
     return Publication(broker, prefix or "sightline", client_id="sightline-analyze")
 
 
-def _publication_of_site(document: Document[Site], mqtt: Mqtt, camera: str) -> Publication:
+def publication_of_site(document: Document[Site], mqtt: Mqtt, camera: str) -> Publication:
+    """How a site file wants one camera's results published."""
     tls = mqtt.tls
     ca, cert, key = (document.resolve(path) if path else None for path in (tls.ca, tls.cert, tls.key))
     broker = Broker(mqtt.host, mqtt.port, mqtt.username, mqtt.password.get_secret_value(), tls.enabled, ca, cert, key)

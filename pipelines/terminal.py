@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from config.catalogue import catalogue
+from detectors.errors import ModelError
+from detectors.model_files import resolve
 from pipelines.analyze import Progress as RunProgress
 
 SHOW_AFTER_S = 2.0
@@ -60,16 +63,17 @@ def counts_text(summary: dict[str, Any]) -> str:
 def summary_table(summaries: list[dict[str, Any]], title: str = "Results") -> Table:
     """Frames, FPS, latency, objects, line counts and messages, one row per run; fits 80 columns."""
     table = Table(title=title, title_justify="left")
-    table.add_column("video, framework", overflow="fold")
-    for heading in ("frames", "FPS", "p50/p95 ms", "objects"):
+    table.add_column("video, framework", overflow="fold", min_width=20)
+    for heading in ("frames", "FPS", "p50/p95\nms", "objects"):
         table.add_column(heading, justify="right")
     table.add_column("line counts", overflow="fold")
     table.add_column("MQTT", justify="right")
     for summary in summaries:
         latency = summary["ms"]["latency"]
+        framework = f"{summary['framework']} {summary['precision']} {summary['device']}"
         published = summary["mqtt"]["published"] if summary["mqtt"] else "-"
         table.add_row(
-            f"{summary['camera']}\n{summary['framework']} {summary['precision']} {summary['device']}\n{summary['model']}",
+            "\n".join((summary["camera"], framework, summary["model"])),
             str(summary["frames"]),
             f"{summary['fps']:.1f}",
             f"{latency['p50']:.1f}/{latency['p95']:.1f}",
@@ -77,4 +81,21 @@ def summary_table(summaries: list[dict[str, Any]], title: str = "Results") -> Ta
             counts_text(summary),
             str(published),
         )
+    return table
+
+
+def models_table() -> Table:
+    """The catalogue, with where each model was found."""
+    table = Table(title="Models", title_justify="left")
+    for heading in ("name", "family", "labels", "MB", "licence", "where"):
+        table.add_column(heading, overflow="fold")
+    for entry in catalogue().models:
+        labels = "in the file" if entry.labels is None else str(len(entry.labels))
+        where = entry.reason
+        if entry.runnable:
+            try:
+                where = str(resolve(entry.name).path)
+            except ModelError:
+                where = f"not here; models pull {entry.name}"
+        table.add_row(entry.name, entry.family, labels, f"{entry.size_mb:g}", entry.licence, where)
     return table

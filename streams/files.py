@@ -132,7 +132,15 @@ def write_json_atomic(path: Path, obj: object) -> None:
         ValueError: A number is NaN or infinite.
         TypeError: JSON cannot hold a value.
     """
-    text = json.dumps(obj, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    write_text_atomic(path, json.dumps(obj, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write a UTF-8 text file whole or not at all.
+
+    Raises:
+        OutputError: The disk is full or the file cannot be written; an older file stays as it was.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:

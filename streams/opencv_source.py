@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from streams.errors import SourceError
 from streams.frame import Frame
 from streams.media_clock import MediaClock
 from streams.probe import VideoFacts, probe
+from streams.quiet import silence_opencv
 from streams.size_watch import SizeWatch
 from streams.source import SourceInfo
 
@@ -66,7 +66,7 @@ class OpenCVFileSource:
             SourceError: It is missing, a folder, empty or not a video.
         """
         self._facts = probe(self._path)
-        _silence()
+        silence_opencv()
         capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
         self._open.callback(capture.release)
         if not capture.isOpened():
@@ -127,9 +127,3 @@ class OpenCVFileSource:
         if part is None:
             raise SourceError(f"{self._path} is not open; use the source in a with statement")
         return part
-
-
-def _silence() -> None:
-    """Keep OpenCV's and its FFmpeg's own lines off stderr; what matters becomes a ``SourceError``."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)

@@ -1,0 +1,124 @@
+"""Check a site file against the world: models, broker, sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from config.errors import SightlineError
+from config.loader import Document, load
+from config.site import Site
+from detectors.load import RUNTIMES
+from detectors.model_files import resolve
+from pipelines.jobs import detector_of, publication_of_site
+from pipelines.scenario import plan_camera
+from streams.look import is_live, look, redacted
+from streams.message import Message
+from streams.mqtt import MqttPublisher
+from streams.probe import probe
+
+
+def check_site(path: Path, found: Callable[[str], None], wrong: Callable[[str], None]) -> int:
+    """Check everything that ``run`` or ``analyze`` would need, and go on after a fault.
+
+    Args:
+        path: The site file.
+        found: Told in one line what is right.
+        wrong: Told in one sentence what is not.
+
+    Returns:
+        The exit code: 0 all is well, 1 something is not there, 2 the configuration is wrong.
+
+    Raises:
+        ConfigError: The file cannot be read as a site file at all.
+    """
+    document = load(path, Site)
+    site = document.value
+    found(
+        f"{path}: site {site.site!r}, {_count(len(site.cameras), 'camera')}, {_count(len(site.detectors), 'detector')}"
+    )
+    codes = [0]
+
+    def attempt(step: Callable[[], str]) -> None:
+        try:
+            found(step())
+        except SightlineError as error:
+            for fault in getattr(error, "faults", (str(error),)):
+                wrong(fault)
+            codes.append(error.exit_code)
+
+    known_labels: dict[str, tuple[str, tuple[str, ...] | None]] = {}
+    used = {name for camera in site.cameras.values() for name in site.detector_names(camera)}
+    for name in site.detectors:
+        if name in used:
+            attempt(lambda name=name: _check_detector(document, name, known_labels))  # type: ignore[misc]
+        else:
+            found(f"detectors.{name}: not used by any camera")
+    for name in site.cameras:
+        attempt(lambda name=name: _check_rules(document, name, known_labels))  # type: ignore[misc]
+        attempt(lambda name=name: _check_source(document, name))  # type: ignore[misc]
+    if site.mqtt is not None:
+        attempt(lambda: _check_broker(document))
+    return max(codes)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _check_detector(document: Document[Site], name: str, known: dict[str, tuple[str, tuple[str, ...] | None]]) -> str:
+    config = detector_of(document, name)
+    if config.runtime not in RUNTIMES:
+        from detectors.errors import RuntimeUnavailableError
+
+        where = ("detectors", name, "runtime")
+        raise RuntimeUnavailableError(
+            document.fault(
+                where, f"runtime {config.runtime!r} is not available in this version; available: torch, tensorflow"
+            )
+        )
+    model = resolve(config.model)
+    labels = model.labels
+    if labels is None and model.family == "yolo":
+        from detectors.checkpoint import read_checkpoint
+
+        labels = read_checkpoint(model.path).labels
+    known[name] = (model.name, labels)
+    count = _count(len(labels or ()), "label")
+    return f"detectors.{name}: {model.name} ({model.family}, {count}) at {model.path}, on {config.runtime}"
+
+
+def _check_rules(document: Document[Site], name: str, known: dict[str, tuple[str, tuple[str, ...] | None]]) -> str:
+    plan = plan_camera(document, name)
+    for detector in document.value.detector_names(document.value.cameras[name]):
+        model, labels = known.get(detector, ("", None))
+        if labels is not None:
+            plan.check_labels(model, labels)
+    rules = ", ".join(rule.name for rule in plan.rules) or "none"
+    return f"cameras.{name}: rules: {rules}"
+
+
+def _check_source(document: Document[Site], name: str) -> str:
+    camera = document.value.cameras[name]
+    plan = plan_camera(document, name)
+    if is_live(camera.source):
+        shown = redacted(camera.source)
+        seen = look(camera.source, camera.username, camera.password.get_secret_value())
+        height, width = seen.image.shape[:2]
+        plan.check_size(shown, width, height)
+        return f"cameras.{name}: {shown}: {seen.codec} {width}x{height}, {seen.fps:.2f} fps"
+    video = document.resolve(Path(camera.source))
+    facts = probe(video)
+    plan.check_size(str(video), facts.width, facts.height)
+    frames = "unknown" if facts.frame_count is None else str(facts.frame_count)
+    return f"cameras.{name}: {video}: {facts.codec} {facts.width}x{facts.height}, {facts.fps:.2f} fps, {frames} frames"
+
+
+def _check_broker(document: Document[Site]) -> str:
+    site = document.value
+    if site.mqtt is None:
+        return "mqtt: not configured"
+    publication = publication_of_site(document, site.mqtt, "check")
+    will = Message(f"{publication.prefix}/check", b"", qos=0, retain=False)
+    MqttPublisher(publication.broker, publication.client_id, will, lambda: ()).start(5).close()
+    return f"mqtt: {publication.broker} answers and takes the login; topics begin with {publication.prefix}/"

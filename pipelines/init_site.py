@@ -1,0 +1,123 @@
+"""Look at a video or camera and write a minimal, commented site file and a still picture with a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from config.errors import ConfigError
+from streams.errors import cannot_write
+from streams.files import write_text_atomic
+from streams.frame import slug
+from streams.look import is_live, look, redacted
+from streams.open import open_source
+
+_TEMPLATE = """\
+# A Sightline site file. Every key that is not written has a default; docs/configuration.md lists them all.
+# Try it:  python app.py check {file}
+#          {try_it}
+version: 1
+site: {site}
+# mqtt: {{host: 127.0.0.1, port: 1883}}     # without this block nothing is published
+detectors:
+  main: {{model: yolov8n, runtime: torch, imgsz: 640, confidence: 0.25}}
+cameras:
+  {camera}:
+    source: {source}
+{login}    drawn_on: [{width}, {height}]           # the picture the points below belong to
+    # Points are relative: [0, 0] is the top left corner, [1, 1] the bottom right; {still} has a grid to read them off.
+    lines:
+      # Directed, from A to B: 'in' ends on the left hand of someone walking from A to B.
+      # Put it where objects move, whole, away from the edges, not where they stop.
+      middle: [[0.05, 0.6], [0.95, 0.6]]
+    zones:
+      centre: [[0.25, 0.3], [0.75, 0.3], [0.75, 0.9], [0.25, 0.9]]
+    # labels: [person, car]                 # what to keep; default: everything the model knows
+    # scenario: traffic                     # a preset: traffic, pedestrian, construction, restaurant
+    rules:
+      - {{kind: line_crossing, line: middle}}
+      - {{kind: zone_count, zone: centre}}
+      - {{kind: dwell, zone: centre, seconds: 10}}
+"""
+
+_LOGIN = """\
+    username: ${CAM_USER:-}                 # from the environment, never written here
+    password: ${CAM_PASSWORD:-}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What ``init`` wrote."""
+
+    site: Path
+    still: Path
+    width: int
+    height: int
+
+
+def init_site(source: str, folder: Path, force: bool) -> Written:
+    """Write ``<name>.yaml`` and ``<name>.png`` for a source.
+
+    Args:
+        source: A video file, ``rtsp://``, ``http(s)://`` or ``/dev/videoN``. A login in it is not written down.
+        folder: Where to write.
+        force: Overwrite files that are there.
+
+    Raises:
+        ConfigError: A file to be written is there.
+        SourceError: The source cannot be read.
+        OutputError: A file cannot be written.
+    """
+    live = is_live(source)
+    name = slug(urlsplit(source).hostname or source.removeprefix("/dev/")) if live else slug(Path(source).stem)
+    site, still = folder / f"{name}.yaml", folder / f"{name}.png"
+    for path in (site, still):
+        if path.exists() and not force:
+            raise ConfigError(f"{path} is there already; use --force to overwrite it, or --out for another folder")
+    image = look(source).image if live else _first_picture(Path(source).expanduser(), name)
+    written = source if live else str(Path(source).expanduser().resolve())
+    text = _TEMPLATE.format(
+        file=site, source=_yaml_text(redacted(written)), site=name, camera=name,
+        width=image.shape[1], height=image.shape[0], still=still.name, login=_LOGIN if live else "",
+        try_it=f"python app.py analyze {source} --config {site} --annotate" if not live else "",
+    )  # fmt: skip
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        done, png = cv2.imencode(".png", with_grid(image))
+        if not done:
+            raise OSError(0, "the picture cannot be encoded")
+        still.write_bytes(png.tobytes())
+    except OSError as error:
+        raise cannot_write(still, error) from error
+    write_text_atomic(site, text)
+    return Written(site, still, image.shape[1], image.shape[0])
+
+
+def _yaml_text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _first_picture(video: Path, name: str) -> NDArray[np.uint8]:
+    with open_source(video, name) as source:
+        return next(iter(source)).image
+
+
+def with_grid(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A copy of an (H, W, 3) uint8 BGR picture with a line for every tenth of its width and height, numbered."""
+    picture = image.copy()
+    height, width = picture.shape[:2]
+    size = max(0.35, width / 1600)
+    for tenth in range(1, 10):
+        x, y = round(width * tenth / 10), round(height * tenth / 10)
+        cv2.line(picture, (x, 0), (x, height), (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.line(picture, (0, y), (width, y), (255, 255, 255), 1, cv2.LINE_AA)
+        for text, place in ((f"{tenth / 10:.1f}", (x + 3, round(20 * size) + 4)), (f"{tenth / 10:.1f}", (3, y - 3))):
+            cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 3, cv2.LINE_AA)
+            cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (0, 255, 255), 1, cv2.LINE_AA)
+    return picture

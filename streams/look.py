@@ -1,0 +1,88 @@
+"""One look at a live source: its first picture and what it says of itself (OpenCV and FFmpeg)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.errors import SourceError
+from streams.quiet import silence_opencv
+
+OPEN_TIMEOUT_MS = 10_000
+_LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https"})
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR, the first picture.
+        fps: Nominal frames per second, 0 when unknown.
+        codec: FourCC of the stream, ``h264`` say.
+    """
+
+    image: NDArray[np.uint8]
+    fps: float
+    codec: str
+
+
+def is_live(source: str) -> bool:
+    """Whether a source is a camera or a network stream rather than a file."""
+    return urlsplit(source).scheme in _LIVE_SCHEMES or source.startswith(("/dev/", "gst:"))
+
+
+def redacted(source: str) -> str:
+    """A source as it may be printed: without user name and password."""
+    parts = urlsplit(source)
+    if parts.scheme not in _LIVE_SCHEMES or "@" not in parts.netloc:
+        return source
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def look(source: str, username: str = "", password: str = "") -> Look:
+    """Open a camera or stream, take its first picture, and close it.
+
+    Args:
+        source: ``rtsp://``, ``http(s)://`` or ``/dev/videoN``.
+        username: Empty for none; percent-encoded here.
+        password: Percent-encoded here, never shown.
+
+    Raises:
+        SourceError: It cannot be opened, or gives no picture, within ten seconds.
+    """
+    silence_opencv()
+    shown = redacted(source)
+    if source.startswith("gst:"):
+        raise SourceError(f"source {shown} is a GStreamer launch line, which this version cannot open")
+    if source.startswith("/dev/"):
+        capture = cv2.VideoCapture(source, cv2.CAP_V4L2)
+    else:
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
+        capture = cv2.VideoCapture(with_login(source, username, password), cv2.CAP_FFMPEG, limits)
+    try:
+        done, image = capture.read()
+        if not done:
+            raise SourceError(
+                f"source {shown} gives no picture (tried for up to {OPEN_TIMEOUT_MS // 1000} s); "
+                "check address, network, user name and password"
+            )
+        fourcc = int(capture.get(cv2.CAP_PROP_FOURCC))
+        codec = "".join(chr(fourcc >> shift & 0xFF) for shift in (0, 8, 16, 24)).strip("\0 ").lower()
+        return Look(np.asarray(image, np.uint8), float(capture.get(cv2.CAP_PROP_FPS)), codec or "unknown")
+    finally:
+        capture.release()
+
+
+def with_login(url: str, username: str, password: str) -> str:
+    """A URL with user name and password, percent-encoded, in place of those it has."""
+    if not username:
+        return url
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    login = quote(username, safe="") + (f":{quote(password, safe='')}" if password else "")
+    return urlunsplit(parts._replace(netloc=f"{login}@{host}"))
