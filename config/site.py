@@ -6,22 +6,28 @@ Every key that is not written has the default shown here. Relative paths are rel
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PositiveInt,
     SecretStr,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
+
+from config.faults import YamlPath
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 Relative = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Relative, Relative]
+Metres = tuple[float, float]
+Pixels = Annotated[int, Field(ge=32, le=4096)]
 RuntimeName = Literal["torch", "tensorflow", "litert", "onnxruntime", "openvino", "tensorrt"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 BackendName = Literal["auto", "opencv", "gstreamer"]
@@ -33,7 +39,15 @@ RESERVED_NAMES = frozenset({"available", "events", "stats", "command"})
 class Strict(BaseModel):
     """Base of all configuration models: unknown keys are errors and values never change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        wanted = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if isinstance(value, bool) and wanted in (int, float):
+            raise ValueError(f"expected a number, not {str(value).lower()}")
+        return value
 
 
 class Tls(Strict):
@@ -87,9 +101,7 @@ class Detector(Strict):
     runtime: RuntimeName = "torch"
     device: str = "auto"
     precision: Precision = "fp32"
-    imgsz: Annotated[int, Field(ge=32, le=4096)] | tuple[int, int] = Field(
-        640, description="longer side, or [height, width], in pixels"
-    )
+    imgsz: Pixels | tuple[Pixels, Pixels] = Field(640, description="longer side, or [height, width], in pixels")
     confidence: float = Field(0.25, gt=0, lt=1)
     iou: float = Field(0.7, gt=0, le=1)
 
@@ -112,7 +124,7 @@ class Calibration(Strict):
     """Four image points and where they lie on the ground."""
 
     image: tuple[Point, Point, Point, Point]
-    ground_m: tuple[tuple[float, float], ...] = Field(min_length=4, max_length=4)
+    ground_m: tuple[Metres, Metres, Metres, Metres]
 
 
 class Tracker(Strict):
@@ -138,14 +150,27 @@ def _polygon(value: Any) -> Any:
     return value
 
 
+def _with_area(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    (x0, y0), (x1, y1) = points[0], next((point for point in points if point != points[0]), points[0])
+    if all(abs((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)) < 1e-12 for x, y in points):
+        raise ValueError("all points of this polygon lie on one line: it has no inside")
+    return points
+
+
 def _line(value: Any) -> Any:
     if isinstance(value, list) and len(value) != 2:
         raise ValueError(f"a line has exactly 2 points, this one has {len(value)}")
     return value
 
 
-Line = Annotated[tuple[Point, Point], BeforeValidator(_line)]
-Polygon = Annotated[tuple[Point, ...], BeforeValidator(_polygon)]
+def _with_length(line: tuple[Point, Point]) -> tuple[Point, Point]:
+    if line[0] == line[1]:
+        raise ValueError("this line starts and ends at the same point")
+    return line
+
+
+Line = Annotated[tuple[Point, Point], BeforeValidator(_line), AfterValidator(_with_length)]
+Polygon = Annotated[tuple[Point, ...], BeforeValidator(_polygon), AfterValidator(_with_area)]
 
 
 class Camera(Strict):
@@ -157,13 +182,17 @@ class Camera(Strict):
     backend: BackendName = "auto"
     transport: Literal["tcp", "udp"] = "tcp"
     stall_s: float = Field(3, gt=0)
-    detector: Name | tuple[Name, ...] | None = Field(None, description="default: the only detector")
+    detector: Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
+        None, description="default: the first detector"
+    )
     detect_fps: float = Field(10, gt=0, description="analysed frames per second, live sources only")
     labels: tuple[str, ...] | None = Field(None, description="labels to keep; default: all")
     min_size: float = Field(0, ge=0, lt=1, description="least box height, relative to the picture's height")
     motion: Motion = Motion()
     tiles: Tiles | None = None
-    drawn_on: tuple[int, int] | None = Field(None, description="width and height the geometry was drawn on")
+    drawn_on: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description="width and height the geometry was drawn on"
+    )
     masks: tuple[Polygon, ...] = ()
     lines: dict[Name, Line] = Field(default_factory=dict)
     zones: dict[Name, Polygon] = Field(default_factory=dict)
@@ -171,14 +200,6 @@ class Camera(Strict):
     tracker: Tracker = Tracker()
     scenario: str | None = None
     rules: tuple[RuleSpec, ...] = ()
-
-    @field_validator("lines")
-    @classmethod
-    def _lines_have_length(cls, lines: dict[str, Line]) -> dict[str, Line]:
-        for name, (start, end) in lines.items():
-            if start == end:
-                raise ValueError(f"line {name!r} starts and ends at the same point")
-        return lines
 
 
 class JsonlOutput(Strict):
@@ -223,29 +244,30 @@ class Site(Strict):
             raise ValueError(f"unknown time zone {value!r}; use a name such as Europe/Berlin or UTC")
         return value
 
-    @field_validator("cameras")
-    @classmethod
-    def _names_are_free(cls, cameras: dict[str, Camera]) -> dict[str, Camera]:
-        for name, camera in cameras.items():
-            if name in RESERVED_NAMES:
-                raise ValueError(f"a camera cannot be called {name!r}: that is a word of the MQTT topics")
-            for place in (*camera.lines, *camera.zones):
-                if place in cameras:
-                    raise ValueError(f"camera {name!r} has a line or zone called {place!r} like a camera")
-            for zone in camera.zones:
-                if zone in camera.lines:
-                    raise ValueError(f"camera {name!r} has a line and a zone both called {zone!r}")
-        return cameras
-
-    @model_validator(mode="after")
-    def _detectors_exist(self) -> Self:
+    def cross_faults(self) -> list[tuple[YamlPath, str]]:
+        """What is wrong between the keys: names that collide, detectors that are not there."""
+        faults: list[tuple[YamlPath, str]] = []
         for name, camera in self.cameras.items():
-            for detector in self.detector_names(camera):
-                if detector not in self.detectors:
-                    raise ValueError(
-                        f"camera {name!r} wants detector {detector!r}; allowed: {', '.join(self.detectors)}"
-                    )
-        return self
+            where: YamlPath = ("cameras", name)
+            if name in RESERVED_NAMES:
+                faults.append((where, f"a camera cannot be called {name!r}: that is a word of the MQTT topics"))
+            for kind, places in (("line", camera.lines), ("zone", camera.zones)):
+                faults += [
+                    ((*where, f"{kind}s", place), f"this {kind} is called like a camera; choose another name")
+                    for place in places
+                    if place in self.cameras
+                ]
+            faults += [
+                ((*where, "zones", zone), "this zone is called like a line of the camera; choose another name")
+                for zone in camera.zones
+                if zone in camera.lines
+            ]
+            faults += [
+                ((*where, "detector"), f"unknown detector {detector!r}; allowed: {', '.join(self.detectors)}")
+                for detector in self.detector_names(camera)
+                if detector not in self.detectors
+            ]
+        return faults
 
     def detector_names(self, camera: Camera) -> tuple[str, ...]:
         """Names of the detectors a camera uses; the first detector when it names none."""

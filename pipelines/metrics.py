@@ -39,7 +39,8 @@ class Histogram:
         """The duration in milliseconds that a share (0..1) of all stays under; 0 without any."""
         if not self._total:
             return 0.0
-        row = int(np.searchsorted(np.cumsum(self._counts), share * self._total, side="left"))
+        rank = max(share * self._total, 1)
+        row = int(np.searchsorted(np.cumsum(self._counts), rank, side="left"))
         return self._LOWEST_MS * math.exp((row + 0.5) * self._GROWTH)
 
     def summary(self) -> dict[str, float]:

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from config.errors import ConfigError
-from config.loader import Document, YamlPath, explain
+from config.faults import YamlPath, explain
+from config.loader import Document
 from config.scenario import Scenario, load_scenario
 from config.site import Camera, Line, Polygon, RuleSpec, Site, Tracker
 from pipelines.geometry import Xy, scale
@@ -201,7 +202,7 @@ def _preset_of(
     try:
         return load_scenario(camera.scenario, document.path.parent)
     except ConfigError as error:
-        raise ConfigError(document.fault((*where, "scenario"), str(error))) from error
+        raise ConfigError(*(document.fault((*where, "scenario"), fault) for fault in error.faults)) from error
 
 
 def _plan_rules(
