@@ -1,0 +1,87 @@
+#!/bin/sh
+# Debian packages beside Python's (docker/apt-packages.txt).
+#
+#   install-apt.sh                  install what is missing, where that can be done; otherwise say in one line what is
+#                                   missing and what is used instead. Ends with 0 either way.
+#   install-apt.sh --have gstreamer exit status 0 if all that the gstreamer extra needs is there; installs nothing
+set -eu
+list=$(dirname "$0")/apt-packages.txt
+python=$(command -v "${PYTHON:-python3.11}" || true)
+
+wanted() {
+    for package in $(sed 's/#.*//' "$list"); do
+        case $package:$python in
+            python3-dev:/usr/bin/* | python3-venv:/usr/bin/*) echo "$package" ;;
+            python3-dev:* | python3-venv:*) ;; # another Python brings its own
+            *) echo "$package" ;;
+        esac
+    done
+}
+
+missing() {
+    # shellcheck disable=SC2046 # names have no spaces
+    there=$(dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' $(wanted) 2>/dev/null || true)
+    for package in $(wanted); do
+        printf '%s\n' "$there" | grep -qx "$package installed" || echo "$package"
+    done
+}
+
+instead() { # what is used in place of the packages named
+    video='' broker='' needed=''
+    for package in "$@"; do
+        case $package in
+            libgl1 | libglib2.0-0) needed='OpenCV does not start without libgl1 and libglib2.0-0; ' ;;
+            python3-venv) needed="${needed}make needs python3-venv; " ;;
+            mosquitto*) broker='the embedded broker stands in for Mosquitto; ' ;;
+            *) video='videos are decoded by OpenCV instead of GStreamer; ' ;;
+        esac
+    done
+    printf '%s%s%stests that need what is missing are skipped and say so.' "$needed" "$video" "$broker"
+}
+
+if [ "${1:-}" = --have ]; then
+    if ! command -v dpkg-query >/dev/null; then
+        exec pkg-config --exists gobject-introspection-1.0 cairo
+    fi
+    [ -z "$(missing | grep -vE '^(mosquitto|libgl1|libglib2)')" ]
+    exit
+fi
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "Not a Debian system: GStreamer and Mosquitto are taken as they are; without them" \
+        "videos are decoded by OpenCV, the embedded broker serves, and tests that need them are skipped and say so."
+    exit 0
+fi
+
+left=$(missing)
+[ -n "$left" ] || exit 0
+
+# shellcheck disable=SC2086 # one word a package
+named=$(echo $left)
+if [ "$(id -u)" = 0 ]; then
+    root=''
+elif sudo -n true 2>/dev/null; then
+    root='sudo -n'
+else
+    root=none
+    reason='this needs root, and sudo asks for a password'
+    command -v sudo >/dev/null || reason='this needs root'
+fi
+if [ "$root" != none ]; then
+    echo "Installing from Debian: $named"
+    log=$(mktemp)
+    options='-q -y -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2'
+    # shellcheck disable=SC2086
+    if $root env DEBIAN_FRONTEND=noninteractive sh -c "apt-get -q update && apt-get install $options \
+        --no-install-recommends $named" >"$log" 2>&1 </dev/null; then
+        rm -f "$log"
+        exit 0
+    fi
+    reason="apt-get failed: $(grep -E '^E:' "$log" | head -n 1); all of it is in $log"
+    left=$(missing)
+    # shellcheck disable=SC2086
+    named=$(echo $left)
+fi
+# shellcheck disable=SC2086
+echo "Not installed: $named ($reason). $(instead $left)" \
+    "By hand: apt-get install --no-install-recommends $named"
