@@ -12,9 +12,12 @@ from trackers import ByteTrackTracker
 
 from config.site import Tracker as TrackerConfig
 from detectors.detections import Detections
+from detectors.nms import nms
 from pipelines.values import Track
 
 UNTRACKED = -1
+TWIN_IOU = 0.8
+"""Two boxes of different labels that overlap by more than this are one object that the model has two names for."""
 
 
 @dataclass(slots=True)
@@ -30,7 +33,8 @@ class Tracker:
     """Gives boxes the ids of the objects they belong to. One per camera, never shared.
 
     Boxes are joined across classes, so that a vehicle that flickers between car and truck stays one track; its label
-    is the one with the largest sum of scores so far.
+    is the one with the largest sum of scores so far. Where the model gives one object two boxes (a car that is also a
+    truck), the better one is followed; else the object would be counted twice.
     """
 
     def __init__(self, config: TrackerConfig, fps: float) -> None:
@@ -63,11 +67,13 @@ class Tracker:
             pts_s: Its media time in seconds; must grow.
 
         Returns:
-            (N,) int64 track id of each box, -1 while untracked; and the confirmed tracks seen in this frame.
+            (N,) int64 track id of each box, -1 while untracked (twins of a better box always are); and the confirmed
+            tracks seen in this frame.
         """
         ids = np.full(len(detections), UNTRACKED, np.int64)
+        rows = _without_twins(detections)
         boxes = sv.Detections(
-            xyxy=detections.xyxy, confidence=detections.score, class_id=np.arange(len(detections))
+            xyxy=detections.xyxy[rows], confidence=detections.score[rows], class_id=rows
         )  # class_id carries the row: the library returns the boxes in another order
         found = self._tracker.update(boxes, timestamp=pts_s)
         if len(found) and found.tracker_id is not None and found.class_id is not None:
@@ -98,3 +104,9 @@ class Tracker:
     def reset(self) -> None:
         """Forget everything, ids included."""
         self._start()
+
+
+def _without_twins(detections: Detections) -> NDArray[np.intp]:
+    """Rows of the boxes that are not the same object as a better box, whatever their labels."""
+    one_class = np.zeros(len(detections), np.int64)
+    return np.sort(nms(detections.xyxy, detections.score, one_class, TWIN_IOU))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +12,7 @@ from detectors.detections import Detections
 from detectors.detector import Image, Tensor
 from detectors.errors import ModelError
 from detectors.letterbox import PAD_VALUE, Letterbox
+from detectors.nms import nms
 
 MAX_DETECTIONS = 300
 _MAX_CANVASES = 8
@@ -100,24 +100,3 @@ class YoloFamily:
         xyxy: NDArray[np.float32] = np.concatenate((picked[:2] - half, picked[:2] + half)).T
         keep = nms(xyxy, score, class_id, self.iou)[:MAX_DETECTIONS]
         return Detections(box.restore(xyxy[keep]), score[keep], class_id[keep], self.labels)
-
-
-def nms(
-    xyxy: NDArray[np.float32], score: NDArray[np.float32], class_id: NDArray[np.int64], iou: float
-) -> NDArray[np.intp]:
-    """Class-aware non-maximum suppression by OpenCV.
-
-    Args:
-        xyxy: (N, 4) float32 boxes.
-        score: (N,) float32.
-        class_id: (N,) int64; boxes of different classes never suppress each other.
-        iou: A box is dropped when it overlaps a kept one by more than this.
-
-    Returns:
-        (K,) row numbers of the boxes kept, best score first.
-    """
-    xywh = xyxy.copy()
-    xywh[:, 2:] -= xywh[:, :2]
-    suppress: Any = cv2.dnn.NMSBoxesBatched  # its stub asks for lists; arrays are taken as they are
-    kept = suppress(xywh, score, class_id.astype(np.int32), 0.0, iou)
-    return np.asarray(kept, np.intp).reshape(-1)
