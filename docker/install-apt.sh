@@ -32,15 +32,17 @@ instead() { # what is used in place of the packages named
         case $package in
             libgl1 | libglib2.0-0) needed='OpenCV does not start without libgl1 and libglib2.0-0; ' ;;
             python3-venv) needed="${needed}make needs python3-venv; " ;;
-            mosquitto*) broker='the embedded broker stands in for Mosquitto; ' ;;
-            *) video='videos are decoded by OpenCV instead of GStreamer; ' ;;
+            mosquitto*) broker='the embedded broker serves; ' ;;
+            *) video='OpenCV decodes videos; ' ;;
         esac
     done
-    printf '%s%s%stests that need what is missing are skipped and say so.' "$needed" "$video" "$broker"
+    printf 'Instead: %s%stests that need what is missing are skipped and say so.' "$video" "$broker"
+    [ -z "$needed" ] || printf ' Without a way around: %s.' "${needed%; }"
 }
 
 if [ "${1:-}" = --have ]; then
     if ! command -v dpkg-query >/dev/null; then
+        command -v pkg-config >/dev/null || exit 1
         exec pkg-config --exists gobject-introspection-1.0 cairo
     fi
     [ -z "$(missing | grep -vE '^(mosquitto|libgl1|libglib2)')" ]
@@ -70,15 +72,19 @@ fi
 if [ "$root" != none ]; then
     echo "Installing from Debian: $named"
     log=$(mktemp)
-    options='-q -y -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2'
+    apt="$root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120"
+    $apt update >"$log" 2>&1 </dev/null || true # what it knows already may do
+    known=$(for package in $left; do
+        if apt-cache show "$package" >/dev/null 2>&1; then echo "$package"; fi
+    done)
     # shellcheck disable=SC2086
-    if $root env DEBIAN_FRONTEND=noninteractive sh -c "apt-get -q update && apt-get install $options \
-        --no-install-recommends $named" >"$log" 2>&1 </dev/null; then
+    [ -z "$known" ] || $apt install --no-install-recommends $known >>"$log" 2>&1 </dev/null || true
+    left=$(missing)
+    if [ -z "$left" ]; then
         rm -f "$log"
         exit 0
     fi
-    reason="apt-get failed: $(grep -E '^E:' "$log" | head -n 1); all of it is in $log"
-    left=$(missing)
+    reason="apt-get did not bring them, see $log"
     # shellcheck disable=SC2086
     named=$(echo $left)
 fi

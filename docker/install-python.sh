@@ -47,8 +47,10 @@ for extra in "$@"; do
 done
 
 install() { # the extras of one pip run, comma-separated
-    $venv/bin/python -m pip install --quiet --progress-bar off --no-input --disable-pip-version-check \
-        --constraint constraints.txt --editable ".[$1]" </dev/null
+    mkdir -p $venv/tmp # pip unpacks gigabytes: not on a small /tmp
+    TMPDIR=$PWD/$venv/tmp $venv/bin/python -m pip install --quiet --quiet --progress-bar off --no-input \
+        --disable-pip-version-check --constraint constraints.txt \
+        --editable ".[$1]" </dev/null
 }
 
 mark() {
@@ -61,8 +63,8 @@ if [ -n "$todo" ]; then
     echo "Installing into ./$venv: $todo"
     for path in $venv/lib/python*/site-packages/torch; do
         case $todo:$path in
-            *torch*:*'*'*) echo "  This downloads about 3 GB of Python packages (most of it torch's CUDA build, which runs on" \
-                "a CPU too) and takes 8 GB on disk; it takes some minutes, without further output." ;;
+            *torch*:*'*'*) echo "This downloads 3.9 GB of Python packages (3 GB of them torch's CUDA build, which runs on a CPU" \
+                "too; 0.6 GB TensorFlow), takes 8.3 GB on disk and some minutes, without further output." ;;
         esac
     done
     install "$todo"
@@ -77,6 +79,7 @@ if [ -n "$gstreamer" ]; then
     fi
 fi
 if [ -n "$todo$gstreamer" ]; then
+    rm -rf $venv/tmp
     echo "Installed in $(($(date +%s) - started)) s."
     find $venv/.installed -mindepth 1 -maxdepth 1 ! -name "$key" -exec rm -rf {} +
 fi

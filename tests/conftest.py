@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,13 @@ def models_dir() -> Path:
     if not (MODELS / "yolov8n.pt").is_file():
         pytest.skip("real YOLOv8n weights are not there (set SIGHTLINE_MODELS)")
     return MODELS
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end how many tests were skipped, and why."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[reason.removeprefix("Skipped: ")] += 1
+    why = "; ".join(f"{reason} ({number})" for reason, number in reasons.most_common())
+    terminalreporter.write_line(f"{reasons.total()} skipped: {why}" if reasons else "0 skipped")
