@@ -17,7 +17,7 @@ from pipelines.values import Track
 
 UNTRACKED = -1
 TWIN_IOU = 0.8
-"""Two boxes of different labels that overlap by more than this are one object that the model has two names for."""
+"""Two boxes that overlap by more than this are one object, mostly one that the model has two names for."""
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ class Track:
         label: The label most of its boxes had so far, weighted by score.
         xyxy: Box in source pixels, x1, y1, x2, y2: the detector's own.
         score: Of this frame's box, in [0, 1].
-        first_seen_s: Media time of its first box.
+        first_seen_s: Media time of its first confirmed box.
         last_seen_s: Media time of this box.
     """
 
