@@ -53,16 +53,16 @@ class Strict(BaseModel):
 class Tls(Strict):
     """Encryption of the broker connection."""
 
-    enabled: bool = False
-    ca: Path | None = Field(None, description="CA certificate file (PEM)")
+    enabled: bool = Field(False, description="whether to encrypt")
+    ca: Path | None = Field(None, description="CA certificate file (PEM); default: the system's")
     cert: Path | None = Field(None, description="client certificate file (PEM)")
     key: Path | None = Field(None, description="client key file (PEM)")
 
 
 class Outbox(Strict):
-    """Where messages wait while the broker is away."""
+    """Where messages wait while the broker is away; not used yet: they wait in memory."""
 
-    path: Path = Path("var/outbox.sqlite")
+    path: Path = Field(Path("var/outbox.sqlite"), description="database file")
     max_mb: int = Field(256, ge=1, description="size limit in megabytes")
     expiry_s: float = Field(3600, gt=0, description="seconds after which a waiting message is dropped")
 
@@ -70,24 +70,26 @@ class Outbox(Strict):
 class DetectionMessages(Strict):
     """The per-frame detection messages."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="whether they are published")
     max_hz: float = Field(10, gt=0, le=1000, description="messages per second and camera at most")
 
 
 class HomeAssistant(Strict):
-    """Home Assistant discovery."""
+    """Home Assistant discovery; not used yet."""
 
-    enabled: bool = False
+    enabled: bool = Field(False, description="whether to announce cameras and counters")
 
 
 class Mqtt(Strict):
     """The MQTT broker and what is published there."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(1883, ge=1, le=65535)
-    prefix: Annotated[str, Field(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$")] = "sightline"
-    username: str = ""
-    password: SecretStr = SecretStr("")
+    host: str = Field("127.0.0.1", description="name or address of the broker")
+    port: int = Field(1883, ge=1, le=65535, description="TCP port")
+    prefix: str = Field(
+        "sightline", pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", description="what every topic begins with"
+    )
+    username: str = Field("", description="empty for none")
+    password: SecretStr = Field(SecretStr(""), description="best from the environment; never shown")
     tls: Tls = Tls()
     outbox: Outbox = Outbox()
     detections: DetectionMessages = DetectionMessages()
@@ -98,33 +100,35 @@ class Detector(Strict):
     """A model on a runtime."""
 
     model: str = Field("yolov8n", min_length=1, description="name in the catalogue, or a path")
-    runtime: RuntimeName = "torch"
-    device: str = "auto"
-    precision: Precision = "fp32"
+    runtime: RuntimeName = Field("torch", description="framework; this version has torch and tensorflow")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps; gpu or gpu:N on tensorflow")
+    precision: Precision = Field("fp32", description="arithmetic of the network; an error where the device lacks it")
     imgsz: Pixels | tuple[Pixels, Pixels] = Field(640, description="longer side, or [height, width], in pixels")
-    confidence: float = Field(0.25, gt=0, lt=1)
-    iou: float = Field(0.7, gt=0, le=1)
+    confidence: float = Field(0.25, gt=0, lt=1, description="boxes must score above this")
+    iou: float = Field(
+        0.7, gt=0, le=1, description="a box that overlaps a better one of its class by more than this is dropped (yolo)"
+    )
 
 
 class Motion(Strict):
-    """The motion gate."""
+    """The motion gate; refused when enabled, this version cannot do it yet."""
 
-    enabled: bool = False
+    enabled: bool = Field(False, description="whether to skip frames in which nothing moves")
 
 
 class Tiles(Strict):
-    """Slicing of the picture for small objects."""
+    """Slicing of the picture for small objects; refused, this version cannot do it yet."""
 
-    rows: int = Field(ge=1, le=16)
-    cols: int = Field(ge=1, le=16)
-    overlap: float = Field(0.2, ge=0, lt=1)
+    rows: int = Field(ge=1, le=16, description="tiles from top to bottom")
+    cols: int = Field(ge=1, le=16, description="tiles from left to right")
+    overlap: float = Field(0.2, ge=0, lt=1, description="of a tile's side, shared with its neighbour")
 
 
 class Calibration(Strict):
-    """Four image points and where they lie on the ground."""
+    """Four image points and where they lie on the ground; not used yet."""
 
-    image: tuple[Point, Point, Point, Point]
-    ground_m: tuple[Metres, Metres, Metres, Metres]
+    image: tuple[Point, Point, Point, Point] = Field(description="relative points of the picture")
+    ground_m: tuple[Metres, Metres, Metres, Metres] = Field(description="the same points on the ground, in metres")
 
 
 class Tracker(Strict):
@@ -141,7 +145,7 @@ class RuleSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    kind: str = Field(min_length=1)
+    kind: str = Field(min_length=1, description="line_crossing, zone_count or dwell; the other keys depend on it")
 
 
 def _polygon(value: Any) -> Any:
@@ -176,38 +180,40 @@ Polygon = Annotated[tuple[Point, ...], BeforeValidator(_polygon), AfterValidator
 class Camera(Strict):
     """One camera, or a file that stands for one."""
 
-    source: str = Field(min_length=1)
-    username: str = ""
-    password: SecretStr = SecretStr("")
-    backend: BackendName = "auto"
-    transport: Literal["tcp", "udp"] = "tcp"
-    stall_s: float = Field(3, gt=0)
-    detector: Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
-        None, description="default: the first detector"
+    source: str = Field(
+        min_length=1, description="a video file, rtsp(s)://, http(s):// or /dev/videoN; 'analyze' takes its own files"
     )
-    detect_fps: float = Field(10, gt=0, description="analysed frames per second, live sources only")
+    username: str = Field("", description="login of a live source; empty for none")
+    password: SecretStr = Field(SecretStr(""), description="best from the environment; never shown")
+    backend: BackendName = Field("auto", description="what decodes files; auto: OpenCV")
+    transport: Literal["tcp", "udp"] = Field("tcp", description="of RTSP, live sources only; not used yet")
+    stall_s: float = Field(3, gt=0, description="seconds without a frame after which it is down; not used yet")
+    detector: Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
+        None, description="a name under detectors; default: the first; several: refused, not there yet"
+    )
+    detect_fps: float = Field(10, gt=0, description="analysed frames per second, live sources only; not used yet")
     labels: tuple[str, ...] | None = Field(None, description="labels to keep; default: all")
     min_size: float = Field(0, ge=0, lt=1, description="least box height, relative to the picture's height")
     motion: Motion = Motion()
-    tiles: Tiles | None = None
+    tiles: Tiles | None = Field(None, description="slicing for small objects")
     drawn_on: tuple[PositiveInt, PositiveInt] | None = Field(
-        None, description="width and height the geometry was drawn on"
+        None, description="width and height of the picture the points belong to; another aspect ratio is an error"
     )
-    masks: tuple[Polygon, ...] = ()
-    lines: dict[Name, Line] = Field(default_factory=dict)
-    zones: dict[Name, Polygon] = Field(default_factory=dict)
-    calibration: Calibration | None = None
+    masks: tuple[Polygon, ...] = Field((), description="polygons; a box whose bottom centre is in one is dropped")
+    lines: dict[Name, Line] = Field(default_factory=dict, description="directed lines by name: [[x, y], [x, y]]")
+    zones: dict[Name, Polygon] = Field(default_factory=dict, description="polygons by name, 3 points or more")
+    calibration: Calibration | None = Field(None, description="from the picture to the ground; not used yet")
     tracker: Tracker = Tracker()
-    scenario: str | None = None
-    rules: tuple[RuleSpec, ...] = ()
+    scenario: str | None = Field(None, description="a preset's name, or the path of a scenario file")
+    rules: tuple[RuleSpec, ...] = Field((), description="added to the scenario's; one of the same name replaces it")
 
 
 class JsonlOutput(Strict):
-    """Result files of live cameras."""
+    """Result files of live cameras; not used yet."""
 
-    path: Path = Path("var/results")
-    rotate_mb: float = Field(100, gt=0)
-    keep_days: float = Field(14, gt=0)
+    path: Path = Field(Path("var/results"), description="folder")
+    rotate_mb: float = Field(100, gt=0, description="size in megabytes after which a new file begins")
+    keep_days: float = Field(14, gt=0, description="days after which a file is deleted")
 
 
 class Outputs(Strict):
@@ -217,25 +223,25 @@ class Outputs(Strict):
 
 
 class Server(Strict):
-    """The one HTTP server."""
+    """The one HTTP server; not used yet."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(8600, ge=0, le=65535)
-    metrics: bool = True
-    dashboard: bool = True
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8600, ge=0, le=65535, description="TCP port")
+    metrics: bool = Field(True, description="whether to serve /metrics")
+    dashboard: bool = Field(True, description="whether to serve the page")
 
 
 class Site(Strict):
     """A whole site file."""
 
-    version: Literal[1]
-    site: Name = "site"
-    timezone: str = "UTC"
-    mqtt: Mqtt | None = None
-    detectors: dict[Name, Detector] = Field({"main": Detector()}, min_length=1)
-    cameras: dict[Name, Camera] = Field(min_length=1)
+    version: Literal[1] = Field(description="of this format")
+    site: Name = Field("site", description="name of the place; part of the MQTT client id")
+    timezone: str = Field("UTC", description="of schedules and bins, Europe/Berlin say; not used yet")
+    mqtt: Mqtt | None = Field(None, description="without this block nothing is published")
+    detectors: dict[Name, Detector] = Field({"main": Detector()}, min_length=1, description="models by name")
+    cameras: dict[Name, Camera] = Field(min_length=1, description="cameras, or files that stand for them, by name")
     outputs: Outputs = Outputs()
-    server: Server | None = None
+    server: Server | None = Field(None, description="the HTTP server")
 
     @field_validator("timezone")
     @classmethod
