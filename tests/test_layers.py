@@ -32,7 +32,7 @@ LAZY: dict[str, str] = {
     **dict.fromkeys(
         (
             "ai_edge_litert", "keras", "onnxruntime", "openvino", "tensorflow", "tensorrt", "torch", "torchvision",
-            "ultralytics",
+            "triton", "ultralytics",
         ),
         r"detectors/.*",
     ),
