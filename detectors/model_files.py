@@ -104,6 +104,16 @@ def best_reachable_yolov8(say: Callable[[str], None]) -> ResolvedModel:
     return resolve(FALLBACK_MODEL, pull=True, say=say)
 
 
+def chosen(name_or_path: str | None, say: Callable[[str], None] = lambda line: None) -> ResolvedModel:
+    """The model that was asked for, downloaded where needed, or the best YOLOv8 checkpoint when none was.
+
+    Raises:
+        ConfigError: Unknown name.
+        ModelError: It cannot be had.
+    """
+    return best_reachable_yolov8(say) if name_or_path is None else resolve(name_or_path, pull=True, say=say)
+
+
 def _is_path(word: str, path: Path) -> bool:
     if "/" in word or "\\" in word or word.startswith("~"):
         return True

@@ -14,7 +14,7 @@ from config.errors import ConfigError, SightlineError
 from config.loader import Document, load
 from config.site import Detector as DetectorConfig
 from config.site import Mqtt, Site
-from detectors.model_files import resolve
+from detectors.model_files import chosen
 from pipelines.analyze import Job, LoadedModel, analyze
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.sinks.mqtt import Publication
@@ -159,7 +159,8 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
         SightlineError: Nothing could be started at all.
     """
     prepared = prepare(wishes)
-    model = LoadedModel(resolve(prepared.detector.model, pull=True, say=say), prepared.detector, say)
+    named = wishes.model is not None or wishes.config is not None
+    model = LoadedModel(chosen(prepared.detector.model if named else None, say), prepared.detector, say)
     prepared.plan.check_labels(model.detector.model, model.detector.labels)
     done: list[tuple[Job, dict[str, Any]]] = []
     failures = 0

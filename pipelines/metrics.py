@@ -28,12 +28,19 @@ class Histogram:
     def __init__(self) -> None:
         self._counts = np.zeros(self._BINS, np.int64)
         self._total = 0
+        self._sum_ms = 0.0
 
     def add(self, value_ms: float) -> None:
         """Take one duration in milliseconds."""
         position = math.log(max(value_ms, self._LOWEST_MS) / self._LOWEST_MS) / self._GROWTH
         self._counts[min(int(position), self._BINS - 1)] += 1
         self._total += 1
+        self._sum_ms += value_ms
+
+    @property
+    def mean(self) -> float:
+        """Mean in milliseconds; 0 without any."""
+        return self._sum_ms / self._total if self._total else 0.0
 
     def percentile(self, share: float) -> float:
         """The duration in milliseconds that a share (0..1) of all stays under; 0 without any."""
@@ -111,5 +118,7 @@ class RunMetrics:
         return self._last - self._start
 
     def stage_ms(self) -> dict[str, dict[str, float]]:
-        """Percentiles per stage in milliseconds."""
-        return {stage: histogram.summary() for stage, histogram in self.stages.items()}
+        """Mean and percentiles per stage in milliseconds."""
+        return {
+            stage: {"mean": round(histogram.mean, 3), **histogram.summary()} for stage, histogram in self.stages.items()
+        }

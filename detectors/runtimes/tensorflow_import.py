@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from detectors.errors import RuntimeUnavailableError
@@ -38,6 +39,7 @@ def import_tensorflow() -> Any:
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
     try:
+        _import_triton_first()
         with quiet_stderr():
             import tensorflow as tf
     except ImportError as error:
@@ -49,6 +51,15 @@ def import_tensorflow() -> Any:
     if os.environ["TF_CPP_MIN_LOG_LEVEL"] != "0":
         tf.get_logger().setLevel("ERROR")
     return tf
+
+
+def _import_triton_first() -> None:
+    """Load Triton, which torch imports when it compiles, before TensorFlow where it is installed.
+
+    Both carry an LLVM; loaded after TensorFlow, Triton's ends the process with a segmentation fault.
+    """
+    if find_spec("triton") is not None:
+        import triton  # noqa: F401
 
 
 @contextmanager

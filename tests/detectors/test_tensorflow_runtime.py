@@ -222,3 +222,13 @@ def test_serving_needs_neither_torch_nor_keras_and_is_quiet(saved: Path) -> None
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["(1, 84, 84)", "False False False"]
     assert done.stderr == "kept\n"
+
+
+def test_torch_can_compile_after_tensorflow_was_loaded() -> None:
+    """Triton's LLVM, loaded after TensorFlow's, used to end the process with a segmentation fault."""
+    code = (
+        "from detectors.runtimes.tensorflow_import import import_tensorflow; import_tensorflow(); "
+        "import torch._dynamo; print('alive')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr
