@@ -82,10 +82,10 @@ def explain(
     for where, items in found.items():
         others = [item for item in items if not _is_mismatch(item)]
         below = any(len(other) > len(where) and other[: len(where)] == where for other in found)
-        if others:
-            faults.append((where, _sentence(others[0], where, prefix, model)))
-        elif not below:  # else another form of the value fits, and has the fault
-            faults.append((where, _mismatch(items, where)))
+        if below and all(item["type"] == "too_short" for item in others):
+            continue  # another form of the value fits and has the fault, or wrong items were not counted
+        text = _sentence(others[0], where, prefix, model) if others else _mismatch(items, where)
+        faults.append((where, text))
     faults.sort(key=lambda fault: line_of(lines, fault[0]))
     return [place(path, lines, where, text) for where, text in faults]
 

@@ -63,7 +63,7 @@ class CameraPlan:
         """Refuse labels that the model does not have.
 
         Raises:
-            ConfigError: One sentence per unknown label, with the model's labels.
+            ConfigError: One sentence per list of labels that has unknown ones, with the model's labels.
         """
         faults = []
         if self.labels and self.labels_from:
@@ -79,12 +79,12 @@ class CameraPlan:
         """Refuse geometry that was drawn on a picture of another aspect ratio.
 
         Raises:
-            ConfigError: The aspect ratios differ by more than 2 %.
+            ConfigError: The aspect ratios differ by more than 3 % (encoders round sizes: 640x352 is 16:9).
         """
         if self.drawn_on is None or self.place is None:
             return
         drawn_w, drawn_h = self.drawn_on
-        if abs(drawn_w * height / (drawn_h * width) - 1) > 0.02:
+        if abs(drawn_w * height / (drawn_h * width) - 1) > 0.03:
             document, where = self.place
             raise ConfigError(
                 document.fault(
@@ -281,11 +281,10 @@ def _shared_counters(rules: Sequence[PlannedRule]) -> list[str]:
 def _unknown_labels(
     document: Document[Any], where: YamlPath, wanted: Iterable[str], model: str, known: Sequence[str]
 ) -> list[str]:
-    return [
-        document.fault(where, f"model {model!r} has no label {label!r}; allowed: {', '.join(known)}")
-        for label in wanted
-        if label not in known
-    ]
+    unknown = [repr(label) for label in wanted if label not in known]
+    if not unknown:
+        return []
+    return [document.fault(where, f"model {model!r} has no label {', '.join(unknown)}; allowed: {', '.join(known)}")]
 
 
 def _not_yet(document: Document[Site], where: YamlPath, camera: Camera) -> list[str]:

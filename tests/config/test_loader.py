@@ -1,0 +1,372 @@
+"""What a site file may say, and what a wrong one gets: file, line, path and the way out."""
+
+from __future__ import annotations
+
+import textwrap
+import traceback
+from pathlib import Path
+
+import pytest
+
+from config.errors import ConfigError
+from config.loader import Document, load
+from config.site import Site
+
+HEAD = "version: 1\n"
+CAMERA = "cameras: {a: {source: x.mp4}}\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "site.yaml"
+
+
+def read(file: Path, text: str) -> Document[Site]:
+    file.write_text(textwrap.dedent(text))
+    return load(file, Site)
+
+
+def faults(file: Path, text: str) -> list[str]:
+    """The sentences, without the file's folder."""
+    with pytest.raises(ConfigError) as error:
+        read(file, text)
+    assert error.value.exit_code == 2
+    assert str(error.value) == "\n".join(error.value.faults)
+    assert all("\n" not in fault for fault in error.value.faults)
+    return [fault.removeprefix(f"{file.parent}/") for fault in error.value.faults]
+
+
+def test_defaults(file: Path) -> None:
+    site = read(file, HEAD + CAMERA).value
+    assert site.mqtt is None and site.server is None
+    assert list(site.detectors) == ["main"]
+    assert site.detectors["main"].model_dump() == {
+        "model": "yolov8n", "runtime": "torch", "device": "auto", "precision": "fp32", "imgsz": 640,
+        "confidence": 0.25, "iou": 0.7,
+    }  # fmt: skip
+    camera = site.cameras["a"]
+    assert (camera.backend, camera.transport, camera.stall_s, camera.detect_fps) == ("auto", "tcp", 3, 10)
+    assert (camera.lines, camera.zones, camera.rules, camera.labels) == ({}, {}, (), None)
+    assert site.detector_names(camera) == ("main",)
+
+
+def test_values_never_change(file: Path) -> None:
+    with pytest.raises(Exception, match="frozen"):
+        read(file, HEAD + CAMERA).value.site = "other"
+
+
+def test_lines_of_keys_and_relative_paths(file: Path) -> None:
+    document = read(file, HEAD + "cameras:\n  a:\n    source: x\n    labels:\n      - car\n")
+    assert document.lines["cameras", "a", "labels", 0] == 6
+    assert document.fault(("cameras", "a", "rules", 3), "wrong") == f"{file}:3: cameras.a.rules[3]: wrong"
+    assert document.resolve(Path("var/x")) == file.parent / "var/x"
+    assert document.resolve(Path("/var/x")) == Path("/var/x")
+
+
+def camera(text: str) -> str:
+    """A site whose camera ``a`` has these keys, the first of them on line 5."""
+    return HEAD + "cameras:\n  a:\n    source: x\n" + textwrap.indent(textwrap.dedent(text), "    ")
+
+
+def detector(text: str) -> str:
+    """A site whose detector ``main`` has these keys, the first of them on line 4."""
+    return HEAD + "detectors:\n  main:\n" + textwrap.indent(textwrap.dedent(text), "    ") + CAMERA
+
+
+ONE_FAULT = {
+    # not YAML, or no site file
+    "comment only": ("# nothing\n", "site.yaml: the file is empty"),
+    "empty": ("", "site.yaml: the file is empty"),
+    "list": ("- a\n- b\n", "site.yaml:1: expected keys with values, not a list"),
+    "word": ("hello\n", "site.yaml:1: expected keys with values, not 'hello'"),
+    "two colons": (HEAD + "site: a: b\n", "site.yaml:2: not valid YAML: mapping values are not allowed here"),
+    "tab": (HEAD + "\tsite: b\n", "site.yaml:2: not valid YAML: found character '\\t' that cannot start any token"),
+    "open bracket": (HEAD + "cameras: [\n", "site.yaml:3: not valid YAML: "),
+    "two documents": (HEAD + "---\n" + HEAD, "site.yaml:2: not valid YAML: but found another document"),
+    "control character": ("version: 1\0\n", "site.yaml: not valid YAML: unacceptable character #x0000"),
+    "unknown tag": (HEAD + "site: !vault x\n" + CAMERA, "site.yaml:2: site: this value cannot be read as YAML: "),
+    "no such day": (HEAD + "site: 2021-13-45\n" + CAMERA, "site.yaml:2: site: this value cannot be read as YAML: "),
+    "unknown anchor": (HEAD + "site: *x\n", "site.yaml:2: not valid YAML: found undefined alias 'x'"),
+    "alias in itself": (HEAD + "site: &x [*x]\n" + CAMERA, "site.yaml:2: site[0]: this alias (*) stands inside"),
+    "list as key": (HEAD + "? [a]\n: 1\n" + CAMERA, "a key must be a plain word"),
+    "code in a tag": (
+        HEAD + "site: !!python/object/apply:os.system [ls]\n" + CAMERA,
+        "site.yaml:2: site: expected text, not a list",
+    ),
+    # keys
+    "no version": (CAMERA, "site.yaml:1: version: this key is required"),
+    "other version": ("version: 2\n" + CAMERA, "site.yaml:1: version: expected 1, not 2"),
+    "no cameras": (HEAD, "site.yaml:1: cameras: this key is required"),
+    "empty cameras": (HEAD + "cameras: {}\n", "site.yaml:2: cameras: must not be empty"),
+    "nothing behind cameras": (HEAD + "cameras:\n", "cameras: expected keys with values, but nothing is written here"),
+    "no source": (HEAD + "cameras:\n  a:\n    labels: [car]\n", "site.yaml:3: cameras.a.source: this key is required"),
+    "no detectors": (HEAD + "detectors: {}\n" + CAMERA, "site.yaml:2: detectors: must not be empty"),
+    "unknown key at the top": (
+        HEAD + CAMERA + "detector: {}\n",
+        "site.yaml:3: detector: unknown key (did you mean 'detectors'?); allowed: cameras, detectors, mqtt, outputs, "
+        "server, site, timezone, version",
+    ),
+    "unknown key of an optional block": (
+        HEAD + "mqtt:\n  hots: x\n" + CAMERA,
+        "site.yaml:3: mqtt.hots: unknown key (did you mean 'host'?); allowed: detections, home_assistant, host, "
+        "outbox, password, port, prefix, tls, username",
+    ),
+    "unknown key two blocks down": (
+        HEAD + "mqtt:\n  tls:\n    enabld: true\n" + CAMERA,
+        "site.yaml:4: mqtt.tls.enabld: unknown key (did you mean 'enabled'?); allowed: ca, cert, enabled, key",
+    ),
+    "unknown key of a detector": (
+        detector("confidance: 0.5\n"),
+        "site.yaml:4: detectors.main.confidance: unknown key (did you mean 'confidence'?); allowed: confidence, "
+        "device, imgsz, iou, model, precision, runtime",
+    ),
+    "unknown key of a camera": (
+        camera("line: {}\n"),
+        "site.yaml:5: cameras.a.line: unknown key (did you mean 'lines'?); allowed: backend, calibration, detect_fps,",
+    ),
+    "unknown key of tiles": (
+        camera("tiles:\n  rows: 1\n  columns: 2\n  cols: 1\n"),
+        "site.yaml:7: cameras.a.tiles.columns: unknown key (did you mean 'cols'?); allowed: cols, overlap, rows",
+    ),
+    "unknown key nothing is like": (
+        HEAD + CAMERA + "outputs:\n  jsonl: {zzz: 1}\n",
+        "site.yaml:4: outputs.jsonl.zzz: unknown key; allowed: keep_days, path, rotate_mb",
+    ),
+    "unknown key of the tracker": (camera("tracker: {lost: 1}\n"), "site.yaml:5: cameras.a.tracker.lost: unknown"),
+    "key twice": (HEAD + "site: a\n" + CAMERA + "site: b\n", "site.yaml:4: site: this key is written twice; keep one"),
+    "camera twice": (
+        HEAD + "cameras:\n  a: {source: x}\n  b: {source: y}\n  a: {source: z}\n",
+        "site.yaml:5: cameras.a: this key is written twice; keep one",
+    ),
+    # types
+    "camera is a word": (HEAD + "cameras: {a: x.mp4}\n", "cameras.a: expected keys with values, not 'x.mp4'"),
+    "cameras are a list": (HEAD + "cameras: [x]\n", "site.yaml:2: cameras: expected keys with values, not a list"),
+    "port is a word": (HEAD + "mqtt: {port: high}\n" + CAMERA, "mqtt.port: expected a whole number, not 'high'"),
+    "port is broken": (HEAD + "mqtt: {port: 1.5}\n" + CAMERA, "mqtt.port: expected a whole number, not 1.5"),
+    "port is truth": (HEAD + "mqtt: {port: yes}\n" + CAMERA, "mqtt.port: expected a number, not true"),
+    "number is nothing": (camera("stall_s:\n"), "stall_s: expected a number, but nothing is written here"),
+    "number is per cent": (camera("min_size: 1%\n"), "cameras.a.min_size: expected a number, not '1%'"),
+    "number without end": (camera("stall_s: .inf\n"), "cameras.a.stall_s: must be a finite number, not inf"),
+    "no number": (camera("min_size: .nan\n"), "cameras.a.min_size: must be a finite number, not nan"),
+    "endless tracker": (camera("tracker: {lost_s: .inf}\n"), "tracker.lost_s: must be a finite number, not inf"),
+    "truth is a word": (HEAD + "server: {metrics: perhaps}\n" + CAMERA, "expected true or false, not 'perhaps'"),
+    "text is a number": (camera("scenario: 5\n"), "cameras.a.scenario: expected text, not 5; put it in quotes"),
+    "text is truth": (camera("labels: [no]\n"), "labels[0]: expected text, not false; put it in quotes"),
+    "text is a list": (HEAD + "cameras: {a: {source: [x]}}\n", "cameras.a.source: expected text, not a list"),
+    "list is a word": (camera("labels: car\n"), "site.yaml:5: cameras.a.labels: expected a list, not 'car'"),
+    "list is a mapping": (camera("rules: {a: 1}\n"), "cameras.a.rules: expected a list, not keys with values"),
+    "rule is a word": (camera("rules:\n  - dwell\n"), "cameras.a.rules[0]: expected keys with values, not 'dwell'"),
+    "rule without kind": (camera("rules:\n  - {zone: x}\n"), "site.yaml:6: cameras.a.rules[0].kind: this key is req"),
+    "block is a word": (camera("motion: off\n"), "cameras.a.motion: expected keys with values, not false"),
+    "imgsz is a word": (detector("imgsz: big\n"), "imgsz: expected a whole number or a list, not 'big'"),
+    "imgsz is a mapping": (detector("imgsz: {h: 1}\n"), "expected a whole number or a list, not keys with values"),
+    "imgsz is half a pair": (detector("imgsz: [640]\n"), "detectors.main.imgsz: item 2 of this list is missing"),
+    "imgsz is a pair of words": (detector("imgsz: [640, x]\n"), "imgsz[1]: expected a whole number, not 'x'"),
+    "detector is a number": (camera("detector: 3\n"), "cameras.a.detector: expected text or a list, not 3"),
+    "detector list with a wrong name": (camera("detector: [main, 'B ad']\n"), "cameras.a.detector[1]: 'B ad' has char"),
+    "calibration too short": (
+        camera("calibration:\n  image: [[0, 0], [1, 0], [1, 1], [0, 1]]\n  ground_m: [[0, 0], [1, 0], [1, 1]]\n"),
+        "site.yaml:7: cameras.a.calibration.ground_m: item 4 of this list is missing",
+    ),
+    # ranges
+    "empty source": (HEAD + "cameras: {a: {source: ''}}\n", "cameras.a.source: must not be empty"),
+    "port too high": (HEAD + "mqtt: {port: 70000}\n" + CAMERA, "mqtt.port: must be at most 65535, not 70000"),
+    "confidence too high": (detector("confidence: 1\n"), "main.confidence: must be less than 1, not 1"),
+    "imgsz too small": (detector("imgsz: 16\n"), "detectors.main.imgsz: must be at least 32, not 16"),
+    "imgsz negative": (detector("imgsz: [640, -5]\n"), "detectors.main.imgsz[1]: must be at least 32, not -5"),
+    "no detector in the list": (camera("detector: []\n"), "cameras.a.detector: must not be empty"),
+    "drawn on nothing": (camera("drawn_on: [0, 720]\n"), "cameras.a.drawn_on[0]: must be more than 0, not 0"),
+    "drawn on three": (camera("drawn_on: [1, 2, 3]\n"), "drawn_on: must have at most 2 items, this has 3"),
+    "point outside": (camera("lines:\n  l: [[0, 0], [0, 640]]\n"), "lines.l[1][1]: must be at most 1, not 640"),
+    "line of three": (camera("lines:\n  l: [[0, 0], [0, 1], [1, 1]]\n"), "l: a line has exactly 2 points, this one h"),
+    "line without length": (camera("lines:\n  l: [[0, 1], [0, 1]]\n"), "site.yaml:6: cameras.a.lines.l: this line st"),
+    "zone of two": (camera("zones:\n  z: [[0, 0], [0, 1]]\n"), "z: a polygon needs at least 3 points, this one has 2"),
+    "zone without area": (camera("zones:\n  z: [[0, 0], [0, 1], [0, 0.5]]\n"), "zones.z: all points of this polygon"),
+    "mask without depth": (camera("masks: [[[0, 0], [1, 0]]]\n"), "cameras.a.masks[0]: a polygon needs at leas"),
+    # names and choices
+    "camera with a capital": (HEAD + "cameras: {Gate: {source: x}}\n", "cameras.Gate: 'Gate' has characters that are"),
+    "zone with a space": (camera("zones:\n  'a b': [[0, 0], [0, 1], [1, 1]]\n"), "site.yaml:6: cameras.a.zones.a b: '"),
+    "prefix with a wildcard": (HEAD + "mqtt: {prefix: a/#}\n" + CAMERA, "mqtt.prefix: 'a/#' has characters"),
+    "unknown runtime": (
+        detector("runtime: tensorlow\n"),
+        "detectors.main.runtime: expected 'torch', 'tensorflow', 'litert', 'onnxruntime', 'openvino' or 'tensorrt', "
+        "not 'tensorlow'",
+    ),
+    "unknown backend": (camera("backend: gst\n"), "backend: expected 'auto', 'opencv' or 'gstreamer', not 'gst'"),
+    "unknown time zone": (HEAD + "timezone: Berlin\n" + CAMERA, "site.yaml:2: timezone: unknown time zone 'Ber"),
+    "unknown detector": (camera("detector: edge\n"), "detector: unknown detector 'edge'; allowed: main"),
+    "camera named like a topic": (
+        HEAD + "cameras:\n  a: {source: x}\n  stats: {source: x}\n",
+        "site.yaml:4: cameras.stats: a camera cannot be called 'stats': that is a word of the MQTT topics",
+    ),
+    "zone named like a camera": (
+        camera("zones:\n  a: [[0, 0], [0, 1], [1, 1]]\n"),
+        "site.yaml:6: cameras.a.zones.a: this zone is called like a camera",
+    ),
+    "zone named like a line": (
+        camera("lines:\n  l: [[0, 0], [0, 1]]\nzones:\n  l: [[0, 0], [0, 1], [1, 1]]\n"),
+        "site.yaml:8: cameras.a.zones.l: this zone is called like a line of the camera",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONE_FAULT)
+def test_one_fault(name: str, file: Path) -> None:
+    text, words = ONE_FAULT[name]
+    found = faults(file, text)
+    assert len(found) == 1, found
+    assert words in found[0]
+    assert found[0].startswith("site.yaml:")
+
+
+def test_all_faults_at_once_in_file_order(file: Path) -> None:
+    text = """\
+        version: 1
+        timezone: Mars
+        cameras:
+          gate:
+            backend: gst
+            lines:
+              l: [[0, 0], [0, 0]]
+              m: [[0, 0], [2, 0]]
+            sourc: x
+          B:
+            source: y
+        detectors:
+          main: {imgsz: [1, 640], runtme: torch}
+        mqtt:
+          port: many
+        extra: 1
+        """
+    assert [fault.split(": ")[0:2] for fault in faults(file, text)] == [
+        ["site.yaml:2", "timezone"],
+        ["site.yaml:4", "cameras.gate.source"],
+        ["site.yaml:5", "cameras.gate.backend"],
+        ["site.yaml:7", "cameras.gate.lines.l"],
+        ["site.yaml:8", "cameras.gate.lines.m[1][0]"],
+        ["site.yaml:9", "cameras.gate.sourc"],
+        ["site.yaml:10", "cameras.B"],
+        ["site.yaml:13", "detectors.main.imgsz[0]"],
+        ["site.yaml:13", "detectors.main.runtme"],
+        ["site.yaml:15", "mqtt.port"],
+        ["site.yaml:16", "extra"],
+    ]
+
+
+def test_all_colliding_names_at_once_in_file_order(file: Path) -> None:
+    text = """\
+        version: 1
+        cameras:
+          a:
+            detector: [main, edge]
+            source: x
+            lines: {b: [[0, 0], [1, 1]], z: [[0, 0], [1, 1]]}
+            zones: {z: [[0, 0], [1, 1], [0, 1]]}
+          b: {source: y}
+          events: {source: y}
+        """
+    assert [fault.split(": ")[0:2] for fault in faults(file, text)] == [
+        ["site.yaml:4", "cameras.a.detector"],
+        ["site.yaml:6", "cameras.a.lines.b"],
+        ["site.yaml:7", "cameras.a.zones.z"],
+        ["site.yaml:9", "cameras.events"],
+    ]
+
+
+def test_all_unset_variables_and_double_keys_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ONE", "TWO"):
+        monkeypatch.delenv(f"SIGHTLINE_TEST_{name}", raising=False)
+    text = HEAD + "site: ${SIGHTLINE_TEST_ONE}\ncameras:\n  a: {source: '${SIGHTLINE_TEST_TWO}'}\ncameras:\n"
+    assert faults(file, text) == [
+        "site.yaml:2: site: the environment variable SIGHTLINE_TEST_ONE is not set; set it or write "
+        "${SIGHTLINE_TEST_ONE:-default}",
+        "site.yaml:4: cameras.a.source: the environment variable SIGHTLINE_TEST_TWO is not set; set it or write "
+        "${SIGHTLINE_TEST_TWO:-default}",
+        "site.yaml:5: cameras: this key is written twice; keep one",
+    ]
+
+
+def test_variables_are_filled_in(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_TEST_HOST", "broker")
+    monkeypatch.setenv("SIGHTLINE_TEST_PORT", "2883")
+    monkeypatch.setenv("SIGHTLINE_TEST_EMPTY", "")
+    monkeypatch.delenv("SIGHTLINE_TEST_UNSET", raising=False)
+    text = """\
+        version: 1
+        mqtt:
+          host: ${SIGHTLINE_TEST_HOST}.lan
+          port: ${SIGHTLINE_TEST_PORT}
+          username: ${SIGHTLINE_TEST_UNSET:-nobody}${SIGHTLINE_TEST_EMPTY}
+          password: "${SIGHTLINE_TEST_EMPTY:-a: b}"
+          tls: {enabled: "${SIGHTLINE_TEST_UNSET:-false}"}
+        cameras: {a: {source: "${SIGHTLINE_TEST_UNSET:-}x$HOME"}}
+        """
+    site = read(file, text).value
+    assert site.mqtt is not None
+    assert (site.mqtt.host, site.mqtt.port, site.mqtt.username) == ("broker.lan", 2883, "nobody")
+    assert site.mqtt.password.get_secret_value() == "a: b"
+    assert site.mqtt.tls.enabled is False
+    assert site.cameras["a"].source == "x$HOME"
+
+
+SECRETS = {
+    "in a list": "mqtt: {password: [hunter2]}\n" + CAMERA,
+    "in a mapping": "mqtt: {password: {a: hunter2}}\n" + CAMERA,
+    "beside a fault": "mqtt: {password: hunter2, port: x}\n" + CAMERA,
+    "beside a missing key": "cameras: {a: {password: hunter2}}\n",
+    "under a wrong name": "cameras: {a: {source: x, pasword: hunter2}}\n",
+    "from the environment": "cameras: {a: {source: x, password: '${SIGHTLINE_TEST_PASSWORD}', stall_s: 0}}\n",
+    "of a camera that collides": "cameras: {stats: {source: x, password: hunter2}}\n",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_passwords_are_never_shown_not_even_in_a_traceback(
+    name: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_TEST_PASSWORD", "hunter2")
+    file.write_text(HEAD + SECRETS[name])
+    with pytest.raises(ConfigError) as error:
+        load(file, Site)
+    shown = "".join(traceback.format_exception(error.value))
+    assert "hunter2" not in shown
+
+
+def test_a_loaded_password_does_not_print(file: Path) -> None:
+    site = read(file, HEAD + "mqtt: {password: hunter2}\ncameras: {a: {source: x, password: hunter2}}\n").value
+    assert "hunter2" not in repr(site) + str(site.model_dump()) + site.model_dump_json()
+
+
+def test_numeric_password_is_asked_for_in_quotes(file: Path) -> None:
+    assert faults(file, HEAD + "mqtt: {password: 12345}\n" + CAMERA) == [
+        "site.yaml:2: mqtt.password: expected text; put it in quotes"
+    ]
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: no such file; check the path or make one with 'init SOURCE'"):
+        load(tmp_path / "none.yaml", Site)
+
+
+def test_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\)"):
+        load(tmp_path, Site)
+
+
+def test_binary_file(file: Path, data_dir: Path) -> None:
+    for content in (b"\xff\xfe\x00\x01" * 20, (data_dir / "people-detection.mp4").read_bytes()[:4096]):
+        file.write_bytes(content)
+        with pytest.raises(ConfigError) as error:
+            load(file, Site)
+        assert "not a UTF-8 text file" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_nesting_without_end(file: Path) -> None:
+    file.write_text("a: " + "[" * 5000)
+    with pytest.raises(ConfigError):
+        load(file, Site)
+
+
+@pytest.mark.parametrize("key", ["stats", "events", "available", "command"])
+def test_words_of_the_topics(key: str, file: Path) -> None:
+    assert "word of the MQTT topics" in faults(file, HEAD + f"cameras: {{{key}: {{source: x}}}}\n")[0]

@@ -1,0 +1,357 @@
+"""From a camera's configuration to its rules: names, labels, wildcards, and what collides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.tracks import box, steps
+
+from config.catalogue import catalogue
+from config.errors import ConfigError
+from config.loader import Document, load
+from config.scenario import scenario_names
+from config.site import Site
+from pipelines.rules import RULE_KINDS
+from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
+from pipelines.values import Track
+from streams.frame import Frame
+
+KINDS = ", ".join(RULE_KINDS)
+COCO = catalogue().get("yolov8n").labels or ()
+GEOMETRY = """\
+version: 1
+cameras:
+  cam:
+    source: x.mp4
+    lines:
+      gate: [[0.1, 0.6], [0.9, 0.6]]
+      back: [[0.1, 0.2], [0.9, 0.2]]
+    zones:
+      box: [[0.3, 0.4], [0.7, 0.4], [0.8, 0.9], [0.2, 0.9]]
+"""
+
+
+def site(tmp_path: Path, extra: str, text: str = GEOMETRY) -> Document[Site]:
+    path = tmp_path / "site.yaml"
+    path.write_text(text + extra)
+    return load(path, Site)
+
+
+def plan(tmp_path: Path, extra: str, text: str = GEOMETRY, scenario: str | None = None) -> CameraPlan:
+    return plan_camera(site(tmp_path, extra, text), "cam", scenario)
+
+
+def faults(tmp_path: Path, extra: str, scenario: str | None = None) -> list[str]:
+    document = site(tmp_path, extra)
+    with pytest.raises(ConfigError) as error:
+        plan_camera(document, "cam", scenario)
+    return [fault.replace(f"{tmp_path}/", "") for fault in error.value.faults]
+
+
+def names(found: CameraPlan) -> list[str]:
+    return [rule.name for rule in found.rules]
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_preset_on_its_own_geometry_runs_with_a_coco_model(name: str) -> None:
+    found = plan_scenario(name)
+    found.check_labels("yolov8n", COCO)
+    rules = found.rule_set("cam", 640, 352)
+    assert {rule.kind for rule in rules.rules} == set(RULE_KINDS)
+    assert sorted(rule.name for rule in rules.rules) == sorted(names(found))
+    assert set(rules.counters().values()) == {0}
+    assert set(rules.state()) == set(names(found))
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_preset_on_a_cameras_geometry(name: str, tmp_path: Path) -> None:
+    found = plan(tmp_path, f"    scenario: {name}\n")
+    assert set(found.lines) == {"gate", "back"} and set(found.zones) == {"box"}
+    assert sorted(names(found)) == ["dwell_box", "line_crossing_back", "line_crossing_gate", "zone_count_box"]
+
+
+def test_wildcards_are_one_rule_for_each_place(tmp_path: Path) -> None:
+    found = plan(tmp_path, "    rules:\n      - {kind: line_crossing, line: '*', name: cars, labels: [car]}\n")
+    assert names(found) == ["cars_gate", "cars_back"]
+    assert [rule.place for rule in found.rules] == ["gate", "back"]
+    assert sorted(found.rule_set("cam", 100, 100).counters()) == sorted(
+        ("counts", line, direction, "car") for line in ("gate", "back") for direction in ("in", "out")
+    )
+
+
+def test_wildcard_without_places_is_no_rule(tmp_path: Path) -> None:
+    text = "version: 1\ncameras:\n  cam:\n    source: x\n    lines: {gate: [[0, 0], [1, 1]]}\n    scenario: traffic\n"
+    assert names(plan(tmp_path, "", text)) == ["line_crossing_gate"]
+
+
+def test_a_cameras_rule_takes_the_place_of_the_scenarios_rule_of_that_name(tmp_path: Path) -> None:
+    extra = """\
+    scenario: traffic
+    rules:
+      - {kind: line_crossing, line: gate, labels: [car]}
+      - {kind: dwell, zone: box, seconds: 5, labels: [bus]}
+      - {kind: dwell, zone: box, seconds: 20, labels: [car], name: blocked}
+"""
+    found = plan(tmp_path, extra)
+    rules = {rule.name: rule.config for rule in found.rules}
+    assert sorted(rules) == ["blocked", "dwell_box", "line_crossing_back", "line_crossing_gate", "zone_count_box"]
+    assert rules["line_crossing_gate"].labels == ("car",)
+    assert rules["dwell_box"].model_dump()["seconds"] == 5
+    assert rules["blocked"].model_dump()["seconds"] == 20
+
+
+def test_no_scenario_no_rules(tmp_path: Path) -> None:
+    found = plan(tmp_path, "")
+    assert (names(found), found.labels, found.rule_set("cam", 10, 10).counters()) == ([], None, {})
+
+
+def test_scenario_of_the_command_line_takes_the_place_of_the_cameras(tmp_path: Path) -> None:
+    found = plan(tmp_path, "    scenario: traffic\n", scenario="restaurant")
+    assert found.labels == ("person",)
+
+
+def test_labels_of_the_camera_come_before_those_of_the_scenario(tmp_path: Path) -> None:
+    assert plan(tmp_path, "    scenario: traffic\n    labels: [car, bus]\n").labels == ("car", "bus")
+    assert plan(tmp_path, "    scenario: restaurant\n").labels == ("person",)
+
+
+SECOND = "site.yaml:12: cameras.cam.rules[1]"
+WRONG = {
+    "unknown kind": (
+        "    rules:\n      - {kind: zone_intrusion, zone: box}\n",
+        [f"site.yaml:11: cameras.cam.rules[0].kind: unknown rule kind 'zone_intrusion'; allowed: {KINDS}"],
+    ),
+    "unknown line": (
+        "    rules:\n      - {kind: line_crossing, line: gaet}\n",
+        ["site.yaml:11: cameras.cam.rules[0].line: unknown line 'gaet'; allowed: gate, back"],
+    ),
+    "unknown zone": (
+        "    rules:\n      - kind: dwell\n        seconds: 3\n        zone: gate\n",
+        ["site.yaml:13: cameras.cam.rules[0].zone: unknown zone 'gate'; allowed: box"],
+    ),
+    "unknown scenario": (
+        "    scenario: trafic\n",
+        [
+            "site.yaml:10: cameras.cam.scenario: unknown scenario 'trafic'; allowed: construction, pedestrian, "
+            "restaurant, traffic, or the path of a .yaml file"
+        ],
+    ),
+    "unknown key": (
+        "    rules:\n      - {kind: dwell, zone: box, second: 3}\n",
+        [
+            "site.yaml:11: cameras.cam.rules[0].seconds: this key is required",
+            "site.yaml:11: cameras.cam.rules[0].second: unknown key (did you mean 'seconds'?); allowed: anchor, "
+            "grace_s, kind, labels, name, seconds, zone",
+        ],
+    ),
+    "wrong values": (
+        "    rules:\n      - kind: dwell\n        zone: box\n        seconds: long\n        labels: car\n"
+        "        anchor: head\n        name: A\n        grace_s: -1\n",
+        [
+            "site.yaml:13: cameras.cam.rules[0].seconds: expected a number, not 'long'",
+            "site.yaml:14: cameras.cam.rules[0].labels: expected a list, not 'car'",
+            "site.yaml:15: cameras.cam.rules[0].anchor: expected 'foot' or 'centre', not 'head'",
+            "site.yaml:16: cameras.cam.rules[0].name: 'A' has characters that are not allowed; use a-z, 0-9, - and _ "
+            "only",
+            "site.yaml:17: cameras.cam.rules[0].grace_s: must be at least 0, not -1",
+        ],
+    ),
+    "no labels at all": (
+        "    rules:\n      - {kind: zone_count, zone: box, labels: []}\n",
+        ["site.yaml:11: cameras.cam.rules[0].labels: must not be empty"],
+    ),
+    "two rules of one name": (
+        "    rules:\n      - {kind: dwell, zone: box, seconds: 3}\n      - {kind: dwell, zone: box, seconds: 9}\n",
+        ["site.yaml:12: cameras.cam.rules[1]: two rules are called 'dwell_box'; give one a 'name' of its own"],
+    ),
+    "two rules with the same counters": (
+        "    rules:\n      - {kind: zone_count, zone: box, labels: [car, bus]}\n"
+        "      - {kind: zone_count, zone: box, labels: [bus, truck], name: heavy}\n",
+        [f"{SECOND}: rules 'zone_count_box' and 'heavy' both count 'box' for one label; keep one"],
+    ),
+    "a rule for all labels beside one for some": (
+        "    rules:\n      - {kind: line_crossing, line: gate}\n"
+        "      - {kind: line_crossing, line: '*', labels: [car], name: c}\n",
+        [f"{SECOND}: rules 'line_crossing_gate' and 'c_gate' both count 'gate' for one label; keep one"],
+    ),
+    "same counters as the scenario": (
+        "    scenario: traffic\n    rules:\n      - {kind: line_crossing, line: gate, labels: [car], name: mine}\n",
+        [
+            "site.yaml:12: cameras.cam.rules[0]: rules 'line_crossing_gate' and 'mine' both count 'gate' for one "
+            "label; keep one"
+        ],
+    ),
+    "not yet": (
+        "    motion: {enabled: true}\n    tiles: {rows: 2, cols: 2}\n",
+        [
+            f"site.yaml:{line}: cameras.cam.{key}: this version of Sightline cannot do '{key}' as asked for yet; "
+            "remove it"
+            for line, key in ((10, "motion"), (11, "tiles"))
+        ],
+    ),
+    "several": (
+        "    tiles: {rows: 2, cols: 2}\n    rules:\n      - {kind: a}\n      - {kind: dwell, zone: b, seconds: 1}\n",
+        [
+            "site.yaml:10: cameras.cam.tiles: this version of Sightline cannot do 'tiles' as asked for yet; remove it",
+            "site.yaml:12: cameras.cam.rules[0].kind: unknown rule kind 'a'; allowed: " + KINDS,
+            "site.yaml:13: cameras.cam.rules[1].zone: unknown zone 'b'; allowed: box",
+        ],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_rules(name: str, tmp_path: Path) -> None:
+    extra, expected = WRONG[name]
+    assert faults(tmp_path, extra) == expected
+
+
+def test_no_line_to_choose_from_is_said(tmp_path: Path) -> None:
+    text = "version: 1\ncameras:\n  cam:\n    source: x\n    rules:\n      - {kind: line_crossing, line: gate}\n"
+    with pytest.raises(ConfigError, match="unknown line 'gate'; allowed: none: the camera has no lines"):
+        plan(tmp_path, "", text)
+
+
+def test_every_fault_of_a_scenario_file_is_told_with_both_places(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("rules: [{knd: a}]\nlabel: [car]\n")
+    found = faults(tmp_path, "    scenario: own.yaml\n")
+    assert [fault.split(": ")[:4] for fault in found] == [
+        ["site.yaml:10", "cameras.cam.scenario", "own.yaml:1", "rules[0].kind"],
+        ["site.yaml:10", "cameras.cam.scenario", "own.yaml:2", "label"],
+    ]
+
+
+def test_labels_the_model_does_not_have(tmp_path: Path) -> None:
+    extra = (
+        "    labels: [person, lorry]\n    rules:\n      - {kind: dwell, zone: box, seconds: 3, labels: [cat, lorry]}\n"
+    )
+    found = plan(tmp_path, extra)
+    with pytest.raises(ConfigError) as error:
+        found.check_labels("tiny", ("person", "car"))
+    place = f"{tmp_path}/site.yaml"
+    assert error.value.faults == (
+        f"{place}:10: cameras.cam.labels: model 'tiny' has no label 'lorry'; allowed: person, car",
+        f"{place}:12: cameras.cam.rules[0].labels: model 'tiny' has no label 'cat', 'lorry'; allowed: person, car",
+    )
+    plan(tmp_path, "    labels: [person]\n").check_labels("tiny", ("person", "car"))
+
+
+def test_labels_of_a_preset_the_model_does_not_have() -> None:
+    with pytest.raises(ConfigError) as error:
+        plan_scenario("restaurant").check_labels("tiny", ("car", "bus"))
+    assert [fault.split("restaurant.yaml:")[1] for fault in error.value.faults] == [
+        "4: labels: model 'tiny' has no label 'person'; allowed: car, bus",
+        *(f"{11 + n}: rules[{n}].labels: model 'tiny' has no label 'person'; allowed: car, bus" for n in range(3)),
+    ]
+
+
+def test_geometry_drawn_on_another_aspect_ratio(tmp_path: Path) -> None:
+    found = plan(tmp_path, "    drawn_on: [1920, 1080]\n")
+    found.check_size("x.mp4", 1280, 720)
+    found.check_size("x.mp4", 640, 352)  # 16:9 as encoders round it
+    with pytest.raises(ConfigError) as error:
+        found.check_size("x.mp4", 640, 480)
+    assert str(error.value) == (
+        f"{tmp_path}/site.yaml:10: cameras.cam.drawn_on: the lines and zones were drawn on 1920x1080, but x.mp4 is "
+        "640x480: another aspect ratio; draw them again"
+    )
+    plan(tmp_path, "").check_size("x.mp4", 1, 1000)
+
+
+def test_geometry_becomes_pixels(tmp_path: Path) -> None:
+    found = plan(tmp_path, "")
+    assert found.pixel_lines(100, 50)["gate"] == (pytest.approx((10, 30)), pytest.approx((90, 30)))
+    assert found.pixel_zones(100, 50)["box"][2] == pytest.approx((80, 45))
+
+
+def test_rules_run_and_events_carry_the_frames_clock(tmp_path: Path) -> None:
+    extra = (
+        "    rules:\n      - {kind: line_crossing, line: gate, labels: [person]}\n"
+        "      - {kind: zone_count, zone: box}\n"
+    )
+    rules = plan(tmp_path, extra).rule_set("cam", 1000, 500)
+    events = []
+    for index, row in enumerate(steps([(500, 250), (500, 400)])):
+        frame = Frame("cam", index, np.zeros((500, 1000, 3), np.uint8), row.t, 1.7e9 + index)
+        events += rules.update([Track(1, "person", box(row), 0.9, 0.0, row.t)], frame)
+    assert [(event.rule, event.captured_at, event.pts_s) for event in events] == [
+        ("zone_count_box", 1.7e9, 0.0),
+        ("line_crossing_gate", 1.7e9 + 1, 0.1),
+    ]
+    assert rules.counters() == {
+        ("counts", "gate", "in", "person"): 0,
+        ("counts", "gate", "out", "person"): 1,
+        ("occupancy", "box", "person"): 1,
+    }
+    assert rules.state()["line_crossing_gate"]["kind"] == "line_crossing"
+
+
+DESIGN = """\
+version: 1
+site: north-gate
+timezone: Europe/Berlin
+mqtt:
+  host: 127.0.0.1
+  port: 1883
+  prefix: sightline
+  username: ${SIGHTLINE_TEST_UNSET:-}
+  password: ${SIGHTLINE_TEST_UNSET:-}
+  tls: {enabled: false, ca: null, cert: null, key: null}
+  outbox: {path: var/outbox.sqlite, max_mb: 256, expiry_s: 3600}
+  detections: {enabled: true, max_hz: 10}
+  home_assistant: {enabled: false}
+detectors:
+  main: {model: yolov8n, runtime: torch, device: auto, precision: fp32, imgsz: 640, confidence: 0.25, iou: 0.7}
+  edge: {model: yolov8n, runtime: litert, precision: int8}
+  tf:   {model: yolov8n, runtime: tensorflow}
+cameras:
+  junction:
+    source: rtsp://192.0.2.10/stream1
+    username: ${SIGHTLINE_TEST_UNSET:-}
+    password: ${SIGHTLINE_TEST_UNSET:-}
+    backend: auto
+    transport: tcp
+    stall_s: 3
+    detector: main
+    detect_fps: 10
+    labels: [car, truck, bus, person]
+    min_size: 0.01
+    motion: {enabled: false}
+    tiles: null
+    drawn_on: [1920, 1080]
+    masks: [[[0, 0], [0.2, 0], [0.2, 0.1], [0, 0.1]]]
+    lines:
+      mid_block: [[0.10, 0.60], [0.90, 0.62]]
+    zones:
+      box: [[0.3, 0.4], [0.7, 0.4], [0.8, 0.9], [0.2, 0.9]]
+    calibration:
+      image: [[0.2, 0.4], [0.8, 0.4], [0.95, 0.9], [0.05, 0.9]]
+      ground_m: [[0, 0], [12, 0], [12, 30], [0, 30]]
+    scenario: traffic
+    rules:
+      - {kind: line_crossing, line: mid_block, labels: [car, truck, bus]}
+      - {kind: dwell, name: blocked_box, zone: box, seconds: 20, labels: [car]}
+      - {kind: zone_intrusion, zone: box, labels: [person], schedule: "mon-fri 18:00-06:00"}
+outputs:
+  jsonl: {path: var/results, rotate_mb: 100, keep_days: 14}
+server: {host: 127.0.0.1, port: 8600, metrics: true, dashboard: true}
+"""
+
+
+def test_every_key_of_the_contract_is_known(tmp_path: Path) -> None:
+    """All of it loads; a rule kind that is not there yet is the one thing that is said, in one sentence."""
+    document = site(tmp_path, "", DESIGN)
+    line = next(number for number, text in enumerate(DESIGN.splitlines(), 1) if "zone_intrusion" in text)
+    if "zone_intrusion" not in RULE_KINDS:
+        with pytest.raises(ConfigError) as error:
+            plan_camera(document, "junction")
+        assert error.value.faults == (
+            f"{tmp_path}/site.yaml:{line}: cameras.junction.rules[2].kind: unknown rule kind 'zone_intrusion'; "
+            f"allowed: {', '.join(RULE_KINDS)}",
+        )
+    served = site(tmp_path, "", "".join(text for text in DESIGN.splitlines(True) if "zone_intrusion" not in text))
+    found = plan_camera(served, "junction")
+    found.check_labels("yolov8n", COCO)
+    assert sorted(names(found)) == ["blocked_box", "dwell_box", "line_crossing_mid_block", "zone_count_box"]
