@@ -145,7 +145,10 @@ class MessageFactory:
     def detections(
         self, result: FrameResult, framework: str, model: str, zones: Mapping[int, Collection[str]]
     ) -> Message:
-        """The boxes of one frame; ``zones`` names the zones of each track id."""
+        """The boxes of one frame; ``zones`` names the zones of each track id.
+
+        Where they do not fit into one message (hundreds of boxes, each in many zones), the worst boxes are left out.
+        """
         frame, found = result.frame, result.detections
         objects = [
             ObjectPayload(
@@ -153,7 +156,7 @@ class MessageFactory:
                 label=found.label(row),
                 score=round(score, 4),
                 box=(round(box[0], 2), round(box[1], 2), round(box[2], 2), round(box[3], 2)),
-                zones=sorted(zones.get(track_id, ())),
+                zones=sorted(zones.get(track_id, ())) if track_id > 0 else [],
             )
             for row, (box, score, track_id) in enumerate(
                 zip(found.xyxy.tolist(), found.score.tolist(), result.track_ids.tolist(), strict=True)
@@ -167,7 +170,7 @@ class MessageFactory:
             framework=framework,
             model=model,
             inference_ms=round(result.timings.inference, 3),
-            objects=objects,
+            objects=_that_fit(objects),
         )
         return self._json(self.topic(frame.source_id, "detections"), payload, qos=0, retain=False)
 
@@ -209,6 +212,16 @@ class MessageFactory:
         if len(text) > MAX_PAYLOAD_BYTES:
             raise ValueError(f"payload of {topic} has {len(text)} bytes, the contract allows {MAX_PAYLOAD_BYTES}")
         return Message(topic, text, qos, retain)
+
+
+def _that_fit(objects: list[ObjectPayload]) -> list[ObjectPayload]:
+    """The first objects that fit into one message; they come best score first."""
+    room = MAX_PAYLOAD_BYTES - 2_000  # the rest of the message
+    for index, item in enumerate(objects):
+        room -= len(item.model_dump_json().encode()) + 1
+        if room < 0:
+            return objects[:index]
+    return objects
 
 
 def payload_models() -> Iterable[tuple[str, type[Payload]]]:
