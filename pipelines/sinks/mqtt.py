@@ -17,6 +17,9 @@ from streams.message import Message
 from streams.mqtt import Broker, MqttPublisher
 
 STATS_S = 10.0
+_LAST_WAIT_S = 5.0
+_SHORT_WAIT_S = 2.5
+"""How long the last messages may wait for a broker that is away; short where someone wants us to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class MqttSink:
         ).start()
 
     def _retained(self) -> Iterable[Message]:
-        yield self._factory.available(True)
+        yield self._factory.available(not self._closed)
         yield self._factory.status(self._camera, self._status)
         for key, value in list(self._counters.items()):
             yield from self._counter(key, value)
@@ -177,4 +180,4 @@ class MqttSink:
                     self.publisher.publish(message)
         self.publisher.publish(self._factory.status(self._camera, "offline"))
         self.publisher.publish(self._factory.available(False))
-        self.undelivered = self.publisher.close()
+        self.undelivered = self.publisher.close(_LAST_WAIT_S if reason == "done" else _SHORT_WAIT_S)
