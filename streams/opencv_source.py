@@ -17,7 +17,7 @@ from streams.completeness import check_complete, size_changed
 from streams.errors import SourceError
 from streams.frame import Frame
 from streams.media_clock import MediaClock
-from streams.probe import VideoFacts, probe
+from streams.probe import VideoFacts, ffmpeg_name, probe
 from streams.quiet import silence_opencv
 from streams.size_watch import SizeWatch
 from streams.source import SourceInfo
@@ -67,7 +67,7 @@ class OpenCVFileSource:
         """
         self._facts = probe(self._path)
         silence_opencv()
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        capture = cv2.VideoCapture(ffmpeg_name(self._path), cv2.CAP_FFMPEG)
         self._open.callback(capture.release)
         if not capture.isOpened():
             self._open.close()

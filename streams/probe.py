@@ -61,11 +61,16 @@ def probe(path: Path) -> VideoFacts:
     """
     _check_file(path)
     try:
-        with av.open(str(path)) as container:
+        with av.open(ffmpeg_name(path)) as container:
             return _facts(path, container)
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, av.error.FFmpegError) else "its text is garbled"
         raise SourceError(f"{path} is damaged or not a video ({reason}); {_WAY_OUT}") from error
+
+
+def ffmpeg_name(path: Path) -> str:
+    """A file as FFmpeg must be told it: absolute, because ``12:30.mp4`` would be the protocol ``12``."""
+    return str(path.absolute())
 
 
 def best_video(container: InputContainer) -> VideoStream | None:
@@ -75,6 +80,10 @@ def best_video(container: InputContainer) -> VideoStream | None:
 
 
 def _check_file(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise SourceError(f"{path} has a name that is not UTF-8, which OpenCV cannot open; rename it") from error
     try:
         if path.is_dir():
             raise SourceError(f"{path} is a folder, not a video; name a file inside it")

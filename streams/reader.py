@@ -85,9 +85,10 @@ class FrameReader:
 
     def start(self) -> None:
         """Start the thread; does nothing when it was started or stopped before."""
-        if self._thread is None and not self._stopped:
-            self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
-            self._thread.start()
+        with self._changed:  # a stop from another thread never sees a thread that is not running yet
+            if self._thread is None and not self._stopped:
+                self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+                self._thread.start()
 
     def stop(self) -> None:
         """End the thread and wait for it; frames still in the queue are given up. Safe to call twice."""

@@ -14,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from streams.errors import SourceError
-from streams.probe import best_video
+from streams.probe import best_video, ffmpeg_name
 
 Size = tuple[int, int]
 _HEADER_FILTERS = {
@@ -39,7 +39,7 @@ class SizeWatch:
         Raises:
             SourceError: It has no video.
         """
-        self._container = av.open(str(path))
+        self._container = av.open(ffmpeg_name(path))
         stream = best_video(self._container)
         if stream is None or stream.time_base is None:
             raise SourceError(f"{path} has no video in it; name a video file")

@@ -16,6 +16,7 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from streams.errors import OutputError, cannot_write
+from streams.probe import ffmpeg_name
 
 _TIME_BASE = Fraction(1, 90_000)
 _FRAGMENT_S = 1.0
@@ -48,7 +49,7 @@ class VideoWriter:
         self._closed = False
         rate = Fraction(fps if fps > 0 else _UNKNOWN_FPS).limit_denominator(1001)
         try:
-            self._container = av.open(str(path), "w", format="mp4", options=_CONTAINER)
+            self._container = av.open(ffmpeg_name(path), "w", format="mp4", options=_CONTAINER)
             self._stream = self._container.add_stream("libx264", rate=rate, options=_ENCODER)
             self._stream.width, self._stream.height = width + width % 2, height + height % 2
             self._stream.pix_fmt = "yuv420p"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -169,6 +170,24 @@ def join(parts: list[Path], path: Path) -> Path:
                     output.mux(packet)
                 offset += round(2 / float(video.time_base or 1))
     return path
+
+
+@pytest.mark.parametrize("name", ["12:30:00.mp4", "-x.mp4", "[a] %03d ä.mp4", "concat:a|b.mp4", "...mp4"])
+def test_names_that_ffmpeg_would_read_as_something_else(
+    make_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, backend: Backend, name: str
+) -> None:
+    path = make_video("plain.mp4", frames=5)
+    path.rename(path.with_name(name))
+    monkeypatch.chdir(path.parent)
+    frames, message = read_all(Path(name), backend)
+    assert (len(frames), message) == (5, "")
+
+
+def test_a_name_that_is_not_utf8_is_refused_before_opencv_crashes(tmp_path: Path, backend: Backend) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    path.write_bytes(b"x")
+    with pytest.raises(SourceError, match="a name that is not UTF-8"), open_source(path, "a", backend):
+        pass
 
 
 def test_probe_says_what_a_video_is(data_dir: Path) -> None:
