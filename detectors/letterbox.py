@@ -52,14 +52,11 @@ class Letterbox:
         top, left = round(pad_h / 2 - 0.1), round(pad_w / 2 - 0.1)
         return cls(source, (scaled_h, scaled_w), (scaled_h + pad_h, scaled_w + pad_w), top, left)
 
-    @property
-    def gain(self) -> float:
-        """Input pixels per source pixel."""
-        return min(self.padded[0] / self.source[0], self.padded[1] / self.source[1])
-
     def apply(self, image: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> None:
-        """Draw the picture into ``canvas``, a (padded height, padded width, 3) uint8 array filled with 114."""
+        """Draw the picture and its grey padding into ``canvas``, a (padded height, padded width, 3) uint8 array."""
         height, width = self.scaled
+        canvas[: self.top] = canvas[self.top + height :] = PAD_VALUE
+        canvas[:, : self.left] = canvas[:, self.left + width :] = PAD_VALUE
         target = canvas[self.top : self.top + height, self.left : self.left + width]
         if self.source == self.scaled:
             np.copyto(target, image)
@@ -69,12 +66,11 @@ class Letterbox:
     def restore(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (N, 4) boxes from input pixels to source pixels, clipped to the picture."""
         boxes = xyxy.copy()
-        gain = self.gain
-        pad_x = round((self.padded[1] - round(self.source[1] * gain)) / 2 - 0.1)
-        pad_y = round((self.padded[0] - round(self.source[0] * gain)) / 2 - 0.1)
-        boxes[:, 0::2] -= pad_x
-        boxes[:, 1::2] -= pad_y
-        boxes /= np.float32(gain)
-        boxes[:, 0::2] = boxes[:, 0::2].clip(0, self.source[1])
-        boxes[:, 1::2] = boxes[:, 1::2].clip(0, self.source[0])
+        for first, offset, scaled, source in (
+            (0, self.left, self.scaled[1], self.source[1]),
+            (1, self.top, self.scaled[0], self.source[0]),
+        ):
+            boxes[:, first::2] -= offset
+            boxes[:, first::2] /= np.float32(scaled / source)  # each side was rounded to a whole pixel
+            boxes[:, first::2] = boxes[:, first::2].clip(0, source)
         return boxes

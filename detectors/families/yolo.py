@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detectors.detections import Detections
 from detectors.detector import Image, Tensor
 from detectors.errors import ModelError
-from detectors.letterbox import PAD_VALUE, Letterbox
+from detectors.letterbox import Letterbox
 from detectors.nms import nms
 
 MAX_DETECTIONS = 300
@@ -56,8 +56,6 @@ class YoloFamily:
         boxes = [Letterbox.fit(image.shape[:2], self.imgsz, self.stride, minimal=minimal) for image in images]
         canvas, batch = self._buffers((len(images), *boxes[0].padded))
         for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
-            if not minimal:
-                canvas[row].fill(PAD_VALUE)
             box.apply(image, canvas[row])
             np.divide(cv2.cvtColor(canvas[row], cv2.COLOR_BGR2RGB), np.float32(255), out=batch[row])
         return batch, boxes
@@ -68,7 +66,7 @@ class YoloFamily:
         if found is None:
             if len(self._canvases) >= _MAX_CANVASES:
                 self._canvases.pop(next(iter(self._canvases)))
-            canvas = np.full((*shape, 3), PAD_VALUE, np.uint8)
+            canvas = np.empty((*shape, 3), np.uint8)
             found = self._canvases[shape] = (canvas, np.empty((*shape, 3), np.float32))
         return found
 
