@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import sys
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 from rich.console import Console
 
-from config.errors import SightlineError
+from config.errors import SightlineError, sentences
 
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -23,10 +24,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     help="""Video analytics: videos and cameras in; tracked objects, counts, events and MQTT messages out.
 
-    Start with [bold]demo[/bold]; then [bold]analyze VIDEO[/bold] with a video of your own.
+    Start with **demo**; then **analyze VIDEO** with a video of your own.
 
     Exit codes: 0 done, or stopped by a signal; 1 failed at run time; 2 wrong usage or configuration.""",
 )
@@ -46,6 +47,11 @@ OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for results
 def say(line: str) -> None:
     """Print a line for people, beside the results."""
     err.print(line, style="dim", markup=False)
+
+
+def tell(line: str) -> None:
+    """Print a line of results, never wrapped, so that a path in it can be copied."""
+    out.print(line, markup=False, soft_wrap=True, highlight=False)
 
 
 @app.callback()
@@ -77,7 +83,7 @@ def analyze(
     backend: BackendOption = None,
     out_dir: OutOption = Path("results"),
     annotate: Annotated[bool, typer.Option("--annotate", help="Also write annotated.mp4 (H.264).")] = False,
-    mqtt: Annotated[str | None, typer.Option(metavar="URL", help="Publish: mqtt://host:port[/prefix].")] = None,
+    mqtt: Annotated[str | None, typer.Option(metavar="URL", help="Publish: mqtt://host:port, with /prefix behind it if needed.")] = None,
 ) -> None:
     """Analyse video files: every frame, through detector, tracker and rules.
 
@@ -93,9 +99,9 @@ def analyze(
         videos, config, camera, scenario, model, runtime, device, precision, imgsz, confidence, backend, out_dir,
         annotate, mqtt,
     )  # fmt: skip
-    failures = run_jobs(wishes, stop, out, err, say)
-    if failures:
-        raise typer.Exit(1)
+    code = run_jobs(wishes, stop, out, err, say)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -126,8 +132,8 @@ def init(
     from pipelines.init_site import init_site
 
     written = init_site(source, out_dir, force)
-    out.print(f"{written.site}: a site file for {source} ({written.width}x{written.height})", markup=False)
-    out.print(f"{written.still}: its first picture with a grid", markup=False)
+    tell(f"{written.site}: a site file for {written.source} ({written.width}x{written.height})")
+    tell(f"{written.still}: its first picture with a grid")
 
 
 @app.command()
@@ -137,7 +143,7 @@ def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A site 
 
     code = check_site(
         config,
-        lambda line: out.print(f"ok: {line}", markup=False, soft_wrap=True, highlight=False),
+        lambda line: tell(f"ok: {line}"),
         lambda fault: err.print(f"error: {fault}", style="red", markup=False),
     )
     if code:
@@ -158,7 +164,7 @@ def models_pull(names: Annotated[list[str], typer.Argument(metavar="NAME...", he
     from detectors.pull import pull
 
     for name in names:
-        out.print(str(pull(name, say)), markup=False, soft_wrap=True)
+        tell(str(pull(name, say)))
 
 
 @models_app.command("verify")
@@ -168,9 +174,9 @@ def models_verify() -> None:
 
     results = verify()
     for result in results:
-        out.print(f"{result.status}: {result.path} ({result.note})", markup=False, soft_wrap=True, highlight=False)
+        tell(f"{result.status}: {result.path} ({result.note})")
     if not results:
-        out.print("no model files found; 'models pull NAME' downloads one")
+        tell("no model files found; 'models pull NAME' downloads one")
     if any(result.status == "changed" for result in results):
         raise typer.Exit(1)
 
@@ -180,7 +186,7 @@ def models_trust(file: Annotated[Path, typer.Argument(metavar="FILE", help="A mo
     """Accept a model file as it is now: models are programs, so a changed one is refused until then."""
     from detectors.trust import trust
 
-    out.print(f"trusted: {file} (sha256 {trust(file)})", markup=False, soft_wrap=True)
+    tell(f"trusted: {file} (sha256 {trust(file)})")
 
 
 def main() -> NoReturn:
@@ -193,6 +199,8 @@ def main() -> NoReturn:
 
     signal.signal(signal.SIGINT, request_stop)
     signal.signal(signal.SIGTERM, request_stop)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not fit the terminal's encoding
     debug = "--debug" in sys.argv
     try:
         app()  # ends by SystemExit: 0 done, 2 wrong usage
@@ -212,7 +220,7 @@ def main() -> NoReturn:
 
 def report(error: SightlineError) -> None:
     """Print an error: one sentence per fault."""
-    for fault in getattr(error, "faults", (str(error),)):
+    for fault in sentences(error):
         err.print(f"error: {fault}", style="red", markup=False)
 
 

@@ -9,6 +9,9 @@ from pipelines.geometry import Xy, inside
 from pipelines.rules.base import TrackMemory
 from pipelines.values import Track
 
+SETTLE_S = 0.09
+"""Media seconds inside before an object has entered: two frames at 10 fps, three at 25."""
+
 
 @dataclass(slots=True)
 class Stay:
@@ -17,12 +20,14 @@ class Stay:
     Attributes:
         track: The object as last seen.
         entered_s: Media time at which it came in; ``None`` while it is outside.
+        first_inside_s: Media time since which it has been seen inside; ``None`` while it is outside.
         last_inside_s: Media time at which it was last seen inside.
         reported: Free for the rule: whether this stay was reported.
     """
 
     track: Track
     entered_s: float | None = None
+    first_inside_s: float | None = None
     last_inside_s: float = 0.0
     reported: bool = False
 
@@ -40,8 +45,9 @@ class Change:
 class Presence:
     """Follows who is in a polygon.
 
-    An object is inside from the first frame with its anchor point in the polygon until it has been seen outside, or
-    not been seen at all, for ``grace_s``; it then left when it was last seen inside.
+    An object has entered once it was seen inside, and only inside, for a tenth of a second: a box that touches the
+    zone in a single frame is no visit. It is inside until it has been seen outside for ``grace_s``, or not been seen
+    at all for ``lost_s``; it then left when it was last seen inside.
     """
 
     def __init__(self, polygon: Sequence[Xy], anchor: Callable[[Track], Xy], grace_s: float, lost_s: float) -> None:
@@ -70,12 +76,16 @@ class Presence:
         changes = []
         for track, stay in self._memory.update(tracks, pts_s):
             stay.track = track
-            if inside(self._polygon, self._anchor(track)):
-                stay.last_inside_s = pts_s
-                if stay.entered_s is None:
-                    stay.entered_s, stay.reported = pts_s, False
-                    self._inside[id(stay)] = stay
-                    changes.append(Change(track, True, pts_s, 0.0))
+            if not inside(self._polygon, self._anchor(track)):
+                stay.first_inside_s = None
+                continue
+            stay.last_inside_s = pts_s
+            if stay.first_inside_s is None:
+                stay.first_inside_s = pts_s
+            if stay.entered_s is None and pts_s - stay.first_inside_s >= SETTLE_S:
+                stay.entered_s, stay.reported = stay.first_inside_s, False
+                self._inside[id(stay)] = stay
+                changes.append(Change(track, True, stay.entered_s, 0.0))
         for key, stay in list(self._inside.items()):
             seen_outside = stay.track.last_seen_s > stay.last_inside_s
             patience = self._grace_s if seen_outside else self._lost_s

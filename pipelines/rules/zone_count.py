@@ -48,7 +48,6 @@ class ZoneCount:
         """Take the confirmed tracks of the next frame."""
         if self._start_s is None:
             self._start_s = self._last_s = pts_s
-        self._object_seconds += self._occupancy.total() * (pts_s - self._last_s)
         self._last_s = pts_s
         wanted = [track for track in tracks if self._config.wants(track.label)]
         changes = self._presence.update(wanted, pts_s)
@@ -69,6 +68,7 @@ class ZoneCount:
             if change.entered:
                 self._visits[change.track.label] += 1
             else:
+                self._object_seconds += change.stayed_s
                 data["dwell_time_sec"] = round(change.stayed_s, 3)
             events.append(event(self, self._source_id, pts_s, change.track, data))
         return events
@@ -80,10 +80,12 @@ class ZoneCount:
     def state(self) -> dict[str, Any]:
         """``{"zone", "visits": {label: n}, "now", "max", "mean"}``; the mean is over media time."""
         elapsed = self._last_s - (self._start_s or 0.0)
+        seconds = self._object_seconds
+        seconds += sum(stay.last_inside_s - (stay.entered_s or 0.0) for stay in self._presence.stays)
         return {
             "zone": self._config.zone,
             "visits": dict(sorted(self._visits.items())),
             "now": self._occupancy.total(),
             "max": self._max,
-            "mean": round(self._object_seconds / elapsed, 4) if elapsed > 0 else 0.0,
+            "mean": round(seconds / elapsed, 4) if elapsed > 0 else 0.0,
         }

@@ -88,7 +88,7 @@ def test_found_by_file_name_and_by_checksum() -> None:
         ({"files": {"a.pt": "0" * 64, "b.pt": "0" * 64}}, "2 files but 1"),
         ({"people": ["person"]}, "not among the labels"),
         ({"labels": "imagenet"}, "not a label set"),
-        ({"family": "ssd"}, "'ssd' is not one of"),
+        ({"family": "ssd"}, "not 'ssd'"),
         ({"runnable": False}, "reason"),
         ({"source": {"ftp": "x"}}, "source"),
     ],

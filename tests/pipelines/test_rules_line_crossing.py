@@ -244,8 +244,8 @@ def test_event_says_all_there_is_to_say() -> None:
         "line_crossing", "gate", "cam", 1, "car",
     )  # fmt: skip
     assert first.pts_s == 0.1
-    assert first.data == {"line": "l", "direction": "in", "tripwire_crossings": 1}
-    assert second.data == {"line": "l", "direction": "out", "tripwire_crossings": 2}
+    assert first.data == {"line": "l", "direction": "in", "at_pts_s": 0.1, "tripwire_crossings": 1}
+    assert second.data == {"line": "l", "direction": "out", "at_pts_s": 0.2, "tripwire_crossings": 2}
 
 
 def test_labels_that_were_not_asked_for_do_not_count() -> None:

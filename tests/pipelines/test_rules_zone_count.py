@@ -41,7 +41,7 @@ def test_enter_and_leave() -> None:
     assert (enter.kind, enter.rule, enter.source_id, enter.track_id, enter.label) == (
         "zone_count", "zone_count_z", "cam", 1, "person",
     )  # fmt: skip
-    assert enter.pts_s == 1.0
+    assert enter.pts_s == 1.1
     assert enter.data == {"zone": "z", "action": "enter", "at_pts_s": 1.0, "occupancy": 1}
     assert leave.pts_s == pytest.approx(3.5)
     assert leave.data == {"zone": "z", "action": "leave", "at_pts_s": 2.9, "occupancy": 0, "dwell_time_sec": 1.9}
@@ -79,7 +79,13 @@ def test_out_for_longer_than_the_grace_is_another_visit() -> None:
 
 def test_without_grace_it_leaves_at_once() -> None:
     rule = counting(grace_s=0)
-    assert [event.pts_s for event in play(rule, steps([(300, 200), (410, 200), (420, 200)]))] == [0.0, 0.1]
+    events = play(rule, steps([(300, 200), (300, 200), (410, 200), (420, 200)]))
+    assert [event.pts_s for event in events] == [0.1, 0.2]
+
+
+def test_touching_the_zone_in_a_single_frame_is_no_visit() -> None:
+    rule = counting(grace_s=0)
+    assert play(rule, steps([(100, 200), (300, 200), (100, 200), (300, 200), (100, 200)])) == []
 
 
 def test_vanishing_inside_ends_the_visit_when_it_was_last_seen() -> None:
@@ -131,14 +137,14 @@ def test_occupancy_largest_and_mean() -> None:
     assert [event.data["occupancy"] for event in events] == [1, 2, 1]
     state = rule.state()
     assert (state["now"], state["max"]) == (1, 2)
-    assert state["mean"] == pytest.approx(1.5)
+    assert state["mean"] == pytest.approx((4 + 1.9) / 4, abs=1e-4)  # last seen inside at 2.9 s
 
 
 def test_mean_is_over_media_time_whatever_the_frame_rate() -> None:
     rule = counting(grace_s=0)
     times = [0.0, 0.1, 0.2, 1.0, 1.05, 2.0, 3.9, 4.0]
     play(rule, [Row(t, 1, "person", 300 if t < 1.01 else 50, 200) for t in times])
-    assert rule.state()["mean"] == pytest.approx(1.05 / 4)
+    assert rule.state()["mean"] == pytest.approx(1.0 / 4)  # last seen inside at 1.0 s
 
 
 def test_label_that_changes_inside_moves_the_occupancy() -> None:
@@ -171,7 +177,7 @@ def test_concave_zone() -> None:
         (0.0, 300.0),
     )
     rule = counting(zone=shoe, grace_s=0)
-    events = play(rule, steps([(200, 50), (200, 150), (200, 250), (50, 150)]))
+    events = play(rule, steps([point for point in ((200, 50), (200, 150), (200, 250), (50, 150)) for _ in range(2)]))
     assert [word for word, _ in actions(events)] == ["enter", "leave", "enter"]
 
 

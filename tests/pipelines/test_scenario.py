@@ -273,12 +273,12 @@ def test_rules_run_and_events_carry_the_frames_clock(tmp_path: Path) -> None:
     )
     rules = plan(tmp_path, extra).rule_set("cam", 1000, 500)
     events = []
-    for index, row in enumerate(steps([(500, 250), (500, 400)])):
+    for index, row in enumerate(steps([(500, 250), (500, 250), (500, 400)])):
         frame = Frame("cam", index, np.zeros((500, 1000, 3), np.uint8), row.t, 1.7e9 + index)
         events += rules.update([Track(1, "person", box(row), 0.9, 0.0, row.t)], frame)
     assert [(event.rule, event.captured_at, event.pts_s) for event in events] == [
-        ("zone_count_box", 1.7e9, 0.0),
-        ("line_crossing_gate", 1.7e9 + 1, 0.1),
+        ("zone_count_box", 1.7e9 + 1, 0.1),
+        ("line_crossing_gate", 1.7e9 + 2, 0.2),
     ]
     assert rules.counters() == {
         ("counts", "gate", "in", "person"): 0,
