@@ -15,6 +15,11 @@ class SightlineError(Exception):
     exit_code: ClassVar[int] = 1
 
 
+def sentences(error: SightlineError) -> tuple[str, ...]:
+    """What to tell people: one sentence per fault."""
+    return error.faults if isinstance(error, ConfigError) else (str(error),)
+
+
 class ConfigError(SightlineError, ValueError):
     """A wrong configuration or wrong usage.
 

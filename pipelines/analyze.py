@@ -30,13 +30,14 @@ from pipelines.sinks.mqtt import MqttSink, Publication
 from pipelines.sinks.video import VideoSink
 from pipelines.tracker import Tracker
 from pipelines.values import DetectorInfo, FrameResult
-from streams.errors import BrokerError, OutputError
+from streams.errors import BrokerError, OutputError, cannot_write
 from streams.files import write_json_atomic
 from streams.open import open_source
 from streams.reader import FrameReader
 from streams.source import Backend, Source, SourceInfo
 
 PACKAGES = ("sightline", "torch", "ultralytics", "tensorflow", "opencv-python", "numpy", "trackers", "supervision")
+RESULT_FILES = ("detections.jsonl", "events.jsonl", "fps.csv", "summary.json", "annotated.mp4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +124,16 @@ def analyze(
         info = source.info
         job.plan.check_size(str(job.video), info.width, info.height)
         model.detector.warmup(info.width, info.height)
-        make_folder(job.folder)
+        prepare_folder(job)
         run_ = _Run(job, model, info)
         try:
             run_.open_sinks()
             run_.analyse(source, stop, on_progress)
-        except SightlineError as error:
-            run_.close("failed")
-            if not isinstance(error, OutputError):
-                run_.write_summary("failed", str(error))
+            reason = "stopped" if stop.is_set() else "done"
+            run_.close(reason)
+        except Exception as error:
+            run_.fail(error)
             raise
-        reason = "stopped" if stop.is_set() else "done"
-        run_.close(reason)
         summary = run_.write_summary(reason, None)
         run_.check_delivery()
         return summary
@@ -184,15 +183,23 @@ class _Run:
             run(reader, detector, keep, tracker, self._rules, self._sinks, self._metrics, stop, after_frame)
 
     def close(self, reason: str) -> None:
-        """Close every sink, even when one of them fails."""
-        failure: SightlineError | None = None
+        """Close every sink, even when one of them fails, and raise the first failure."""
+        failure: Exception | None = None
         while self._sinks:
             try:
                 self._sinks.pop().close(reason)
-            except SightlineError as error:
+            except Exception as error:
                 failure = failure or error
-        if failure is not None and reason != "failed":
+        if failure is not None:
             raise failure
+
+    def fail(self, error: Exception) -> None:
+        """End after an error, which is the one to tell: what was analysed stays, with a summary where it fits."""
+        with suppress(Exception):
+            self.close("failed")
+        text = str(error) if isinstance(error, SightlineError) else f"unexpected {type(error).__name__}: {error}"
+        with suppress(OutputError):
+            self.write_summary("failed", text)
 
     def check_delivery(self) -> None:
         if self._mqtt is not None and self._mqtt.undelivered:
@@ -263,6 +270,22 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot create {folder}: {error.strerror}; choose another folder with --out") from error
+
+
+def prepare_folder(job: Job) -> None:
+    """Create a job's output folder; the summary of an earlier run goes, so that it never tells of this one.
+
+    Raises:
+        OutputError: It cannot be created, or the video to read is a file to be written.
+    """
+    if job.video.resolve() in {job.folder.resolve() / name for name in RESULT_FILES}:
+        raise OutputError(f"{job.video} would be overwritten by its own results; choose another folder with --out")
+    make_folder(job.folder)
+    summary = job.folder / "summary.json"
+    try:
+        summary.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(summary, error) from error
 
 
 def sightline_version() -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from config.errors import SightlineError
+from config.errors import SightlineError, sentences
 from config.loader import Document, load
 from config.site import Site
 from detectors.load import RUNTIMES
 from detectors.model_files import resolve
 from pipelines.jobs import detector_of, publication_of_site
-from pipelines.scenario import plan_camera
+from pipelines.scenario import CameraPlan, plan_camera
 from streams.look import is_live, look, redacted
 from streams.message import Message
 from streams.mqtt import MqttPublisher
@@ -38,15 +38,19 @@ def check_site(path: Path, found: Callable[[str], None], wrong: Callable[[str], 
         f"{path}: site {site.site!r}, {_count(len(site.cameras), 'camera')}, {_count(len(site.detectors), 'detector')}"
     )
     codes = [0]
+    told = set[str]()
 
     def attempt(step: Callable[[], str]) -> None:
         try:
             found(step())
         except SightlineError as error:
-            for fault in getattr(error, "faults", (str(error),)):
-                wrong(fault)
+            for fault in sentences(error):
+                if fault not in told:
+                    wrong(fault)
+                told.add(fault)
             codes.append(error.exit_code)
 
+    plans: dict[str, CameraPlan] = {}
     known_labels: dict[str, tuple[str, tuple[str, ...] | None]] = {}
     used = {name for camera in site.cameras.values() for name in site.detector_names(camera)}
     for name in site.detectors:
@@ -55,8 +59,8 @@ def check_site(path: Path, found: Callable[[str], None], wrong: Callable[[str], 
         else:
             found(f"detectors.{name}: not used by any camera")
     for name in site.cameras:
-        attempt(lambda name=name: _check_rules(document, name, known_labels))  # type: ignore[misc]
-        attempt(lambda name=name: _check_source(document, name))  # type: ignore[misc]
+        attempt(lambda name=name: _check_rules(document, name, known_labels, plans))  # type: ignore[misc]
+        attempt(lambda name=name: _check_source(document, name, plans.get(name, CameraPlan())))  # type: ignore[misc]
     if site.mqtt is not None:
         attempt(lambda: _check_broker(document))
     return max(codes)
@@ -88,8 +92,13 @@ def _check_detector(document: Document[Site], name: str, known: dict[str, tuple[
     return f"detectors.{name}: {model.name} ({model.family}, {count}) at {model.path}, on {config.runtime}"
 
 
-def _check_rules(document: Document[Site], name: str, known: dict[str, tuple[str, tuple[str, ...] | None]]) -> str:
-    plan = plan_camera(document, name)
+def _check_rules(
+    document: Document[Site],
+    name: str,
+    known: dict[str, tuple[str, tuple[str, ...] | None]],
+    plans: dict[str, CameraPlan],
+) -> str:
+    plan = plans[name] = plan_camera(document, name)
     for detector in document.value.detector_names(document.value.cameras[name]):
         model, labels = known.get(detector, ("", None))
         if labels is not None:
@@ -98,9 +107,8 @@ def _check_rules(document: Document[Site], name: str, known: dict[str, tuple[str
     return f"cameras.{name}: rules: {rules}"
 
 
-def _check_source(document: Document[Site], name: str) -> str:
+def _check_source(document: Document[Site], name: str, plan: CameraPlan) -> str:
     camera = document.value.cameras[name]
-    plan = plan_camera(document, name)
     if is_live(camera.source):
         shown = redacted(camera.source)
         seen = look(camera.source, camera.username, camera.password.get_secret_value())

@@ -7,8 +7,8 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from rich.progress import Progress as Bars
 from config.errors import SightlineError
 from detectors.model_files import DEFAULT_MODEL, ResolvedModel, best_reachable_yolov8, resolve
 from pipelines.analyze import LoadedModel, Progress, analyze, make_folder
-from pipelines.jobs import Wishes, jobs_of, prepare
+from pipelines.jobs import Wishes, folder_name, jobs_of, prepare
 from pipelines.scene import make_scene
 from pipelines.terminal import summary_table
 from streams.embedded_broker import EmbeddedBroker
@@ -124,8 +124,8 @@ def _write_site(folder: Path, video: Path, model: ResolvedModel, own_video: bool
 
 def _run_all(runs: list[Run], wishes: list[Wishes], stop: threading.Event, out: Console, err: Console) -> int:
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[fps]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[fps]}"), TimeRemainingColumn(),
     )  # fmt: skip
     done: list[tuple[Wishes, dict[str, Any]]] = []
     failures: list[str] = []
@@ -147,8 +147,11 @@ def _run_all(runs: list[Run], wishes: list[Wishes], stop: threading.Event, out: 
         title = "The same video through each framework, one after the other"
         out.print(summary_table([summary for _, summary in done], title))
         for wish, _ in done:
-            out.print(f"results: {wish.out / wish.videos[0].stem}", markup=False)
-        out.print(f"site file to start your own from: {wishes[0].config}", markup=False)
+            out.print(
+                f"results: {wish.out / folder_name(wish.videos[0])}", markup=False, soft_wrap=True, highlight=False
+            )
+        line = f"site file to start your own from: {wishes[0].config}"
+        out.print(line, markup=False, soft_wrap=True, highlight=False)
     return len(failures)
 
 
@@ -161,7 +164,8 @@ def _in_child(wishes: Wishes, stop: threading.Event, on_progress: Callable[[Prog
     context = multiprocessing.get_context("spawn")
     channel: Any = context.Queue()
     child = context.Process(target=_child, args=(wishes, channel), name="sightline-run")
-    child.start()
+    with _signals_held():  # they reach the child once it can take them
+        child.start()
     outcome: dict[str, Any] | str | None = None
     while outcome is None:
         if stop.is_set() and child.is_alive():
@@ -180,11 +184,28 @@ def _in_child(wishes: Wishes, stop: threading.Event, on_progress: Callable[[Prog
     return outcome
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    _hold_signals(True)
+    try:
+        yield
+    finally:
+        _hold_signals(False)
+
+
+def _hold_signals(hold: bool) -> None:
+    """Let Ctrl-C and SIGTERM wait, or let them through; a process that is started meanwhile inherits it."""
+    if hasattr(signal, "pthread_sigmask"):
+        how = signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK
+        signal.pthread_sigmask(how, {signal.SIGINT, signal.SIGTERM})
+
+
 def _child(wishes: Wishes, channel: Any) -> None:
     """One run; reports ``("progress", Progress)`` about ten times a second and ``("end", summary or sentence)``."""
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells us by SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    _hold_signals(False)
     next_report = 0.0
 
     def report(progress: Progress) -> None:
@@ -200,4 +221,6 @@ def _child(wishes: Wishes, channel: Any) -> None:
         outcome: dict[str, Any] | str = analyze(job, model, stop, report)
     except SightlineError as error:
         outcome = str(error)
+    except Exception as error:
+        outcome = f"unexpected {type(error).__name__}: {error}"
     channel.put(("end", outcome))

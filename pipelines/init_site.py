@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,8 +55,9 @@ _LOGIN = """\
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What ``init`` wrote."""
+    """What ``init`` wrote, and the source as it may be shown."""
 
+    source: str
     site: Path
     still: Path
     width: int
@@ -83,9 +86,9 @@ def init_site(source: str, folder: Path, force: bool) -> Written:
     image = look(source).image if live else _first_picture(Path(source).expanduser(), name)
     written = source if live else str(Path(source).expanduser().resolve())
     text = _TEMPLATE.format(
-        file=site, source=_yaml_text(redacted(written)), site=name, camera=name,
+        file=_word(str(site)), source=_yaml_text(redacted(written)), site=name, camera=name,
         width=image.shape[1], height=image.shape[0], still=still.name, login=_LOGIN if live else "",
-        try_it=f"python app.py analyze {source} --config {site} --annotate" if not live else "",
+        try_it="" if live else f"python app.py analyze {_word(written)} --config {_word(str(site))} --annotate",
     )  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,11 +99,18 @@ def init_site(source: str, folder: Path, force: bool) -> Written:
     except OSError as error:
         raise cannot_write(still, error) from error
     write_text_atomic(site, text)
-    return Written(site, still, image.shape[1], image.shape[0])
+    return Written(redacted(source), site, still, image.shape[1], image.shape[0])
 
 
 def _yaml_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    if text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    return json.dumps(text)  # double quotes can hold a line break
+
+
+def _word(path: str) -> str:
+    """A path as one word of a command inside a comment."""
+    return shlex.quote(path) if path.isprintable() else "PATH"
 
 
 def _first_picture(video: Path, name: str) -> NDArray[np.uint8]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 
-from config.errors import ConfigError, SightlineError
+from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
 from config.site import Detector as DetectorConfig
 from config.site import Mqtt, Site
@@ -20,6 +21,7 @@ from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.sinks.mqtt import Publication
 from pipelines.terminal import progress_bar, summary_table
 from streams.frame import slug
+from streams.look import is_network, redacted
 from streams.mqtt import Broker
 from streams.source import Backend
 
@@ -64,9 +66,10 @@ def prepare(wishes: Wishes) -> Prepared:
     """
     if wishes.camera is not None and wishes.config is None:
         raise ConfigError("--camera names a camera of a site file; give the file with --config")
-    publication = _publication_of_url(wishes.mqtt) if wishes.mqtt else None
+    _refuse_streams(wishes.videos)
+    publication = _publication_of_url(wishes.mqtt) if wishes.mqtt is not None else None
     if wishes.config is None:
-        plan = plan_scenario(wishes.scenario) if wishes.scenario else CameraPlan()
+        plan = plan_scenario(wishes.scenario) if wishes.scenario is not None else CameraPlan()
         detector = _override(DetectorConfig(), wishes)
         return Prepared(plan, "main", detector, wishes.backend or "auto", None, publication)
     document = load(wishes.config, Site)
@@ -107,7 +110,19 @@ def _camera_name(document: Document[Site], wanted: str | None) -> str:
 def _override(detector: DetectorConfig, wishes: Wishes) -> DetectorConfig:
     keys = ("model", "runtime", "device", "precision", "imgsz", "confidence")
     given = {key: value for key in keys if (value := getattr(wishes, key)) is not None}
-    return DetectorConfig.model_validate({**detector.model_dump(), **given})
+    try:
+        return DetectorConfig.model_validate({**detector.model_dump(), **given})
+    except ValidationError as error:
+        faults = ((str(item["loc"][0]), item["msg"]) for item in error.errors())
+        raise ConfigError(*(f"--{key}: {text[0].lower()}{text[1:]}" for key, text in faults)) from error
+
+
+def _refuse_streams(videos: list[Path]) -> None:
+    """Refuse addresses, without showing a login in them; ``Path`` makes one slash of two."""
+    for video in videos:
+        address = str(video).replace(":/", "://", 1)
+        if is_network(address):
+            raise ConfigError(f"{redacted(address)} is a stream, not a file; 'analyze' takes video files only")
 
 
 def _publication_of_url(url: str) -> Publication:
@@ -124,13 +139,19 @@ def publication_of_site(document: Document[Site], mqtt: Mqtt, camera: str) -> Pu
     return Publication(broker, mqtt.prefix, client_id, mqtt.detections.enabled, mqtt.detections.max_hz)
 
 
+def folder_name(video: Path) -> str:
+    """Name of a video's output folder: its stem, unless that would lead elsewhere (``...mp4``)."""
+    return video.stem if video.stem.strip(".") else "video"
+
+
 def jobs_of(wishes: Wishes, prepared: Prepared) -> list[Job]:
     """One job per video; videos of the same name get folders of their own."""
     jobs, taken = [], set[str]()
     for video in wishes.videos:
-        stem, number = video.stem or "video", 2
+        stem = first = folder_name(video)
+        number = 2
         while stem in taken:
-            stem, number = f"{video.stem}-{number}", number + 1
+            stem, number = f"{first}-{number}", number + 1
         taken.add(stem)
         camera = prepared.camera or slug(stem)
         jobs.append(
@@ -153,7 +174,7 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
         say: Told in one line about what takes long.
 
     Returns:
-        How many videos failed.
+        The exit code: 0 all is done, 1 a video failed, 2 one does not fit the configuration.
 
     Raises:
         SightlineError: Nothing could be started at all.
@@ -163,7 +184,7 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
     model = LoadedModel(chosen(prepared.detector.model if named else None, say), prepared.detector, say)
     prepared.plan.check_labels(model.detector.model, model.detector.labels)
     done: list[tuple[Job, dict[str, Any]]] = []
-    failures = 0
+    faults: dict[str, int] = {}
     for job in jobs_of(wishes, prepared):
         if stop.is_set():
             break
@@ -171,12 +192,12 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
             with progress_bar(err, job.video.name) as on_progress:
                 done.append((job, analyze(job, model, stop, on_progress)))
         except SightlineError as error:
-            if isinstance(error, ConfigError):
-                raise
-            failures += 1
-            err.print(f"error: {error}", style="red", markup=False)
+            for fault in sentences(error):
+                if fault not in faults:  # a broker that is down is so for all videos
+                    err.print(f"error: {fault}", style="red", markup=False)
+                faults[fault] = error.exit_code
     if done:
         out.print(summary_table([summary for _, summary in done]))
         for job, _ in done:
-            out.print(str(job.folder), markup=False)
-    return failures
+            out.print(str(job.folder), markup=False, soft_wrap=True, highlight=False)
+    return max(faults.values(), default=0)

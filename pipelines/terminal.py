@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from config.catalogue import catalogue
 from detectors.errors import ModelError
@@ -23,7 +24,7 @@ SHOW_AFTER_S = 2.0
 def progress_bar(console: Console, title: str) -> Iterator[Callable[[RunProgress], None]]:
     """A bar with frames done, FPS and time left, for what takes longer than two seconds; nothing without a terminal."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[fps]:.1f} FPS"),
@@ -73,12 +74,12 @@ def summary_table(summaries: list[dict[str, Any]], title: str = "Results") -> Ta
         framework = f"{summary['framework']} {summary['precision']} {summary['device']}"
         published = summary["mqtt"]["published"] if summary["mqtt"] else "-"
         table.add_row(
-            "\n".join((summary["camera"], framework, summary["model"])),
+            Text("\n".join((summary["camera"], framework, summary["model"]))),
             str(summary["frames"]),
             f"{summary['fps']:.1f}",
             f"{latency['p50']:.1f}/{latency['p95']:.1f}",
             str(summary["objects"]),
-            counts_text(summary),
+            Text(counts_text(summary)),
             str(published),
         )
     return table
@@ -97,5 +98,5 @@ def models_table() -> Table:
                 where = str(resolve(entry.name).path)
             except ModelError:
                 where = f"not here; models pull {entry.name}"
-        table.add_row(entry.name, entry.family, labels, f"{entry.size_mb:g}", entry.licence, where)
+        table.add_row(entry.name, entry.family, labels, f"{entry.size_mb:g}", entry.licence, Text(where))
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -13,7 +14,9 @@ from streams.errors import SourceError
 from streams.quiet import silence_opencv
 
 OPEN_TIMEOUT_MS = 10_000
-_LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https"})
+_NETWORK = re.compile(r"(rtsps?|https?)://", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?P<scheme>[a-z]+://)(?P<host>[^/?#]*)(?P<path>.*)", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +36,26 @@ class Look:
 
 def is_live(source: str) -> bool:
     """Whether a source is a camera or a network stream rather than a file."""
-    return urlsplit(source).scheme in _LIVE_SCHEMES or source.startswith(("/dev/", "gst:"))
+    return is_network(source) or source.startswith(("/dev/video", "/dev/v4l/", "gst:"))
+
+
+def is_network(source: str) -> bool:
+    """Whether a source is a network stream."""
+    return _NETWORK.match(source) is not None
 
 
 def redacted(source: str) -> str:
-    """A source as it may be printed: without user name and password."""
-    parts = urlsplit(source)
-    if parts.scheme not in _LIVE_SCHEMES or "@" not in parts.netloc:
+    """A source as it may be printed: without user name and password.
+
+    A password with ``/``, ``?`` or ``#`` that is not percent-encoded makes a wrong address, but is not shown either.
+    """
+    parts = _ADDRESS.fullmatch(source) if is_network(source) else None
+    if parts is None:
         return source
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    host, path = parts["host"].rpartition("@")[2], parts["path"]
+    if not _HOST.fullmatch(host) and "@" in path:
+        host, path = "", path.rpartition("@")[2]
+    return parts["scheme"] + host + path
 
 
 def look(source: str, username: str = "", password: str = "") -> Look:
@@ -63,7 +77,11 @@ def look(source: str, username: str = "", password: str = "") -> Look:
         capture = cv2.VideoCapture(source, cv2.CAP_V4L2)
     else:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
-        capture = cv2.VideoCapture(with_login(source, username, password), cv2.CAP_FFMPEG, limits)
+        try:
+            address = with_login(source, username, password)
+        except ValueError as error:
+            raise SourceError(f"source {shown} is not an address ({error}); write scheme://host/path") from error
+        capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
     try:
         done, image = capture.read()
         if not done:
