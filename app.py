@@ -18,6 +18,7 @@ from config.errors import SightlineError, sentences
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 stop = threading.Event()
+EXIT_CODES = "Exit codes: 0 done, or stopped by a signal; 1 failed at run time; 2 wrong usage or configuration."
 
 app = typer.Typer(
     name="sightline",
@@ -27,11 +28,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="""Video analytics: videos and cameras in; tracked objects, counts, events and MQTT messages out.
 
-    Start with **demo**; then **analyze VIDEO** with a video of your own.
-
-    Exit codes: 0 done, or stopped by a signal; 1 failed at run time; 2 wrong usage or configuration.""",
+    Start with **demo**; then **analyze VIDEO** with a video of your own.""",
+    epilog=EXIT_CODES,
 )
-models_app = typer.Typer(no_args_is_help=True, help="The models: list, download, verify, trust.")
+models_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    epilog=EXIT_CODES,
+    help="The models: list, download, verify, trust.",
+)
 app.add_typer(models_app, name="models")
 
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Name in the catalogue, or a path.")]
@@ -66,9 +71,9 @@ def common(
     )
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def analyze(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Video files.")],
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Site file with lines, zones, rules.")] = None,
     camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
     scenario: Annotated[
@@ -83,14 +88,16 @@ def analyze(
     backend: BackendOption = None,
     out_dir: OutOption = Path("results"),
     annotate: Annotated[bool, typer.Option("--annotate", help="Also write annotated.mp4 (H.264).")] = False,
-    mqtt: Annotated[str | None, typer.Option(metavar="URL", help="Publish: mqtt://host:port, with /prefix behind it if needed.")] = None,
+    mqtt: Annotated[
+        str | None, typer.Option(metavar="URL", help="Publish: mqtt://host:port, with /prefix behind it if needed.")
+    ] = None,
 ) -> None:
     """Analyse video files: every frame, through detector, tracker and rules.
 
     Lines, zones and rules come from the named camera of the site file; without one, from the scenario's own default
     geometry; without either, all labels are detected and tracked and there are no rules.
 
-    Results go to OUT/<video>/: detections.jsonl, events.jsonl, fps.csv, summary.json, and annotated.mp4 if asked for.
+    Results go to OUT/VIDEO/: detections.jsonl, events.jsonl, fps.csv, summary.json, and annotated.mp4 if asked for.
     Several videos: a bad one is reported, the others are done.
     """
     from pipelines.jobs import Wishes, run_jobs
@@ -104,7 +111,7 @@ def analyze(
         raise typer.Exit(code)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def demo(
     video: Annotated[Path | None, typer.Option(help="Your own video; default: a scene made from pictures.")] = None,
     mqtt: Annotated[str | None, typer.Option(metavar="URL", help="Your broker; default: one in this process.")] = None,
@@ -122,7 +129,7 @@ def demo(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def init(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video file, rtsp://, http(s):// or /dev/videoN.")],
     out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")] = Path(),
@@ -136,7 +143,7 @@ def init(
     tell(f"{written.still}: its first picture with a grid")
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A site file.")]) -> None:
     """Check a site file: keys, rules, models, sources (codec, size, fps) and the broker; goes on after a fault."""
     from pipelines.check_site import check_site
@@ -150,7 +157,7 @@ def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A site 
         raise typer.Exit(code)
 
 
-@models_app.command("list")
+@models_app.command("list", epilog=EXIT_CODES)
 def models_list() -> None:
     """List the models known by name, and where each was found."""
     from pipelines.terminal import models_table
@@ -158,8 +165,8 @@ def models_list() -> None:
     out.print(models_table())
 
 
-@models_app.command("pull")
-def models_pull(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names in the catalogue.")]) -> None:
+@models_app.command("pull", epilog=EXIT_CODES)
+def models_pull(names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names in the catalogue.")]) -> None:
     """Download models into the user's cache; what arrives must match the catalogue's checksum."""
     from detectors.pull import pull
 
@@ -167,7 +174,7 @@ def models_pull(names: Annotated[list[str], typer.Argument(metavar="NAME...", he
         tell(str(pull(name, say)))
 
 
-@models_app.command("verify")
+@models_app.command("verify", epilog=EXIT_CODES)
 def models_verify() -> None:
     """Compare every model file that is found with its checksum; exit code 1 if one has changed."""
     from detectors.verify import verify
@@ -181,7 +188,7 @@ def models_verify() -> None:
         raise typer.Exit(1)
 
 
-@models_app.command("trust")
+@models_app.command("trust", epilog=EXIT_CODES)
 def models_trust(file: Annotated[Path, typer.Argument(metavar="FILE", help="A model file.")]) -> None:
     """Accept a model file as it is now: models are programs, so a changed one is refused until then."""
     from detectors.trust import trust
@@ -202,6 +209,8 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not fit the terminal's encoding
     debug = "--debug" in sys.argv
+    if debug:  # taken anywhere on the line
+        sys.argv = [sys.argv[0], "--debug", *(word for word in sys.argv[1:] if word != "--debug")]
     try:
         app()  # ends by SystemExit: 0 done, 2 wrong usage
     except SightlineError as error:
