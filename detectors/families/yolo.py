@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -51,10 +52,15 @@ class YoloFamily:
         self._canvases: dict[tuple[int, ...], tuple[NDArray[np.uint8], NDArray[np.float32]]] = {}
 
     def preprocess(self, images: Sequence[Image]) -> tuple[Tensor, list[Letterbox]]:
-        """Letterbox pictures into one batch; the batch's memory is used again by the next call."""
-        minimal = len({image.shape for image in images}) == 1
-        boxes = [Letterbox.fit(image.shape[:2], self.imgsz, self.stride, minimal=minimal) for image in images]
-        canvas, batch = self._buffers((len(images), *boxes[0].padded))
+        """Letterbox pictures into one batch; the batch's memory is used again by the next call.
+
+        Each picture is padded to the next multiple of the stride, and then on the right and below to the largest of the
+        batch: it lies on the network's grid as it would alone, whatever the sizes of the others.
+        """
+        alone = [Letterbox.fit(image.shape[:2], self.imgsz, self.stride, minimal=True) for image in images]
+        padded = (max(box.padded[0] for box in alone), max(box.padded[1] for box in alone))
+        boxes = [replace(box, padded=padded) for box in alone]
+        canvas, batch = self._buffers((len(images), *padded))
         for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
             box.apply(image, canvas[row])
             np.divide(cv2.cvtColor(canvas[row], cv2.COLOR_BGR2RGB), np.float32(255), out=batch[row])

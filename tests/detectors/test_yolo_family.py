@@ -45,10 +45,17 @@ def test_batch_is_rgb_float_padded_to_the_stride() -> None:
     np.testing.assert_allclose(batch[0, 0, 0], 114 / 255)
 
 
-def test_pictures_of_one_size_are_padded_little_and_others_to_the_whole() -> None:
+def test_pictures_are_padded_to_the_largest_of_the_batch_and_stay_where_they_lie_alone() -> None:
     family = YoloFamily(LABELS)
     assert family.preprocess([picture(360, 640)] * 3)[0].shape == (3, 384, 640, 3)
-    assert family.preprocess([picture(360, 640), picture(480, 640)])[0].shape == (2, 640, 640, 3)
+    images = [picture(360, 640), picture(480, 640), picture(640, 100)]
+    batch = family.preprocess(images)[0].copy()
+    assert batch.shape == (3, 640, 640, 3)
+    for row, image in zip(batch, images, strict=True):
+        (alone,) = YoloFamily(LABELS).preprocess([image])[0]
+        np.testing.assert_array_equal(row[: alone.shape[0], : alone.shape[1]], alone)
+        np.testing.assert_allclose(row[alone.shape[0] :], 114 / 255)
+        np.testing.assert_allclose(row[:, alone.shape[1] :], 114 / 255)
 
 
 def test_what_was_in_the_memory_before_does_not_show() -> None:
