@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pipelines.analyze import LoadedModel
+    from tests.support.mosquitto import Mosquitto
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("SIGHTLINE_SHARED", ROOT.parent / "shared"))
@@ -33,6 +38,25 @@ def models_dir() -> Path:
     if not (MODELS / "yolov8n.pt").is_file():
         pytest.skip("real YOLOv8n weights are not there (set SIGHTLINE_MODELS)")
     return MODELS
+
+
+@pytest.fixture(scope="session")
+def yolov8n(models_dir: Path) -> LoadedModel:
+    """The real YOLOv8n on torch, loaded once; serves one run after the other."""
+    from config.site import Detector
+    from detectors.model_files import resolve
+    from pipelines.analyze import LoadedModel
+
+    return LoadedModel(resolve("yolov8n"), Detector(device="cpu"), lambda line: None)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A real broker that lets everyone in."""
+    from tests.support.mosquitto import Mosquitto
+
+    with Mosquitto(tmp_path) as running:
+        yield running
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -28,12 +28,6 @@ BIRTH = Message("t/available", b"online", qos=1, retain=True)
 SECRET = "geheim-Wort:ü@/#"  # noqa: S105 - a made-up one, with all that URLs quote
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path) as running:
-        yield running
-
-
 class State:
     """The retained state of a publisher; ``gate`` holds a reconnect up until a subscriber is there to see it all."""
 
