@@ -160,7 +160,7 @@ def module_map() -> str:
     """A list for each room: its modules with the first line of their docstrings."""
     parts = []
     for room in ("config", "streams", "detectors", "pipelines"):
-        rows = []
+        rows: list[str] = []
         for path in sorted((DOCS.parent / room).rglob("*.py")):
             about = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
             if path.name == "__init__.py":
