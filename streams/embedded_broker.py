@@ -12,7 +12,9 @@ from typing import Any, Self
 from streams.errors import BrokerError
 from streams.mqtt import Broker
 
+log = logging.getLogger(__name__)
 _START_S = 10.0
+_END_S = 1.0
 
 
 class EmbeddedBroker:
@@ -46,7 +48,7 @@ class EmbeddedBroker:
         """Stop listening; safe to call twice."""
         if self._loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(self._broker.shutdown(), self._loop).result(_START_S)
+        asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(_START_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_START_S)
         self._loop.close()
@@ -61,6 +63,18 @@ class EmbeddedBroker:
             return
         self._ready.set()
         self._loop.run_forever()
+
+    async def _shut_down(self) -> None:
+        """End politely, but do not wait for clients that stay connected."""
+        try:
+            await asyncio.wait_for(self._broker.shutdown(), _END_S)
+        except Exception as error:  # amqtt waits for its clients for ever
+            log.debug("the embedded broker ends with clients connected (%r)", error)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_END_S)
 
     async def _start(self) -> None:
         from amqtt.broker import Broker as AmqttBroker
