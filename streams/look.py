@@ -58,16 +58,17 @@ def redacted(source: str) -> str:
     return parts["scheme"] + host + path
 
 
-def look(source: str, username: str = "", password: str = "") -> Look:
+def look(source: str, username: str = "", password: str = "", timeout_ms: int = OPEN_TIMEOUT_MS) -> Look:
     """Open a camera or stream, take its first picture, and close it.
 
     Args:
         source: ``rtsp://``, ``http(s)://`` or ``/dev/videoN``.
         username: Empty for none; percent-encoded here.
         password: Percent-encoded here, never shown.
+        timeout_ms: Milliseconds to wait for the connection, and again for the picture.
 
     Raises:
-        SourceError: It cannot be opened, or gives no picture, within ten seconds.
+        SourceError: It cannot be opened, or gives no picture, in time.
     """
     silence_opencv()
     shown = redacted(source)
@@ -76,7 +77,7 @@ def look(source: str, username: str = "", password: str = "") -> Look:
     if source.startswith("/dev/"):
         capture = cv2.VideoCapture(source, cv2.CAP_V4L2)
     else:
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms]
         try:
             address = with_login(source, username, password)
         except ValueError as error:
@@ -86,7 +87,7 @@ def look(source: str, username: str = "", password: str = "") -> Look:
         done, image = capture.read()
         if not done:
             raise SourceError(
-                f"source {shown} gives no picture (tried for up to {OPEN_TIMEOUT_MS // 1000} s); "
+                f"source {shown} gives no picture (tried for up to {timeout_ms / 1000:g} s); "
                 "check address, network, user name and password"
             )
         fourcc = int(capture.get(cv2.CAP_PROP_FOURCC))
