@@ -126,7 +126,7 @@ def _check_broker(document: Document[Site]) -> str:
     site = document.value
     if site.mqtt is None:
         return "mqtt: not configured"
-    publication = publication_of_site(document, site.mqtt, "check")
+    publication = publication_of_site(document, site.mqtt)
     will = Message(f"{publication.prefix}/check", b"", qos=0, retain=False)
-    MqttPublisher(publication.broker, publication.client_id, will, lambda: ()).start(5).close()
+    MqttPublisher(publication.broker, f"{publication.client_id}-check", will, lambda: ()).start(5).close()
     return f"mqtt: {publication.broker} answers and takes the login; topics begin with {publication.prefix}/"

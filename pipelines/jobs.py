@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from rich.console import Console
 
 from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
+from config.site import RESERVED_NAMES, Mqtt, Site
 from config.site import Detector as DetectorConfig
-from config.site import Mqtt, Site
 from detectors.model_files import chosen
 from pipelines.analyze import Job, LoadedModel, analyze
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
@@ -78,7 +78,7 @@ def prepare(wishes: Wishes) -> Prepared:
     camera = site.cameras[name]
     detector_name = site.detector_names(camera)[0]
     if publication is None and site.mqtt is not None:
-        publication = publication_of_site(document, site.mqtt, name)
+        publication = publication_of_site(document, site.mqtt)
     return Prepared(
         plan_camera(document, name, wishes.scenario),
         detector_name,
@@ -130,18 +130,24 @@ def _publication_of_url(url: str) -> Publication:
     return Publication(broker, prefix or "sightline", client_id="sightline-analyze")
 
 
-def publication_of_site(document: Document[Site], mqtt: Mqtt, camera: str) -> Publication:
-    """How a site file wants one camera's results published."""
+def publication_of_site(document: Document[Site], mqtt: Mqtt) -> Publication:
+    """How a site file wants results published."""
     tls = mqtt.tls
     ca, cert, key = (document.resolve(path) if path else None for path in (tls.ca, tls.cert, tls.key))
     broker = Broker(mqtt.host, mqtt.port, mqtt.username, mqtt.password.get_secret_value(), tls.enabled, ca, cert, key)
-    client_id = f"sightline-{document.value.site}-{camera}-analyze"
+    client_id = f"sightline-{document.value.site}-analyze"
     return Publication(broker, mqtt.prefix, client_id, mqtt.detections.enabled, mqtt.detections.max_hz)
 
 
 def folder_name(video: Path) -> str:
     """Name of a video's output folder: its stem, unless that would lead elsewhere (``...mp4``)."""
     return video.stem if video.stem.strip(".") else "video"
+
+
+def _topic_name(stem: str) -> str:
+    """A video's name as a camera of the topics; words of the MQTT tree get a tail."""
+    name = slug(stem)
+    return f"{name}-video" if name in RESERVED_NAMES else name
 
 
 def jobs_of(wishes: Wishes, prepared: Prepared) -> list[Job]:
@@ -153,11 +159,14 @@ def jobs_of(wishes: Wishes, prepared: Prepared) -> list[Job]:
         while stem in taken:
             stem, number = f"{first}-{number}", number + 1
         taken.add(stem)
-        camera = prepared.camera or slug(stem)
+        camera = prepared.camera or _topic_name(stem)
+        publication = prepared.publication
+        if publication is not None:  # runs over several cameras at once must not end each other's sessions
+            publication = replace(publication, client_id=f"{publication.client_id}-{camera}")
         jobs.append(
             Job(
                 video, wishes.out / stem, camera, prepared.plan, prepared.detector_name, prepared.backend,
-                wishes.annotate, prepared.publication,
+                wishes.annotate, publication,
             )
         )  # fmt: skip
     return jobs

@@ -291,8 +291,11 @@ def _not_yet(document: Document[Site], where: YamlPath, camera: Camera) -> list[
     """Keys of the site file that this version accepts but cannot serve."""
     asked = {"motion": camera.motion.enabled, "tiles": camera.tiles is not None}
     asked["detector"] = isinstance(camera.detector, tuple) and len(camera.detector) > 1
+    places: list[YamlPath] = [(*where, key) for key, wanted in asked.items() if wanted]
+    mqtt = document.value.mqtt
+    if mqtt is not None and mqtt.home_assistant.enabled:
+        places.append(("mqtt", "home_assistant"))
     return [
-        document.fault((*where, key), f"this version of Sightline cannot do {key!r} as asked for yet; remove it")
-        for key, wanted in asked.items()
-        if wanted
+        document.fault(place, f"this version of Sightline cannot do {place[-1]!r} as asked for yet; remove it")
+        for place in places
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -63,12 +64,12 @@ def counts_text(summary: dict[str, Any]) -> str:
 
 def summary_table(summaries: list[dict[str, Any]], title: str = "Results") -> Table:
     """Frames, FPS, latency, objects, line counts and messages, one row per run; fits 80 columns."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("video, framework", overflow="fold", min_width=20)
-    for heading in ("frames", "FPS", "p50/p95\nms", "objects"):
-        table.add_column(heading, justify="right")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("video, framework", overflow="fold")
+    for heading in ("frames", "FPS", "p50\np95 ms", "objects"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("line counts", overflow="fold")
-    table.add_column("MQTT", justify="right")
+    table.add_column("MQTT", justify="right", no_wrap=True)
     for summary in summaries:
         latency = summary["ms"]["latency"]
         framework = f"{summary['framework']} {summary['precision']} {summary['device']}"
@@ -77,7 +78,7 @@ def summary_table(summaries: list[dict[str, Any]], title: str = "Results") -> Ta
             Text("\n".join((summary["camera"], framework, summary["model"]))),
             str(summary["frames"]),
             f"{summary['fps']:.1f}",
-            f"{latency['p50']:.1f}/{latency['p95']:.1f}",
+            f"{latency['p50']:.1f}\n{latency['p95']:.1f}",
             str(summary["objects"]),
             Text(counts_text(summary)),
             str(published),
@@ -87,9 +88,9 @@ def summary_table(summaries: list[dict[str, Any]], title: str = "Results") -> Ta
 
 def models_table() -> Table:
     """The catalogue, with where each model was found."""
-    table = Table(title="Models", title_justify="left")
-    for heading in ("name", "family", "labels", "MB", "licence", "where"):
-        table.add_column(heading, overflow="fold")
+    table = Table(title="Models", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("name", "labels", "MB", "licence", "where"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
     for entry in catalogue().models:
         labels = "in the file" if entry.labels is None else str(len(entry.labels))
         where = entry.reason
@@ -98,5 +99,5 @@ def models_table() -> Table:
                 where = str(resolve(entry.name).path)
             except ModelError:
                 where = f"not here; models pull {entry.name}"
-        table.add_row(entry.name, entry.family, labels, f"{entry.size_mb:g}", entry.licence, Text(where))
+        table.add_row(entry.name, labels, f"{entry.size_mb:g}", entry.licence, Text(where))
     return table
