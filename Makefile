@@ -36,7 +36,7 @@ soak: install ## the long forms of the tests
 	$(RUN) -m pytest -m slow --timeout 3600 $(ARGS)
 
 bench: install ## our speed beside Ultralytics' own, as a ratio
-	$(RUN) benchmarks/vs_ultralytics.py $(ARGS)
+	$(RUN) -m benchmarks.vs_ultralytics $(ARGS)
 
 apt: ## Debian packages for GStreamer and Mosquitto, where they can be installed
 	@sh docker/install-apt.sh
