@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from support.tracks import LOST_S, Row, play, steps, surroundings
 
 from pipelines.rules.dwell import Dwell, DwellConfig
+from tests.support.tracks import LOST_S, Row, play, steps, surroundings
 
 ZONE = ((200.0, 100.0), (400.0, 100.0), (400.0, 300.0), (200.0, 300.0))
 IN, OUT = (300.0, 200.0), (500.0, 200.0)

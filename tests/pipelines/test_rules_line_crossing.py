@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.tracks import LOST_S, Row, mirrored, play, steps, surroundings, track_and_play, walk
 
 from config.site import Tracker as TrackerConfig
 from pipelines.rules.line_crossing import LineCrossing, LineCrossingConfig
 from pipelines.tracker import Tracker
 from pipelines.values import Event
+from tests.support.tracks import LOST_S, Row, mirrored, play, steps, surroundings, track_and_play, walk
 
 A, B = (100.0, 200.0), (500.0, 200.0)
 MIDDLE = 300.0

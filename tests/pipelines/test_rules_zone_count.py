@@ -7,12 +7,12 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.tracks import LOST_S, Row, play, steps, surroundings, track_and_play, walk
 
 from config.site import Tracker as TrackerConfig
 from pipelines.rules.zone_count import ZoneCount, ZoneCountConfig
 from pipelines.tracker import Tracker
 from pipelines.values import Event
+from tests.support.tracks import LOST_S, Row, play, steps, surroundings, track_and_play, walk
 
 ZONE = ((200.0, 100.0), (400.0, 100.0), (400.0, 300.0), (200.0, 300.0))
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.tracks import box, steps
 
 from config.catalogue import catalogue
 from config.errors import ConfigError
@@ -17,6 +16,7 @@ from pipelines.rules import RULE_KINDS
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.values import Track
 from streams.frame import Frame
+from tests.support.tracks import box, steps
 
 KINDS = ", ".join(RULE_KINDS)
 COCO = catalogue().get("yolov8n").labels or ()

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.tracks import LABELS, LOST_S, Row, detections, walk
 
 from config.site import Tracker as TrackerConfig
 from detectors.detections import Detections
 from pipelines.tracker import Tracker
 from pipelines.values import Track
+from tests.support.tracks import LABELS, LOST_S, Row, detections, walk
 
 ROOT = Path(__file__).resolve().parents[2]
 EMPTY = Detections.empty(LABELS)
