@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -75,7 +76,7 @@ def summary_table(summaries: list[dict[str, Any]], title: str = "Results") -> Ta
         framework = f"{summary['framework']} {summary['precision']} {summary['device']}"
         published = summary["mqtt"]["published"] if summary["mqtt"] else "-"
         table.add_row(
-            Text("\n".join((summary["camera"], framework, summary["model"]))),
+            Text("\n".join((Path(summary["video"]).stem, framework, summary["model"]))),
             str(summary["frames"]),
             f"{summary['fps']:.1f}",
             f"{latency['p50']:.1f}\n{latency['p95']:.1f}",
