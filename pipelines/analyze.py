@@ -123,11 +123,11 @@ def analyze(
     with open_source(job.video, job.camera, job.backend) as source:
         info = source.info
         job.plan.check_size(str(job.video), info.width, info.height)
-        model.detector.warmup(info.width, info.height)
         prepare_folder(job)
         run_ = _Run(job, model, info)
         try:
             run_.open_sinks()
+            model.detector.warmup(info.width, info.height)
             run_.analyse(source, stop, on_progress)
             reason = "stopped" if stop.is_set() else "done"
             run_.close(reason)

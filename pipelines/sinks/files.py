@@ -27,7 +27,7 @@ class FileSink:
         self._events = JsonLinesWriter(self.events_path)
         self._fps = CsvWriter(self.fps_path, ("elapsed_s", "frame", "pts_s", "fps", "inference_ms"))
         self._rate = Rate(window_s=2.0)
-        self._start = self._next_row = time.monotonic()
+        self._start: float | None = None
 
     def write(self, result: FrameResult) -> None:
         """Write a frame's boxes and events; about once a second a row of FPS."""
@@ -36,8 +36,10 @@ class FileSink:
             self._events.write(event_line(event, result.frame.index))
         now = time.monotonic()
         self._rate.tick(now)
-        if now >= self._next_row + 1:
-            self._next_row = now
+        if self._start is None:
+            self._start = self._last_row = now
+        if now >= self._last_row + 1:
+            self._last_row = now
             elapsed, fps = round(now - self._start, 3), round(self._rate.value(now), 2)
             row = (elapsed, result.frame.index, result.frame.pts_s, fps, round(result.timings.inference, 3))
             self._fps.write(row)
