@@ -108,7 +108,8 @@ class MqttSink:
                     self.publisher.publish(message)
         now = time.monotonic()
         if self._publication.detections and now >= self._next_detections:
-            self._next_detections = max(self._next_detections, now - 1) + 1 / self._publication.max_hz
+            interval = 1 / self._publication.max_hz  # what was late by less than one is made good
+            self._next_detections = max(self._next_detections, now - interval) + interval
             self._publish_detections(result)
         if now >= self._next_stats:
             self._next_stats = now + STATS_S
