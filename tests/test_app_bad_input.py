@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support.cli import Done, call_app, run_app
-from tests.support.mosquitto import free_port
+from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.results import lines, summary
 
 Call = Callable[..., Done]
@@ -287,6 +287,17 @@ def test_a_broker_that_is_down(call: Call, video: Path, tmp_path: Path) -> None:
     assert summary(tmp_path / "results" / "people-detection")["error"] == sentence
     for path in (tmp_path / "results").rglob("*.*"):
         assert "geheim" not in path.read_text()
+
+
+def test_a_refused_login_shows_the_password_nowhere(call: Call, video: Path, tmp_path: Path) -> None:
+    with Mosquitto(tmp_path, login=("camera", "right")) as broker:
+        url = f"mqtt://camera:geheim%40@127.0.0.1:{broker.port}"
+        done = call("analyze", video, "--model", "yolov8n", "--mqtt", url)
+    sentence = done.failed(1, f"MQTT broker 127.0.0.1:{broker.port} refuses the login (Not authorized)")
+    assert "geheim" not in done.out + done.err
+    for path in (tmp_path / "results").rglob("*.*"):
+        assert "geheim" not in path.read_text()
+    assert summary(tmp_path / "results" / "people-detection")["error"] == sentence
 
 
 def test_without_debug_a_sentence_and_with_it_a_traceback(models_dir: Path, tmp_path: Path) -> None:
