@@ -1,0 +1,102 @@
+"""From the arguments of ``analyze`` to jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.errors import ConfigError
+from pipelines.jobs import Wishes, jobs_of, prepare
+from streams.mqtt import Broker
+
+SITE = """\
+version: 1
+site: yard
+mqtt: {host: broker.example, port: 8883, prefix: a/b, username: u, password: geheim, tls: {enabled: true, ca: ca.pem}}
+detectors:
+  main: {model: yolov8n}
+  own: {model: own.pt, imgsz: 320, confidence: 0.4}
+cameras:
+  gate: {source: x.mp4, detector: own, backend: opencv, labels: [person]}
+  door: {source: x.mp4}
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    return path
+
+
+def test_without_a_site_file_everything_has_a_default() -> None:
+    prepared = prepare(Wishes([Path("x.mp4")]))
+    assert (prepared.camera, prepared.publication, prepared.backend) == (None, None, "auto")
+    assert (prepared.detector.model, prepared.detector.runtime) == ("yolov8n", "torch")
+    assert (prepared.plan.labels, prepared.plan.rules) == (None, ())
+
+
+def test_the_arguments_win_over_the_site_file(site: Path) -> None:
+    wishes = Wishes(
+        [Path("x.mp4")], site, "gate", model="yolov8s", runtime="tensorflow", device="cpu", precision="fp32",
+        imgsz=416, confidence=0.3, backend="gstreamer", mqtt="mqtt://other/p",
+    )  # fmt: skip
+    prepared = prepare(wishes)
+    found = prepared.detector
+    assert (found.model, found.runtime, found.device, found.imgsz, found.confidence) == (
+        "yolov8s", "tensorflow", "cpu", 416, 0.3,
+    )  # fmt: skip
+    assert prepared.backend == "gstreamer"
+    assert prepared.publication is not None
+    assert (prepared.publication.broker, prepared.publication.prefix) == (Broker("other", 1883), "p")
+
+
+def test_the_camera_decides_what_the_arguments_do_not(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.pt").write_bytes(b"x")
+    prepared = prepare(Wishes([Path("x.mp4")], site, "gate"))
+    assert prepared.detector.model == str(tmp_path / "own.pt")  # beside the site file
+    assert (prepared.detector_name, prepared.detector.imgsz, prepared.backend) == ("own", 320, "opencv")
+    assert prepared.plan.labels == ("person",)
+    assert prepare(Wishes([Path("x.mp4")], site, "door")).detector_name == "main"
+
+
+def test_the_site_file_says_where_to_publish(site: Path, tmp_path: Path) -> None:
+    publication = prepare(Wishes([Path("x.mp4")], site, "door")).publication
+    assert publication is not None
+    broker = publication.broker
+    assert (broker.host, broker.port, broker.username, broker.password) == ("broker.example", 8883, "u", "geheim")
+    assert (broker.tls, broker.ca, publication.prefix) == (True, tmp_path / "ca.pem", "a/b")
+    assert "geheim" not in repr(publication)
+
+
+def test_each_video_has_a_folder_and_a_client_of_its_own() -> None:
+    names = ["a/Tor 1.mp4", "b/Tor 1.mp4", "Tor 1-2.mp4", "stats.mp4", ".mp4", "...mp4", "ÄÖ.mp4"]
+    wishes = Wishes([Path(name) for name in names], out=Path("out"), mqtt="mqtt://h")
+    jobs = jobs_of(wishes, prepare(wishes))
+    folders = [str(job.folder) for job in jobs]
+    assert folders == [
+        "out/Tor 1", "out/Tor 1-2", "out/Tor 1-2-2", "out/stats", "out/.mp4", "out/video", "out/ÄÖ",
+    ]  # fmt: skip
+    cameras = [job.camera for job in jobs]
+    assert cameras[:4] == ["tor-1", "tor-1-2", "tor-1-2-2", "stats-video"]
+    clients = [job.publication.client_id for job in jobs if job.publication]
+    assert clients == [f"sightline-analyze-{camera}" for camera in cameras]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "part"),
+    [
+        ({"camera": "gate"}, "--config"),
+        ({"scenario": ""}, "unknown scenario ''"),
+        ({"model": ""}, "--model: "),
+        ({"mqtt": ""}, "--mqtt wants"),
+        ({"videos": [Path("rtsp://u:geheim@h/x")]}, "rtsp://h/x is a stream"),
+    ],
+)
+def test_wrong_wishes_are_one_sentence(wishes: dict[str, object], part: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        prepare(Wishes(**{"videos": [Path("x.mp4")], **wishes}))  # type: ignore[arg-type]
+    assert len(caught.value.faults) == 1
+    assert part in caught.value.faults[0]
+    assert "geheim" not in caught.value.faults[0]
