@@ -221,13 +221,12 @@ def main() -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        what = f"unexpected {type(error).__name__}: {error}; run again as 'app.py --debug ...' to see where"
-        err.print(f"error: {what}", style="red", markup=False)
+        report(error)
         sys.exit(1)
     sys.exit(0)
 
 
-def report(error: SightlineError) -> None:
+def report(error: Exception) -> None:
     """Print an error: one sentence per fault."""
     for fault in sentences(error):
         err.print(f"error: {fault}", style="red", markup=False)

@@ -15,9 +15,14 @@ class SightlineError(Exception):
     exit_code: ClassVar[int] = 1
 
 
-def sentences(error: SightlineError) -> tuple[str, ...]:
-    """What to tell people: one sentence per fault."""
-    return error.faults if isinstance(error, ConfigError) else (str(error),)
+def sentences(error: Exception) -> tuple[str, ...]:
+    """What to tell people: one sentence per fault; of what nobody thought of, what it is and how to see more."""
+    if isinstance(error, ConfigError):
+        return error.faults
+    if isinstance(error, SightlineError):
+        return (str(error),)
+    text = f"{type(error).__name__}: {error}".replace("\n", " ")
+    return (f"unexpected {text}; run again as 'app.py --debug ...' to see where",)
 
 
 class ConfigError(SightlineError, ValueError):

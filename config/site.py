@@ -136,7 +136,7 @@ class Tracker(Strict):
 
     activation: float = Field(0.4, gt=0, lt=1, description="score that starts a track")
     min_iou: float = Field(0.15, gt=0, lt=1, description="overlap that joins a box to a track")
-    min_frames: int = Field(2, ge=1, description="frames until a track counts")
+    min_frames: int = Field(2, ge=2, description="frames until a track counts")
     lost_s: float = Field(1.5, gt=0, description="media seconds a track outlives its last box")
 
 

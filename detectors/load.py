@@ -17,6 +17,7 @@ from detectors.model_files import ResolvedModel
 
 log = logging.getLogger(__name__)
 RUNTIMES = ("torch", "tensorflow")
+FACTS = "sightline.json"
 SAVED_MODEL_FORMAT = 1
 """Grows when the rebuilt network changes, so that older ones in the cache are not used."""
 
@@ -57,8 +58,14 @@ def _yolo(model: ResolvedModel, config: DetectorConfig, say: Callable[[str], Non
         from detectors.runtimes.tensorflow_runtime import TensorFlowRuntime
 
         folder = saved_model_of(model, say)
-        labels, stride = _facts(folder)
-        runtime = TensorFlowRuntime.load_saved_model(folder, config.device, config.precision)
+        facts = _facts(folder)
+        if facts is None:
+            raise ModelError(f"{folder} has gone or changed while it was loaded; run again")
+        labels, stride = facts
+        try:
+            runtime = TensorFlowRuntime.load_saved_model(folder, config.device, config.precision)
+        except ModelError as error:
+            raise ModelError(f"{error}: delete that folder, and it is rebuilt from {model.path}") from error
     family = YoloFamily(labels, config.imgsz, config.confidence, config.iou, stride)
     return Detector(family, runtime, model.name)
 
@@ -94,7 +101,7 @@ def saved_model_of(model: ResolvedModel, say: Callable[[str], None]) -> Path:
         RuntimeUnavailableError: It must be rebuilt and torch or TensorFlow is not installed.
     """
     folder = cache_dir() / "exports" / f"{model.sha256[:24]}-saved_model-{SAVED_MODEL_FORMAT}"
-    if (folder / "saved_model.pb").is_file() and (folder / "sightline.json").is_file():
+    if (folder / "saved_model.pb").is_file() and _facts(folder) is not None:
         return folder
     from detectors.keras_yolov8 import build
     from detectors.saved_model import save_saved_model
@@ -104,10 +111,17 @@ def saved_model_of(model: ResolvedModel, say: Callable[[str], None]) -> Path:
     state = {name: tensor.float().numpy() for name, tensor in checkpoint.module.state_dict().items()}
     save_saved_model(build(state), folder)
     facts = {"source": model.name, "labels": checkpoint.labels, "stride": checkpoint.stride}
-    (folder / "sightline.json").write_text(json.dumps(facts), encoding="utf-8")
+    try:
+        (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"{folder / FACTS} cannot be written ({error.strerror or error})") from error
     return folder
 
 
-def _facts(folder: Path) -> tuple[tuple[str, ...], int]:
-    facts = json.loads((folder / "sightline.json").read_text(encoding="utf-8"))
-    return tuple(facts["labels"]), int(facts["stride"])
+def _facts(folder: Path) -> tuple[tuple[str, ...], int] | None:
+    """Labels and stride of a rebuilt model, ``None`` while they are not written, or not to their end."""
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        return tuple(facts["labels"]), int(facts["stride"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

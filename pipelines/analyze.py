@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from config.errors import SightlineError
+from config.errors import sentences
 from config.site import Detector as DetectorConfig
 from detectors.detector import Detector
 from detectors.load import load_detector
@@ -197,9 +197,8 @@ class _Run:
         """End after an error, which is the one to tell: what was analysed stays, with a summary where it fits."""
         with suppress(Exception):
             self.close("failed")
-        text = str(error) if isinstance(error, SightlineError) else f"unexpected {type(error).__name__}: {error}"
         with suppress(OutputError):
-            self.write_summary("failed", text)
+            self.write_summary("failed", " ".join(sentences(error)))
 
     def check_delivery(self) -> None:
         if self._mqtt is not None and self._mqtt.undelivered:

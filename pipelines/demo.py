@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from config.errors import SightlineError
+from config.errors import sentences
 from detectors.model_files import DEFAULT_MODEL, ResolvedModel, best_reachable_yolov8, resolve
 from pipelines.analyze import LoadedModel, Progress, analyze, make_folder
 from pipelines.jobs import Wishes, folder_name, jobs_of, prepare
@@ -219,8 +219,6 @@ def _child(wishes: Wishes, channel: Any) -> None:
         model = LoadedModel(resolve(prepared.detector.model), prepared.detector, lambda line: None)
         job = replace(jobs_of(wishes, prepared)[0], camera=CAMERA)
         outcome: dict[str, Any] | str = analyze(job, model, stop, report)
-    except SightlineError as error:
-        outcome = str(error)
     except Exception as error:
-        outcome = f"unexpected {type(error).__name__}: {error}"
+        outcome = "; ".join(sentences(error))
     channel.put(("end", outcome))

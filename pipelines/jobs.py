@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from streams.frame import slug
 from streams.look import is_network, redacted
 from streams.mqtt import Broker
 from streams.source import Backend
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +203,12 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
         try:
             with progress_bar(err, job.video.name) as on_progress:
                 done.append((job, analyze(job, model, stop, on_progress)))
-        except SightlineError as error:
+        except Exception as error:  # whatever it is, it is this video's: the others are done
+            log.debug("%s failed", job.video, exc_info=error)
             for fault in sentences(error):
                 if fault not in faults:  # a broker that is down is so for all videos
                     err.print(f"error: {fault}", style="red", markup=False)
-                faults[fault] = error.exit_code
+                faults[fault] = error.exit_code if isinstance(error, SightlineError) else 1
     if done:
         out.print(summary_table([summary for _, summary in done]))
         for job, _ in done:

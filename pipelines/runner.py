@@ -1,7 +1,10 @@
 """Drive one file through detector, tracker, rules and sinks, with the stages overlapping.
 
-Three threads: the source's capture thread decodes, one thread owns the model, and the caller's thread tracks, runs the
+Three threads: the source's capture thread decodes, the caller's thread owns the model, and a third tracks, runs the
 rules and feeds the sinks. The queues between them are bounded and block, so a file loses no frame.
+
+The model stays in the thread that loaded and warmed it: OpenMP keeps a team of threads for each thread that computes,
+and with a second team on two cores a forward pass takes half as long again.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,58 +50,51 @@ class _Detected:
     taken: float
 
 
-class _Inference:
-    """The thread that owns the model."""
+class _Results:
+    """The thread that takes detected frames in order; the queue to it is bounded and blocks."""
 
-    def __init__(self, frames: Frames, detector: Detector[Any], keep: BoxFilter) -> None:
+    def __init__(self, handle: Callable[[_Detected], None], frames: Frames, stop: threading.Event) -> None:
+        self._handle = handle
         self._frames = frames
-        self._detector = detector
-        self._keep = keep
-        self._queue: queue.Queue[_Detected | Exception | None] = queue.Queue(maxsize=QUEUE_SIZE)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
+        self._stop = stop
+        self._queue: queue.Queue[_Detected | None] = queue.Queue(maxsize=QUEUE_SIZE)
+        self._thread = threading.Thread(target=self._work, name="results", daemon=True)
+        self.error: Exception | None = None
 
-    def __enter__(self) -> _Inference:
+    def __enter__(self) -> _Results:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._frames.stop()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.put(None)
         self._thread.join()
+        if kind is None and self.error is not None:
+            raise self.error
+
+    def put(self, item: _Detected | None) -> None:
+        """Hand a frame over, or ``None`` as the last; waits for room, gives up when the thread has failed."""
+        while self.error is None:
+            try:
+                return self._queue.put(item, timeout=_POLL_S)
+            except queue.Full:
+                continue
 
     def _work(self) -> None:
         try:
-            for frame in self._frames:
-                taken = time.perf_counter()
-                found = self._keep(self._detector.detect([frame.image])[0])
-                if not self._put(_Detected(frame, found, self._detector.last_times, taken)):
-                    return
-            self._put(None)
-        except Exception as error:
-            self._put(error)
+            while (item := self._next()) is not None:
+                self._handle(item)
+        except Exception as error:  # it is the caller's: raised at the end of the with block
+            self.error = error
+            self._frames.stop()
 
-    def _put(self, item: _Detected | Exception | None) -> bool:
-        while not self._stop.is_set():
+    def _next(self) -> _Detected | None:
+        """The next frame; ends the source meanwhile if ``stop`` was set, for the caller may be waiting for it."""
+        while True:
             try:
-                self._queue.put(item, timeout=_POLL_S)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def results(self, stop: threading.Event) -> Iterable[_Detected]:
-        """Detected frames in order, until the end, an error or ``stop``."""
-        while not stop.is_set():
-            try:
-                item = self._queue.get(timeout=_POLL_S)
+                return self._queue.get(timeout=_POLL_S)
             except queue.Empty:
-                continue
-            if item is None:
-                return
-            if isinstance(item, Exception):
-                raise item
-            yield item
+                if self._stop.is_set():
+                    self._frames.stop()
 
 
 def run(
@@ -115,40 +111,49 @@ def run(
     """Analyse frames until they end or ``stop`` is set.
 
     Args:
-        frames: Decoded frames in order; iterated by the inference thread and stopped at the end.
-        detector: Used by the inference thread only.
+        frames: Decoded frames in order; stopped when ``stop`` is set or a result cannot be written.
+        detector: Used by the calling thread only.
         keep: Which boxes go on.
         tracker: This source's tracker.
         rules: This source's rules.
-        sinks: Take each result in order, in this thread.
+        sinks: Take each result in order, in the results thread.
         metrics: Counts frames and times.
-        stop: Ends the run after the frame in hand.
-        on_result: Called after each frame, for a progress bar.
+        stop: Ends the run; the few frames that are detected by then are still tracked and written.
+        on_result: Called after each frame by the results thread, for a progress bar.
 
     Raises:
         SourceError: The source broke off; all frames before it have been written.
         OutputError: A result cannot be written.
     """
-    with _Inference(frames, detector, keep) as inference:
-        for item in inference.results(stop):
-            start = time.perf_counter()
-            track_ids, tracks = tracker.update(item.detections, item.frame.pts_s)
-            tracked = time.perf_counter()
-            events = rules.update(tracks, item.frame)
-            counters = rules.counters()
-            done = time.perf_counter()
-            timings = Timings(
-                decode=item.frame.decode_ms,
-                preprocess=item.times.preprocess_ms,
-                inference=item.times.inference_ms,
-                postprocess=item.times.postprocess_ms,
-                track=(tracked - start) * 1e3,
-                rules=(done - tracked) * 1e3,
-                latency=(done - item.taken) * 1e3,
-            )
-            result = FrameResult(item.frame, item.detections, track_ids, tracks, events, counters, timings)
-            for sink in sinks:
-                sink.write(result)
-            metrics.add(timings, len(item.detections))
-            if on_result is not None:
-                on_result(result)
+
+    def handle(item: _Detected) -> None:
+        start = time.perf_counter()
+        found = keep(item.detections)
+        track_ids, tracks = tracker.update(found, item.frame.pts_s)
+        tracked = time.perf_counter()
+        events = rules.update(tracks, item.frame)
+        counters = rules.counters()
+        done = time.perf_counter()
+        timings = Timings(
+            decode=item.frame.decode_ms,
+            preprocess=item.times.preprocess_ms,
+            inference=item.times.inference_ms,
+            postprocess=item.times.postprocess_ms,
+            track=(tracked - start) * 1e3,
+            rules=(done - tracked) * 1e3,
+            latency=(done - item.taken) * 1e3,
+        )
+        result = FrameResult(item.frame, found, track_ids, tracks, events, counters, timings)
+        for sink in sinks:
+            sink.write(result)
+        metrics.add(timings, len(found))
+        if on_result is not None:
+            on_result(result)
+
+    with _Results(handle, frames, stop) as results:
+        for frame in frames:
+            if stop.is_set() or results.error is not None:
+                break
+            taken = time.perf_counter()
+            (found,) = detector.detect([frame.image])
+            results.put(_Detected(frame, found, detector.last_times, taken))

@@ -306,3 +306,7 @@ def test_without_debug_a_sentence_and_with_it_a_traceback(models_dir: Path, tmp_
     assert done.code != 0
     assert "Traceback (most recent call last)" in done.err
     assert "ConfigError: --camera" in done.err
+    done = run_app("--debug", "analyze", tmp_path / "x.mp4", "--model", "yolov8n", cwd=tmp_path)
+    assert (done.code, len(done.errors)) == (1, 1)
+    assert "Traceback (most recent call last)" in done.err
+    assert "SourceError: " in done.err

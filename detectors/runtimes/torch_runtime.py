@@ -24,6 +24,9 @@ _MAX_TRACES = 4
 class TorchRuntime:
     """Executes a fused detection checkpoint, channels last, without autograd.
 
+    Load, warm and run it in one thread: OpenMP keeps a team of threads for each thread that computes, and teams that
+    together outnumber the cores slow each other down by half.
+
     On a CPU the network is traced once per input shape: the graph runs outside Python, which saves about a tenth of
     the time and leaves the interpreter to the other threads.
     """

@@ -212,9 +212,11 @@ def test_a_stop_keeps_what_was_analysed(data_dir: Path, yolov8n: LoadedModel, pl
         data_dir / "one-by-one-person-detection.mp4", tmp_path, "gate", replace(plan, drawn_on=None), annotate=True
     )
     found = analyze(job, yolov8n, stop, after_ten)
-    assert (found["result"], found["error"], found["frames"]) == ("stopped", None, 10)
-    assert len(lines(tmp_path / "detections.jsonl")) == 10
-    assert len(frames_of(tmp_path / "annotated.mp4")) == 10
+    frames = found["frames"]
+    assert (found["result"], found["error"]) == ("stopped", None)
+    assert 10 <= frames <= 16  # what was detected by then is still tracked and written
+    assert len(lines(tmp_path / "detections.jsonl")) == frames
+    assert len(frames_of(tmp_path / "annotated.mp4")) == frames
     assert summary(tmp_path) == found
 
 
@@ -257,7 +259,8 @@ def test_an_unexpected_error_leaves_a_summary_and_no_thread(
     with pytest.raises(RuntimeError, match="out of memory"):
         analyze(job, broken, threading.Event())
     found = summary(tmp_path)
-    assert (found["result"], found["error"], found["frames"]) == ("failed", "unexpected RuntimeError: out of memory", 5)
+    assert (found["result"], found["frames"]) == ("failed", 5)
+    assert found["error"].startswith("unexpected RuntimeError: out of memory; ")
     assert len(frames_of(tmp_path / "annotated.mp4")) == 5
     assert set(threading.enumerate()) <= before
 

@@ -103,7 +103,7 @@ def test_every_frame_once_and_in_order_with_its_own_boxes() -> None:
     assert [result.frame.index for result in sink.results] == list(range(100))
     assert all(result.detections.xyxy[0, 2] == 1 + result.frame.index for result in sink.results)
     assert (metrics.frames, metrics.objects) == (100, 100)
-    assert detector.threads == {"inference"}
+    assert detector.threads == {threading.current_thread().name}  # one team of OpenMP threads, not two
     times = sink.results[0].timings
     assert (times.decode, times.preprocess, times.inference, times.postprocess) == (1.5, 1.0, 2.0, 3.0)
 
