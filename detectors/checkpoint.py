@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectors.errors import ModelError, RuntimeUnavailableError
+from detectors.runtimes.threads import calm_openmp
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,6 +61,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _import_loader(path: Path) -> Any:
     """Import Ultralytics without its chatter, its self-installer and its thread setting."""
+    calm_openmp()
     os.environ.setdefault("YOLO_VERBOSE", "False")
     os.environ.setdefault("YOLO_AUTOINSTALL", "False")
     threads = os.environ.get("OMP_NUM_THREADS")

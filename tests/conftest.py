@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from detectors.runtimes.threads import calm_openmp
+
 if TYPE_CHECKING:
     from pipelines.analyze import LoadedModel
     from tests.support.mosquitto import Mosquitto
@@ -22,6 +24,7 @@ os.environ["SIGHTLINE_MODELS"] = str(MODELS)
 os.environ.setdefault("YOLO_AUTOINSTALL", "False")
 os.environ.setdefault("YOLO_VERBOSE", "False")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+calm_openmp()
 
 
 @pytest.fixture(scope="session")
