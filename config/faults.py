@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from types import MappingProxyType
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -29,9 +31,28 @@ _BOUNDS = {
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
 }
+_LOGIN = re.compile(r"//.*@", re.DOTALL)
+_QUERY = re.compile(r"\?.+", re.DOTALL)
 
 
-def place(path: Path, lines: Mapping[YamlPath, int], where: YamlPath, message: str) -> str:
+class Filled(NamedTuple):
+    """A value that came from the environment; it may be a secret, so no sentence shows it."""
+
+    variables: str
+    value: str
+
+    def hide(self, message: str) -> str:
+        """The sentence with the variables' names in place of the value."""
+        for shown in (repr(self.value), _shown(self.value)):
+            message = message.replace(shown, f"the value of {self.variables}")
+        return message
+
+
+FilledIn = Mapping[YamlPath, Filled]
+_NONE: FilledIn = MappingProxyType({})
+
+
+def place(path: Path, lines: Mapping[YamlPath, int], where: YamlPath, message: str, filled: FilledIn = _NONE) -> str:
     """A sentence with the place it is about: file, line and YAML path.
 
     Args:
@@ -39,7 +60,10 @@ def place(path: Path, lines: Mapping[YamlPath, int], where: YamlPath, message: s
         lines: 1-based line of every YAML path.
         where: What the sentence is about; the line is that of the nearest key that is written.
         message: The sentence.
+        filled: The values that came from the environment.
     """
+    if where in filled:
+        message = filled[where].hide(message)
     start = f"{path}:{line_of(lines, where)}"
     return f"{start}: {dotted(where)}: {message}" if where else f"{start}: {message}"
 
@@ -55,7 +79,8 @@ def dotted(where: YamlPath) -> str:
     """A YAML path as people write it: ``cameras.junction.rules[0].line``."""
     text = ""
     for step in where:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        word = f"[{step}]" if isinstance(step, int) else _without_login(step)
+        text += f".{word}" if text and isinstance(step, str) else word
     return text
 
 
@@ -65,6 +90,7 @@ def explain(
     prefix: YamlPath,
     error: ValidationError,
     model: type[BaseModel],
+    filled: FilledIn = _NONE,
 ) -> list[str]:
     """Turn a validation error into one sentence per fault, in file order.
 
@@ -74,6 +100,7 @@ def explain(
         prefix: Where in the file the validated part lies.
         error: What pydantic found.
         model: The model that was validated, for the allowed keys.
+        filled: The values that came from the environment.
     """
     found: dict[YamlPath, list[ErrorDetails]] = {}
     for item in error.errors(include_url=False):
@@ -87,7 +114,7 @@ def explain(
         text = _sentence(others[0], where, prefix, model) if others else _mismatch(items, where)
         faults.append((where, text))
     faults.sort(key=lambda fault: line_of(lines, fault[0]))
-    return [place(path, lines, where, text) for where, text in faults]
+    return [place(path, lines, where, text, filled) for where, text in faults]
 
 
 def _real_path(prefix: YamlPath, item: ErrorDetails, lines: Mapping[YamlPath, int]) -> YamlPath:
@@ -122,7 +149,16 @@ def _but_not(given: Any, where: YamlPath) -> str:
         return ", but nothing is written here"
     shown = "a list" if isinstance(given, list) else "keys with values" if isinstance(given, dict) else None
     words = {True: "true", False: "false"}
-    return f", not {shown or (words[given] if isinstance(given, bool) else repr(given))}"
+    return f", not {shown or (words[given] if isinstance(given, bool) else _shown(given))}"
+
+
+def _shown(given: Any) -> str:
+    """A value as a sentence may show it: an address without login and query."""
+    return repr(_without_login(given) if isinstance(given, str) else given)
+
+
+def _without_login(text: str) -> str:
+    return _QUERY.sub("?…", _LOGIN.sub("//…@", text))
 
 
 def _sentence(item: ErrorDetails, where: YamlPath, prefix: YamlPath, model: type[BaseModel]) -> str:
@@ -140,7 +176,7 @@ def _sentence(item: ErrorDetails, where: YamlPath, prefix: YamlPath, model: type
     if kind == "literal_error":
         return f"expected {context['expected']}{_but_not(given, where)}"
     if kind == "string_pattern_mismatch":
-        return f"{given!r} has characters that are not allowed; use a-z, 0-9, - and _ only"
+        return f"{_shown(given)} has characters that are not allowed; use a-z, 0-9, - and _ only"
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
         return f"must be {words} {context[key]:g}{_but_not(given, where)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from config.errors import ConfigError
-from config.faults import YamlPath, explain, line_of, place
+from config.faults import Filled, FilledIn, YamlPath, explain, line_of, place
 
 Model = TypeVar("Model", bound=BaseModel)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -36,15 +36,17 @@ class Document(Generic[Model]):
         path: The file.
         value: Its content as a model.
         lines: 1-based line of every YAML path.
+        filled: The values that came from the environment, by YAML path.
     """
 
     path: Path
     value: Model
     lines: Mapping[YamlPath, int]
+    filled: FilledIn = field(default_factory=dict, repr=False)
 
     def fault(self, where: YamlPath, message: str) -> str:
         """One sentence that says where in the file something is wrong."""
-        return place(self.path, self.lines, where, message)
+        return place(self.path, self.lines, where, message, self.filled)
 
     def resolve(self, path: Path) -> Path:
         """A path of the file, relative to the file's folder."""
@@ -64,19 +66,19 @@ def load(path: Path, model: type[Model]) -> Document[Model]:
     reader = _Reader()
     data = reader.build(node, ())
     if reader.faults:
-        raise ConfigError(*_in_order(path, reader.lines, reader.faults))
+        raise ConfigError(*_in_order(path, reader, reader.faults))
     try:
         value = model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(*explain(path, reader.lines, (), error, model)) from error
+        raise ConfigError(*explain(path, reader.lines, (), error, model, reader.filled)) from None  # it shows values
     if isinstance(value, CrossChecked) and (faults := value.cross_faults()):
-        raise ConfigError(*_in_order(path, reader.lines, faults))
-    return Document(path, value, reader.lines)
+        raise ConfigError(*_in_order(path, reader, faults))
+    return Document(path, value, reader.lines, reader.filled)
 
 
-def _in_order(path: Path, lines: Mapping[YamlPath, int], faults: list[tuple[YamlPath, str]]) -> list[str]:
-    ordered = sorted(faults, key=lambda fault: line_of(lines, fault[0]))
-    return [place(path, lines, where, text) for where, text in ordered]
+def _in_order(path: Path, reader: _Reader, faults: list[tuple[YamlPath, str]]) -> list[str]:
+    ordered = sorted(faults, key=lambda fault: line_of(reader.lines, fault[0]))
+    return [place(path, reader.lines, where, text, reader.filled) for where, text in ordered]
 
 
 def _compose(path: Path) -> yaml.Node:
@@ -107,10 +109,11 @@ def _problem(error: Exception) -> str:
 
 
 class _Reader:
-    """Builds plain data from YAML nodes and remembers the line of every path."""
+    """Builds plain data from YAML nodes and remembers the line of every path, and what came from the environment."""
 
     def __init__(self) -> None:
         self.lines: dict[YamlPath, int] = {}
+        self.filled: dict[YamlPath, Filled] = {}
         self.faults: list[tuple[YamlPath, str]] = []
         self._scalars = yaml.SafeLoader("")
         self._open: set[int] = set()
@@ -146,8 +149,10 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, where: YamlPath) -> Any:
         text = node.value
-        if _VARIABLE.search(text):
-            return _VARIABLE.sub(lambda match: self._variable(match, where), text)
+        if names := [f"${{{match[1]}}}" for match in _VARIABLE.finditer(text)]:
+            value = _VARIABLE.sub(lambda match: self._variable(match, where), text)
+            self.filled[where] = Filled(" and ".join(dict.fromkeys(names)), value)
+            return value
         try:
             return self._scalars.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:

@@ -317,6 +317,17 @@ SECRETS = {
     "under a wrong name": "cameras: {a: {source: x, pasword: hunter2}}\n",
     "from the environment": "cameras: {a: {source: x, password: '${SIGHTLINE_TEST_PASSWORD}', stall_s: 0}}\n",
     "of a camera that collides": "cameras: {stats: {source: x, password: hunter2}}\n",
+    "in an address that stands for a camera": "cameras: {gate: 'rtsp://viewer:hunter2@10.0.0.1/s'}\n",
+    "in an address with an open password": "cameras: {gate: 'rtsp://viewer:/hunter2@10.0.0.1/s'}\n",
+    "in the query of an address": "cameras: {gate: 'http://10.0.0.1/s?user=a&pwd=hunter2'}\n",
+    "in an address that stands for the broker": "mqtt: 'mqtt://u:hunter2@h'\n" + CAMERA,
+    "in an address that stands for a name": "cameras: {'rtsp://u:hunter2@h/x': {source: x}}\n",
+    "in an address that stands for a prefix": "mqtt: {prefix: 'mqtt://u:hunter2@h'}\n" + CAMERA,
+    "filled in for a number": "mqtt: {port: '${SIGHTLINE_TEST_PASSWORD}'}\n" + CAMERA,
+    "filled in for a word": "cameras: {a: {source: x, backend: '${SIGHTLINE_TEST_PASSWORD}'}}\n",
+    "filled in for a prefix": "mqtt: {prefix: '${SIGHTLINE_TEST_PASSWORD} '}\n" + CAMERA,
+    "filled in for a detector": "cameras: {a: {source: x, detector: '${SIGHTLINE_TEST_PASSWORD}'}}\n",
+    "filled in for a time zone": "timezone: '${SIGHTLINE_TEST_PASSWORD}'\n" + CAMERA,
 }
 
 
@@ -330,6 +341,24 @@ def test_passwords_are_never_shown_not_even_in_a_traceback(
         load(file, Site)
     shown = "".join(traceback.format_exception(error.value))
     assert "hunter2" not in shown
+
+
+def test_an_address_is_shown_without_its_login_and_a_variable_by_its_name(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_TEST_PASSWORD", "rtsp://u:hunter2@h")
+    text = "mqtt: {port: '${SIGHTLINE_TEST_PASSWORD}'}\ncameras: {gate: 'rtsp://u:hunter2@h/s?x=y'}\n"
+    assert faults(file, HEAD + text) == [
+        "site.yaml:2: mqtt.port: expected a whole number, not the value of ${SIGHTLINE_TEST_PASSWORD}",
+        "site.yaml:3: cameras.gate: expected keys with values, not 'rtsp://…@h/s?…'",
+    ]
+
+
+def test_what_later_checks_say_hides_variables_too(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_TEST_PASSWORD", "hunter2")
+    document = read(file, HEAD + "cameras: {a: {source: x, labels: ['${SIGHTLINE_TEST_PASSWORD}']}}\n")
+    sentence = document.fault(("cameras", "a", "labels", 0), "unknown label 'hunter2'")
+    assert sentence.endswith("cameras.a.labels[0]: unknown label the value of ${SIGHTLINE_TEST_PASSWORD}")
 
 
 def test_a_loaded_password_does_not_print(file: Path) -> None:
