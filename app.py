@@ -6,7 +6,6 @@ import io
 import logging
 import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -14,10 +13,11 @@ import typer
 from rich.console import Console
 
 from config.errors import SightlineError, sentences
+from pipelines.stopping import Stop
 
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
-stop = threading.Event()
+stop = Stop()
 EXIT_CODES = "Exit codes: 0 done, or stopped by a signal; 1 failed at run time; 2 wrong usage or configuration."
 
 app = typer.Typer(
@@ -200,7 +200,7 @@ def main() -> NoReturn:
     """Run the command line with signals and exit codes."""
 
     def request_stop(number: int, frame: Any) -> None:
-        if stop.is_set():  # a second signal does not wait
+        if stop.is_set() or not stop.watched:  # a second signal does not wait
             sys.exit(0)
         stop.set()
 

@@ -40,6 +40,8 @@ class Family(Protocol[Meta]):
     """Pre- and post-processing of one kind of network; knows nothing of frameworks."""
 
     labels: tuple[str, ...]
+    imgsz: tuple[int, int]
+    """(height, width) in pixels that pictures are fitted into."""
 
     def preprocess(self, images: Sequence[Image]) -> tuple[Tensor, Meta]:
         """Turn (H, W, 3) uint8 BGR pictures into one (N, H', W', 3) batch, and what is needed to map boxes back."""

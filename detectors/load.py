@@ -79,8 +79,7 @@ def _tf_detection_api(model: ResolvedModel, config: DetectorConfig) -> Detector[
             f"model {model.name} is a TensorFlow detection graph and runs on runtime 'tensorflow' only, "
             f"not on {config.runtime!r}"
         )
-    if model.labels is None:
-        raise ModelError(f"model {model.path} does not say its labels; only catalogue models of this kind can be run")
+    labels = model.labels or _listed_labels(model.path)
     if model.path.is_dir():
         outputs = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
         runtime = TensorFlowRuntime.load_saved_model(model.path, config.device, config.precision, outputs)
@@ -90,7 +89,23 @@ def _tf_detection_api(model: ResolvedModel, config: DetectorConfig) -> Detector[
         nodes = tuple(name.removesuffix(":0") for name in wanted)
         image = names.input.removesuffix(":0") if names else "image_tensor"
         runtime = TensorFlowRuntime.load_frozen_graph(model.path, image, nodes, config.device, config.precision)
-    return Detector(TfDetectionApiFamily(model.labels, config.confidence), runtime, model.name)
+    return Detector(TfDetectionApiFamily(labels, config.confidence), runtime, model.name)
+
+
+def _listed_labels(path: Path) -> tuple[str, ...]:
+    """Labels from ``labels.txt`` beside a graph or inside a SavedModel folder: one a line, class 1 first.
+
+    Raises:
+        ModelError: There is no such file, or it is empty.
+    """
+    listing = (path if path.is_dir() else path.parent) / "labels.txt"
+    try:
+        labels = tuple(line.strip() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError):
+        labels = ()
+    if not labels:
+        raise ModelError(f"model {path} does not say its labels; write them to {listing}, one a line, class 1 first")
+    return labels
 
 
 def saved_model_of(model: ResolvedModel, say: Callable[[str], None]) -> Path:

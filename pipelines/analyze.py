@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import resource
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from config.errors import sentences
 from config.site import Detector as DetectorConfig
@@ -91,9 +93,8 @@ class LoadedModel:
     def info(self, name: str) -> DetectorInfo:
         """What reports say of it."""
         detector = self.detector
-        imgsz = self.config.imgsz
-        size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
-        return DetectorInfo(name, detector.framework, detector.model, detector.device, detector.precision, size)
+        imgsz = detector.family.imgsz
+        return DetectorInfo(name, detector.framework, detector.model, detector.device, detector.precision, imgsz)
 
 
 def analyze(
@@ -189,7 +190,7 @@ class _Run:
             try:
                 self._sinks.pop().close(reason)
             except Exception as error:
-                failure = failure or error
+                failure, reason = failure or error, "failed"
         if failure is not None:
             raise failure
 
@@ -231,7 +232,7 @@ class _Run:
             "imgsz": list(detector.imgsz),
             "backend": self._info.backend,
             "size": [self._info.width, self._info.height],
-            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "peak_rss_mb": peak_rss_mb(),
             "mqtt": None if self._mqtt is None else self._mqtt.report(),
             "versions": {"python": platform.python_version(), **versions()},
         }
@@ -251,11 +252,18 @@ def _counts(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, i
 
 
 def _zones(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """``{zone: {"visits": {label: n}, "now", "max", "mean"}}`` of the first rule that counts in a zone."""
+    """``{zone: {"visits": {label: n}, "now", "max", "mean"}}`` summed over the rules of a zone.
+
+    Their labels differ, so that visits and means add up exactly; the largest occupancy is that of one rule.
+    """
     zones: dict[str, dict[str, Any]] = {}
     for rule in state.values():
         if rule["kind"] == "zone_count":
-            zones.setdefault(rule["zone"], {key: rule[key] for key in ("visits", "now", "max", "mean")})
+            zone = zones.setdefault(rule["zone"], {"visits": {}, "now": 0, "max": 0, "mean": 0.0})
+            zone["visits"] |= rule["visits"]
+            zone["now"] += rule["now"]
+            zone["max"] = max(zone["max"], rule["max"])
+            zone["mean"] = round(zone["mean"] + rule["mean"], 4)
     return zones
 
 
@@ -272,7 +280,7 @@ def make_folder(folder: Path) -> None:
 
 
 def prepare_folder(job: Job) -> None:
-    """Create a job's output folder; the summary of an earlier run goes, so that it never tells of this one.
+    """Create a job's output folder; summary and video of an earlier run go, so that they never tell of this one.
 
     Raises:
         OutputError: It cannot be created, or the video to read is a file to be written.
@@ -280,11 +288,21 @@ def prepare_folder(job: Job) -> None:
     if job.video.resolve() in {job.folder.resolve() / name for name in RESULT_FILES}:
         raise OutputError(f"{job.video} would be overwritten by its own results; choose another folder with --out")
     make_folder(job.folder)
-    summary = job.folder / "summary.json"
-    try:
-        summary.unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(summary, error) from error
+    for name in ("summary.json", "annotated.mp4"):
+        try:
+            (job.folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(job.folder / name, error) from error
+
+
+def peak_rss_mb() -> float:
+    """Largest resident memory of this process so far, in MB of 1,000,000 bytes."""
+    if sys.platform == "win32":
+        return round(psutil.Process().memory_info().peak_wset / 1e6, 1)
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
 
 
 def sightline_version() -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from config.errors import SightlineError, sentences
+from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
 from config.site import Site
-from detectors.load import RUNTIMES
+from detectors.errors import ModelError
+from detectors.load import load_detector
 from detectors.model_files import resolve
 from pipelines.jobs import detector_of, publication_of_site
 from pipelines.scenario import CameraPlan, plan_camera
@@ -16,6 +17,9 @@ from streams.look import is_live, look, redacted
 from streams.message import Message
 from streams.mqtt import MqttPublisher
 from streams.probe import probe
+
+Labels = tuple[str, tuple[str, ...]]
+"""A model's name and labels."""
 
 
 def check_site(path: Path, found: Callable[[str], None], wrong: Callable[[str], None]) -> int:
@@ -51,7 +55,7 @@ def check_site(path: Path, found: Callable[[str], None], wrong: Callable[[str], 
             codes.append(error.exit_code)
 
     plans: dict[str, CameraPlan] = {}
-    known_labels: dict[str, tuple[str, tuple[str, ...] | None]] = {}
+    known_labels: dict[str, Labels] = {}
     used = {name for camera in site.cameras.values() for name in site.detector_names(camera)}
     for name in site.detectors:
         if name in used:
@@ -70,39 +74,32 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _check_detector(document: Document[Site], name: str, known: dict[str, tuple[str, tuple[str, ...] | None]]) -> str:
+def _check_detector(document: Document[Site], name: str, known: dict[str, Labels]) -> str:
+    """Load the detector as ``analyze`` would: nothing else proves that model, runtime, device and precision go."""
     config = detector_of(document, name)
-    if config.runtime not in RUNTIMES:
-        from detectors.errors import RuntimeUnavailableError
-
-        where = ("detectors", name, "runtime")
-        raise RuntimeUnavailableError(
-            document.fault(
-                where, f"runtime {config.runtime!r} is not available in this version; available: torch, tensorflow"
-            )
-        )
-    model = resolve(config.model)
-    labels = model.labels
-    if labels is None and model.family == "yolo":
-        from detectors.checkpoint import read_checkpoint
-
-        labels = read_checkpoint(model.path).labels
-    known[name] = (model.name, labels)
-    count = _count(len(labels or ()), "label")
-    return f"detectors.{name}: {model.name} ({model.family}, {count}) at {model.path}, on {config.runtime}"
+    try:
+        model = resolve(config.model)
+        detector = load_detector(model, config)
+    except SightlineError as error:
+        places = [document.fault(("detectors", name), text) for text in sentences(error)]
+        raise (ConfigError(*places) if error.exit_code == ConfigError.exit_code else ModelError(*places)) from error
+    known[name] = (detector.model, detector.labels)
+    detector.close()
+    labels = _count(len(detector.labels), "label")
+    runs_on = f"{detector.framework} {detector.precision} {detector.device}"
+    return f"detectors.{name}: {model.name} ({model.family}, {labels}) at {model.path}, on {runs_on}"
 
 
 def _check_rules(
     document: Document[Site],
     name: str,
-    known: dict[str, tuple[str, tuple[str, ...] | None]],
+    known: dict[str, Labels],
     plans: dict[str, CameraPlan],
 ) -> str:
     plan = plans[name] = plan_camera(document, name)
     for detector in document.value.detector_names(document.value.cameras[name]):
-        model, labels = known.get(detector, ("", None))
-        if labels is not None:
-            plan.check_labels(model, labels)
+        if detector in known:
+            plan.check_labels(*known[detector])
     rules = ", ".join(rule.name for rule in plan.rules) or "none"
     return f"cameras.{name}: rules: {rules}"
 

@@ -20,12 +20,15 @@ from rich.progress import Progress as Bars
 
 from config.errors import sentences
 from detectors.model_files import DEFAULT_MODEL, ResolvedModel, best_reachable_yolov8, resolve
+from detectors.pull import PullError
 from pipelines.analyze import LoadedModel, Progress, analyze, make_folder
-from pipelines.jobs import Wishes, folder_name, jobs_of, prepare
+from pipelines.jobs import Wishes, folder_name, jobs_of, prepare, refuse_streams
 from pipelines.scene import make_scene
+from pipelines.stopping import watching
 from pipelines.terminal import summary_table
 from streams.embedded_broker import EmbeddedBroker
 from streams.files import write_text_atomic
+from streams.mqtt import Broker
 from streams.probe import probe
 
 TENSORFLOW_DETECTOR = "pedestrian-ssdlite"
@@ -63,6 +66,11 @@ def demo(video: Path | None, mqtt: str | None, folder: Path, stop: threading.Eve
     Raises:
         SightlineError: Nothing could be started.
     """
+    if mqtt is not None:
+        Broker.from_url(mqtt)
+    if video is not None:
+        refuse_streams([video])
+        probe(video)
     make_folder(folder)
 
     def say(line: str) -> None:
@@ -72,18 +80,21 @@ def demo(video: Path | None, mqtt: str | None, folder: Path, stop: threading.Eve
     if video is None:
         say("making a scene from the pictures of the Ultralytics package")
         video = make_scene(folder / "scene.mp4")
-    probe(video)
     best = best_reachable_yolov8(say)
     runs = [Run(best, "torch"), Run(best, "tensorflow")]
     if best.name != DEFAULT_MODEL:
-        runs.append(Run(resolve(TENSORFLOW_DETECTOR, pull=True, say=say), "tensorflow"))
+        try:
+            runs.append(Run(resolve(TENSORFLOW_DETECTOR, pull=True, say=say), "tensorflow"))
+        except PullError as error:
+            say(f"going on without {TENSORFLOW_DETECTOR}: {error}")
     with ExitStack() as stack:
         if mqtt is None:
             broker = stack.enter_context(EmbeddedBroker())
             mqtt = f"mqtt://{broker.address}/sightline"
             say(f"MQTT broker started inside this process: {mqtt}")
         wishes = [_wishes(run, folder, video, own_video, mqtt) for run in runs]
-        return _run_all(runs, wishes, stop, out, err)
+        with watching(stop):
+            return _run_all(runs, wishes, stop, out, err)
 
 
 def _wishes(run: Run, folder: Path, video: Path, own_video: bool, mqtt: str) -> Wishes:
@@ -108,6 +119,7 @@ def _write_site(folder: Path, video: Path, model: ResolvedModel, own_video: bool
     site = {
         "version": 1,
         "site": "demo",
+        "detectors": {"main": {"model": model.name}},
         "cameras": {
             CAMERA: {
                 "source": str(video.resolve()),

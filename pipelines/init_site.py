@@ -27,7 +27,7 @@ version: 1
 site: {site}
 # mqtt: {{host: 127.0.0.1, port: 1883}}     # without this block nothing is published
 detectors:
-  main: {{model: yolov8n, runtime: torch, imgsz: 640, confidence: 0.25}}
+  main: {{runtime: torch, imgsz: 640, confidence: 0.25}}   # model: yolov8n, or a path; default: the best to be had
 cameras:
   {camera}:
     source: {source}

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from rich.console import Console
 
+from config.catalogue import catalogue
 from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
 from config.site import RESERVED_NAMES, Mqtt, Site
@@ -20,10 +21,13 @@ from detectors.model_files import chosen
 from pipelines.analyze import Job, LoadedModel, analyze
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.sinks.mqtt import Publication
+from pipelines.stopping import watching
 from pipelines.terminal import progress_bar, summary_table
+from streams.errors import SourceError
 from streams.frame import slug
 from streams.look import is_network, redacted
 from streams.mqtt import Broker
+from streams.probe import probe
 from streams.source import Backend
 
 log = logging.getLogger(__name__)
@@ -59,6 +63,8 @@ class Prepared:
     backend: Backend
     camera: str | None
     publication: Publication | None
+    named: bool
+    """Whether anybody named the model; else the best that can be had is taken."""
 
 
 def prepare(wishes: Wishes) -> Prepared:
@@ -69,12 +75,13 @@ def prepare(wishes: Wishes) -> Prepared:
     """
     if wishes.camera is not None and wishes.config is None:
         raise ConfigError("--camera names a camera of a site file; give the file with --config")
-    _refuse_streams(wishes.videos)
+    refuse_streams(wishes.videos)
     publication = _publication_of_url(wishes.mqtt) if wishes.mqtt is not None else None
     if wishes.config is None:
         plan = plan_scenario(wishes.scenario) if wishes.scenario is not None else CameraPlan()
         detector = _override(DetectorConfig(), wishes)
-        return Prepared(plan, "main", detector, wishes.backend or "auto", None, publication)
+        named = wishes.model is not None
+        return Prepared(plan, "main", detector, wishes.backend or "auto", None, publication, named)
     document = load(wishes.config, Site)
     site = document.value
     name = _camera_name(document, wishes.camera)
@@ -89,12 +96,15 @@ def prepare(wishes: Wishes) -> Prepared:
         wishes.backend or camera.backend,
         name,
         publication,
+        wishes.model is not None or "model" in site.detectors[detector_name].model_fields_set,
     )
 
 
 def detector_of(document: Document[Site], name: str) -> DetectorConfig:
     """A detector of the site file; a model path there is relative to the file."""
     detector = document.value.detectors[name]
+    if detector.model in catalogue().names:
+        return detector
     beside = document.resolve(Path(detector.model))
     return detector.model_copy(update={"model": str(beside)}) if beside.exists() else detector
 
@@ -120,7 +130,7 @@ def _override(detector: DetectorConfig, wishes: Wishes) -> DetectorConfig:
         raise ConfigError(*(f"--{key}: {text[0].lower()}{text[1:]}" for key, text in faults)) from error
 
 
-def _refuse_streams(videos: list[Path]) -> None:
+def refuse_streams(videos: list[Path]) -> None:
     """Refuse addresses, without showing a login in them; ``Path`` makes one slash of two."""
     for video in videos:
         address = str(video).replace(":/", "://", 1)
@@ -175,6 +185,14 @@ def jobs_of(wishes: Wishes, prepared: Prepared) -> list[Job]:
     return jobs
 
 
+def _readable(video: Path) -> bool:
+    try:
+        probe(video)
+    except SourceError:
+        return False
+    return True
+
+
 def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, say: Callable[[str], None]) -> int:
     """Do what ``analyze`` was asked for.
 
@@ -192,16 +210,18 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
         SightlineError: Nothing could be started at all.
     """
     prepared = prepare(wishes)
-    named = wishes.model is not None or wishes.config is not None
-    model = LoadedModel(chosen(prepared.detector.model if named else None, say), prepared.detector, say)
+    jobs = jobs_of(wishes, prepared)
+    if not any(_readable(job.video) for job in jobs):
+        probe(jobs[0].video)  # raises what is wrong, before a model is downloaded and loaded for nothing
+    model = LoadedModel(chosen(prepared.detector.model if prepared.named else None, say), prepared.detector, say)
     prepared.plan.check_labels(model.detector.model, model.detector.labels)
     done: list[tuple[Job, dict[str, Any]]] = []
     faults: dict[str, int] = {}
-    for job in jobs_of(wishes, prepared):
+    for job in jobs:
         if stop.is_set():
             break
         try:
-            with progress_bar(err, job.video.name) as on_progress:
+            with progress_bar(err, job.video.name) as on_progress, watching(stop):
                 done.append((job, analyze(job, model, stop, on_progress)))
         except Exception as error:  # whatever it is, it is this video's: the others are done
             log.debug("%s failed", job.video, exc_info=error)

@@ -161,13 +161,14 @@ def plan_camera(document: Document[Site], camera_name: str, scenario: str | None
         rules, found = _plan_rules(source, prefix, specs, geometry.lines, geometry.zones)
         faults += found
         planned.update({rule.name: rule for rule in rules})  # a camera's rule takes the place of the scenario's
-    faults += _shared_counters(list(planned.values()))
-    if faults:
-        raise ConfigError(*faults)
     labels = camera.labels
     labels_from: tuple[Document[Any], YamlPath] = (document, (*where, "labels"))
     if labels is None and preset is not None:
         labels, labels_from = preset.value.labels, (preset, ("labels",))
+    planned, found = _within_labels(planned, labels, document)
+    faults += found + _shared_counters(list(planned.values()))
+    if faults:
+        raise ConfigError(*faults)
     return CameraPlan(
         labels, camera.min_size, camera.masks, camera.drawn_on, geometry.lines, geometry.zones, camera.tracker,
         tuple(planned.values()), labels_from, (document, where),
@@ -258,6 +259,28 @@ def _place(
         allowed = ", ".join(known) or f"none: the camera has no {key}s"
         return [], [document.fault((*where, key), f"unknown {key} {name!r}; allowed: {allowed}")]
     return [PlannedRule(config, document, where)], []
+
+
+def _within_labels(
+    planned: dict[str, PlannedRule], kept: tuple[str, ...] | None, document: Document[Site]
+) -> tuple[dict[str, PlannedRule], list[str]]:
+    """Fit the rules to the labels the camera keeps: a rule without labels looks at those, a scenario's at what is left.
+
+    A rule of the camera's own for a label that is not kept would never see it, which is a fault.
+    """
+    if kept is None:
+        return planned, []
+    result, faults = {}, []
+    for name, rule in planned.items():
+        wanted = rule.config.labels if rule.config.labels is not None else kept
+        left = tuple(label for label in wanted if label in kept)
+        if left:
+            result[name] = dataclasses.replace(rule, config=rule.config.model_copy(update={"labels": left}))
+        if rule.document is document and len(left) < len(wanted):
+            lost = ", ".join(label for label in wanted if label not in kept)
+            where = (*rule.where, "labels")
+            faults.append(document.fault(where, f"the camera does not keep {lost}; it keeps {', '.join(kept)}"))
+    return result, faults
 
 
 def _shared_counters(rules: Sequence[PlannedRule]) -> list[str]:

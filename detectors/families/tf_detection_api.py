@@ -36,11 +36,11 @@ class TfDetectionApiFamily:
         """
         self.labels = labels
         self.confidence = confidence
-        self.input_size = input_size
+        self.imgsz = (input_size, input_size)
 
     def preprocess(self, images: Sequence[Image]) -> tuple[Tensor, list[Size]]:
         """Resize (H, W, 3) uint8 BGR pictures into one (N, S, S, 3) uint8 RGB batch; also return their (H, W)."""
-        side = self.input_size
+        side = self.imgsz[0]
         batch = np.empty((len(images), side, side, 3), np.uint8)
         for row, image in zip(batch, images, strict=True):
             small = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)

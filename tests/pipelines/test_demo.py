@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.results import frames_of, lines, summary
 from tests.support.subscriber import Subscriber
 
-pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'tensorflow')")
+if find_spec("tensorflow") is None:
+    pytest.skip("TensorFlow is not installed (extra 'tensorflow')", allow_module_level=True)
 pytest.importorskip("amqtt", reason="amqtt is not installed (extra 'broker')")
 
 

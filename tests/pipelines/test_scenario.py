@@ -225,17 +225,36 @@ def test_every_fault_of_a_scenario_file_is_told_with_both_places(tmp_path: Path)
 
 def test_labels_the_model_does_not_have(tmp_path: Path) -> None:
     extra = (
-        "    labels: [person, lorry]\n    rules:\n      - {kind: dwell, zone: box, seconds: 3, labels: [cat, lorry]}\n"
+        "    labels: [person, cat, lorry]\n    rules:\n      - {kind: dwell, zone: box, seconds: 3, labels: [cat, lorry]}\n"
     )
     found = plan(tmp_path, extra)
     with pytest.raises(ConfigError) as error:
         found.check_labels("tiny", ("person", "car"))
     place = f"{tmp_path}/site.yaml"
     assert error.value.faults == (
-        f"{place}:10: cameras.cam.labels: model 'tiny' has no label 'lorry'; allowed: person, car",
+        f"{place}:10: cameras.cam.labels: model 'tiny' has no label 'cat', 'lorry'; allowed: person, car",
         f"{place}:12: cameras.cam.rules[0].labels: model 'tiny' has no label 'cat', 'lorry'; allowed: person, car",
     )
     plan(tmp_path, "    labels: [person]\n").check_labels("tiny", ("person", "car"))
+
+
+def test_a_rule_for_labels_the_camera_does_not_keep_is_a_fault(tmp_path: Path) -> None:
+    extra = "    labels: [person]\n    rules:\n      - {kind: dwell, zone: box, seconds: 3, labels: [person, cat]}\n"
+    with pytest.raises(ConfigError, match=r"rules\[0\]\.labels: the camera does not keep cat; it keeps person"):
+        plan(tmp_path, extra)
+
+
+def test_rules_without_labels_look_at_those_the_camera_keeps(tmp_path: Path) -> None:
+    extra = "    labels: [person, car]\n    rules:\n      - {kind: line_crossing, line: gate}\n"
+    rules = plan(tmp_path, extra).rule_set("cam", 100, 100)
+    assert rules.counters() == {
+        ("counts", "gate", direction, label): 0 for direction in ("in", "out") for label in ("person", "car")
+    }
+
+
+def test_a_scenarios_rules_shrink_to_the_labels_the_camera_keeps(tmp_path: Path) -> None:
+    found = plan(tmp_path, "    labels: [car]\n    scenario: traffic\n")
+    assert {rule.config.labels for rule in found.rules} == {("car",)}
 
 
 def test_labels_of_a_preset_the_model_does_not_have() -> None:
