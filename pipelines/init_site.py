@@ -6,7 +6,6 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ from config.errors import ConfigError
 from streams.errors import cannot_write
 from streams.files import write_text_atomic
 from streams.frame import slug
-from streams.look import is_live, look, redacted
+from streams.look import is_live, is_network, look, redacted, split_address
 from streams.open import open_source
 
 _TEMPLATE = """\
@@ -30,8 +29,7 @@ detectors:
   main: {{runtime: torch, imgsz: 640, confidence: 0.25}}   # model: yolov8n, or a path; default: the best to be had
 cameras:
   {camera}:
-    source: {source}
-{login}    drawn_on: [{width}, {height}]           # the picture the points below belong to
+{source}    drawn_on: [{width}, {height}]           # the picture the points below belong to
     # Points are relative: [0, 0] is the top left corner, [1, 1] the bottom right; {still} has a grid to read them off.
     lines:
       # Directed, from A to B: 'in' ends on the left hand of someone walking from A to B.
@@ -47,9 +45,13 @@ cameras:
       - {{kind: dwell, zone: centre, seconds: 10}}
 """
 
+_SOURCE = "    source: {source}\n"
 _LOGIN = """\
     username: ${CAM_USER:-}                 # from the environment, never written here
     password: ${CAM_PASSWORD:-}
+"""
+_QUERY = """\
+    source: ${CAM_URL}                      # the full address, from the environment: its query may hold a login
 """
 
 
@@ -68,17 +70,18 @@ def init_site(source: str, folder: Path, force: bool) -> Written:
     """Write ``<name>.yaml`` and ``<name>.png`` for a source.
 
     Args:
-        source: A video file, ``rtsp://``, ``http(s)://`` or ``/dev/videoN``. A login in it is not written down.
+        source: A video file, ``rtsp://``, ``http(s)://`` or ``/dev/videoN``. A login or query in it is not written
+            down.
         folder: Where to write.
         force: Overwrite files that are there.
 
     Raises:
         ConfigError: A file to be written is there.
-        SourceError: The source cannot be read.
+        SourceError: The source is not an address, or cannot be read.
         OutputError: A file cannot be written.
     """
     live = is_live(source)
-    name = slug(urlsplit(source).hostname or source.removeprefix("/dev/")) if live else slug(Path(source).stem)
+    name = slug(_name_of(source) if live else Path(source).stem)
     site, still = folder / f"{name}.yaml", folder / f"{name}.png"
     for path in (site, still):
         if path.exists() and not force:
@@ -86,8 +89,8 @@ def init_site(source: str, folder: Path, force: bool) -> Written:
     image = look(source).image if live else _first_picture(Path(source).expanduser(), name)
     written = source if live else str(Path(source).expanduser().resolve())
     text = _TEMPLATE.format(
-        file=_word(str(site)), source=_yaml_text(redacted(written)), site=name, camera=name,
-        width=image.shape[1], height=image.shape[0], still=still.name, login=_LOGIN if live else "",
+        file=_word(str(site)), source=_source_lines(written, live), site=name, camera=name,
+        width=image.shape[1], height=image.shape[0], still=still.name,
         try_it="" if live else f"python app.py analyze {_word(written)} --config {_word(str(site))} --annotate",
     )  # fmt: skip
     try:
@@ -100,6 +103,20 @@ def init_site(source: str, folder: Path, force: bool) -> Written:
         raise cannot_write(still, error) from error
     write_text_atomic(site, text)
     return Written(redacted(source), site, still, image.shape[1], image.shape[0])
+
+
+def _name_of(source: str) -> str:
+    """What to call a live source: its host, never its login."""
+    if not is_network(source):
+        return source.removeprefix("/dev/")
+    split_address(source)
+    return split_address(redacted(source)).hostname or "camera"
+
+
+def _source_lines(source: str, live: bool) -> str:
+    if live and "?" in source:
+        return _QUERY
+    return _SOURCE.format(source=_yaml_text(redacted(source) if live else source)) + (_LOGIN if live else "")
 
 
 def _yaml_text(text: str) -> str:

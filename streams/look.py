@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import cv2
 import numpy as np
@@ -14,8 +14,9 @@ from streams.errors import SourceError
 from streams.quiet import silence_opencv
 
 OPEN_TIMEOUT_MS = 10_000
-_NETWORK = re.compile(r"(rtsps?|https?)://", re.IGNORECASE)
-_ADDRESS = re.compile(r"(?P<scheme>[a-z]+://)(?P<host>[^/?#]*)(?P<path>.*)", re.IGNORECASE | re.DOTALL)
+SCHEMES = ("rtsp", "rtsps", "http", "https")
+_NETWORK = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # one letter is a drive of Windows
+_ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+://)(?P<host>[^/?#]*)(?P<path>.*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
 
 
@@ -40,22 +41,42 @@ def is_live(source: str) -> bool:
 
 
 def is_network(source: str) -> bool:
-    """Whether a source is a network stream."""
+    """Whether a source is a network stream, of whatever scheme."""
     return _NETWORK.match(source) is not None
 
 
 def redacted(source: str) -> str:
-    """A source as it may be printed: without user name and password.
+    """A source as it may be printed: without user name, password and query, which may hold a login, too.
 
     A password with ``/``, ``?`` or ``#`` that is not percent-encoded makes a wrong address, but is not shown either.
     """
+    if source.startswith("gst:"):
+        return "a gst: launch line"
     parts = _ADDRESS.fullmatch(source) if is_network(source) else None
     if parts is None:
         return source
     host, path = parts["host"].rpartition("@")[2], parts["path"]
     if not _HOST.fullmatch(host) and "@" in path:
         host, path = "", path.rpartition("@")[2]
-    return parts["scheme"] + host + path
+    path, mark, query = path.partition("?")
+    return parts["scheme"] + host + path + mark + ("…" if query else "")
+
+
+def split_address(source: str) -> SplitResult:
+    """The parts of a network address.
+
+    Raises:
+        SourceError: It is none; nothing of a login in it is shown.
+    """
+    try:
+        parts = urlsplit(source)
+        _ = parts.port  # fails where it is no number
+    except ValueError:  # its text may hold the login
+        raise SourceError(
+            f"source {redacted(source)} is not an address; write scheme://host:port/path, "
+            "with special characters of user name and password percent-encoded"
+        ) from None
+    return parts
 
 
 def look(source: str, username: str = "", password: str = "", timeout_ms: int = OPEN_TIMEOUT_MS) -> Look:
@@ -68,21 +89,20 @@ def look(source: str, username: str = "", password: str = "", timeout_ms: int = 
         timeout_ms: Milliseconds to wait for the connection, and again for the picture.
 
     Raises:
-        SourceError: It cannot be opened, or gives no picture, in time.
+        SourceError: Not an address, of a scheme that cannot be opened, or without a picture in time.
     """
     silence_opencv()
     shown = redacted(source)
     if source.startswith("gst:"):
-        raise SourceError(f"source {shown} is a GStreamer launch line, which this version cannot open")
+        raise SourceError("source is a gst: launch line (GStreamer), which this version cannot open")
     if source.startswith("/dev/"):
         capture = cv2.VideoCapture(source, cv2.CAP_V4L2)
     else:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms]
-        try:
-            address = with_login(source, username, password)
-        except ValueError as error:
-            raise SourceError(f"source {shown} is not an address ({error}); write scheme://host/path") from error
-        capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
+        if split_address(source).scheme not in SCHEMES:
+            allowed = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+            raise SourceError(f"source {shown} cannot be opened; streams are {allowed}, and a file is its path alone")
+        capture = cv2.VideoCapture(with_login(source, username, password), cv2.CAP_FFMPEG, limits)
     try:
         done, image = capture.read()
         if not done:

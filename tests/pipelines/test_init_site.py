@@ -82,8 +82,9 @@ def test_odd_names_make_a_site_file_that_reads_them_back(call: Call, tmp_path: P
 
 @pytest.mark.parametrize(
     ("source", "part"),
-    [("no.mp4", "does not exist"), ("text.mp4", "is "), ("rtsp://u:geheim@127.0.0.1:1/x", "gives no picture")],
-)
+    [("no.mp4", "does not exist"), ("text.mp4", "is "), ("rtsp://u:geheim@127.0.0.1:1/x", "gives no picture"),
+     ("rtsp://u:ge[heim]@h/x", "is not an address"), ("rtmp://u:geheim@h/x", "cannot be opened")],
+)  # fmt: skip
 def test_a_source_that_cannot_be_read_writes_nothing(call: Call, tmp_path: Path, source: str, part: str) -> None:
     (tmp_path / "text.mp4").write_text("hello\n" * 100)
     assert "geheim" not in call("init", source, "--out", "out").failed(1, part)
@@ -122,6 +123,22 @@ def test_an_http_stream_with_a_login(
     seen = done.out + refused.out + refused.err + checked.out + analysed.out + all_text(tmp_path)
     for secret in (PASSWORD, QUOTED, "gehe"):
         assert secret not in seen
+
+
+def test_a_query_is_never_written_down(
+    call: Call, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HttpServer(data_dir) as server:
+        plain = f"http://127.0.0.1:{server.port}/people-detection.mp4"
+        done = call("init", f"{plain}?user=admin&pwd=geheim")
+        assert (done.code, done.err) == (0, "")
+        site = tmp_path / "127-0-0-1.yaml"
+        call("check", site).failed(2, "CAM_URL is not set")
+        monkeypatch.setenv("CAM_URL", f"{plain}?user=admin&pwd=geheim")
+        checked = call("check", site)
+        assert (checked.code, checked.err) == (0, "")
+        assert f"{plain}?…: h264 480x270, 12.50 fps" in checked.out
+    assert "geheim" not in done.out + checked.out + all_text(tmp_path)
 
 
 def test_an_rtsp_camera_with_a_login(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
