@@ -12,9 +12,13 @@ import numpy as np
 import pytest
 import ultralytics
 
+from config.site import Detector as DetectorConfig
 from detectors.detector import Detector
 from detectors.errors import ModelError
 from detectors.families.tf_detection_api import INPUT, OUTPUTS, TfDetectionApiFamily
+from detectors.load import load_detector
+from detectors.model_files import resolve
+from detectors.runtimes.tensorflow_import import import_tensorflow
 from detectors.runtimes.tensorflow_runtime import TensorFlowRuntime
 
 ASSETS = Path(ultralytics.__file__).parent / "assets"
@@ -126,3 +130,32 @@ def test_real_network_gives_a_picture_the_same_boxes_whatever_its_companions(
 def test_a_yolo_graph_is_not_taken_for_one_of_these(pedestrian_graph: Path) -> None:
     with pytest.raises(ModelError, match="predictions"):
         TensorFlowRuntime.load_frozen_graph(pedestrian_graph, INPUT, ("predictions",), device="cpu")
+
+
+def test_a_saved_model_of_ones_own_takes_its_labels_from_a_list_inside(pedestrian_graph: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    as_saved_model(pedestrian_graph, folder)
+    config = DetectorConfig.model_validate({"runtime": "tensorflow", "device": "cpu"})
+    with pytest.raises(ModelError, match=r"does not say its labels; write them to .*labels\.txt, one a line"):
+        load_detector(resolve(str(folder)), config)
+    (folder / "labels.txt").write_text("walker\n")
+    detector = load_detector(resolve(str(folder)), config)
+    (found,) = detector.detect([cv2.imread(str(ASSETS / "zidane.jpg"))])
+    assert (detector.labels, detector.family.imgsz, len(found) >= 2) == (("walker",), (300, 300), True)
+    detector.close()
+
+
+def as_saved_model(graph: Path, folder: Path) -> None:
+    """The network of a frozen graph, as a SavedModel with the signature of the TF Detection API."""
+    tf = import_tensorflow()
+    tf1 = tf.compat.v1
+    definition = tf1.GraphDef.FromString(graph.read_bytes())
+    names = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
+    with tf1.Graph().as_default() as inside, tf1.Session(graph=inside) as session:
+        image, *outputs = tf.import_graph_def(
+            definition, return_elements=[f"{name}:0" for name in ("image_tensor", *names)], name=""
+        )
+        signature = tf1.saved_model.predict_signature_def({"inputs": image}, dict(zip(names, outputs, strict=True)))
+        builder = tf1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()

@@ -54,3 +54,25 @@ def test_check_of_a_broker_leaves_nothing_behind(call: Call, broker: Mosquitto, 
         assert seen.messages == []
     broker.stop()
     call("check", site).failed(1, f"MQTT broker 127.0.0.1:{broker.port} cannot be reached")
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("precision: int8", "precision"),
+        ("device: toaster", "'toaster'"),
+        ("runtime: litert", "'litert' is not available"),
+        ("model: pedestrian-ssdlite, runtime: torch", "pedestrian-ssdlite"),
+    ],
+)
+def test_what_analyze_refuses_check_refuses_too(
+    keys: str, expected: str, call: Call, data_dir: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site.yaml"
+    video = data_dir / "people-detection.mp4"
+    site.write_text(f"version: 1\ndetectors:\n  main: {{{keys}}}\ncameras:\n  one: {{source: {video}}}\n")
+    done = call("check", site)
+    assert done.code != 0
+    (error,) = done.errors
+    assert f"{site}:3: detectors.main: " in error
+    assert expected in error
