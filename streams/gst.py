@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import functools
+import sys
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ def load_gst() -> Any:
     Raises:
         SourceError: It, or its Python binding, is not installed.
     """
+    _share_libgcc()
     try:
         import gi
 
@@ -43,6 +46,17 @@ def load_gst() -> Any:
     if missing:
         raise SourceError(_MISSING.format(reason=f"its plugins lack {', '.join(missing)}"))
     return Gst
+
+
+def _share_libgcc() -> None:
+    """Let C++ libraries that are loaded after GStreamer unwind exceptions with libgcc.
+
+    GStreamer brings libunwind, which has functions of the same names; a library that gets some from the one and some
+    from the other (matplotlib, Triton, TensorFlow) ends the process at its first exception.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # without libgcc there is nothing to mix up
+            ctypes.CDLL("libgcc_s.so.1", mode=ctypes.RTLD_GLOBAL)
 
 
 def copy_bgr(sample: Any) -> NDArray[np.uint8]:
