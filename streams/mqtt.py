@@ -28,6 +28,7 @@ from streams.errors import BrokerError
 from streams.message import Message
 
 log = logging.getLogger(__name__)
+_NO_ANSWER = "closed the connection without an answer"
 _BAD_LOGIN = frozenset({"Not authorized", "Bad user name or password"})
 _PREFIX = re.compile(r"([a-z0-9_-]+(/[a-z0-9_-]+)*)?")
 _ANSWER_S = 10.0
@@ -132,6 +133,7 @@ class MqttPublisher:
         self._max_waiting = max_waiting
         self._tls = _tls_context(broker) if broker.tls else None
         self._client: mqtt.Client | None = None
+        self._opening: mqtt.Client | None = None
         self._waiting: deque[Message] = deque()
         self._unconfirmed: deque[tuple[mqtt.MQTTMessageInfo, Message]] = deque()
         self._lock = threading.Lock()
@@ -148,7 +150,7 @@ class MqttPublisher:
         """Connect, and wait for the broker's answer.
 
         Raises:
-            BrokerError: Not reachable in time, or the login is refused.
+            BrokerError: Not reachable in time, no MQTT broker, or the login is refused.
         """
         try:
             client = self._open()
@@ -157,7 +159,7 @@ class MqttPublisher:
                 f"MQTT broker {self.broker} cannot be reached ({_reason(error)}); start it, or check host and port"
             ) from error
         answered = self._answered.wait(timeout_s)
-        if self.connected:
+        if self.connected or self.reconnects >= 0:  # or lost again already
             threading.Thread(target=self._keep_connected, name="mqtt-reconnect", daemon=True).start()
             return self
         self._closing.set()
@@ -167,6 +169,12 @@ class MqttPublisher:
         if self._refusal in _BAD_LOGIN:
             raise BrokerError(
                 f"MQTT broker {self.broker} refuses the login ({self._refusal}); check user name and password"
+            )
+        if self._refusal == _NO_ANSWER:
+            tls = "on" if self.broker.tls else "off"
+            raise BrokerError(
+                f"MQTT broker {self.broker} {_NO_ANSWER}; check the port, and TLS, which is {tls} "
+                "(mqtts://, or mqtt.tls in a site file)"
             )
         raise BrokerError(f"MQTT broker {self.broker} refuses the connection ({self._refusal}); see the broker's log")
 
@@ -183,6 +191,7 @@ class MqttPublisher:
         client.max_queued_messages_set(2 * self._max_waiting)  # what waited, and what comes meanwhile
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
+        self._opening = client
         client.connect(self.broker.host, self.broker.port, keepalive=30)
         client.loop_start()
         return client
@@ -290,6 +299,9 @@ class MqttPublisher:
 
     def _on_disconnect(self, client: Any, data: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
         with self._lock:
+            if client is self._opening and not self._answered.is_set():
+                self._refusal = _NO_ANSWER
+                self._answered.set()
             if client is not self._client or not self.connected:
                 return
             self.connected = False
