@@ -7,17 +7,46 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from config.errors import ConfigError
 from pipelines.values import CounterKey, Event, FrameResult, Scalar
 from streams.message import Message
 
 PAYLOAD_VERSION = 1
 MAX_PAYLOAD_BYTES = 128_000
 _NOT_A_NAME = re.compile(r"[^a-z0-9_-]")
+
+
+def topic_word(name: str) -> str:
+    """A name or label as one level of a topic: ``traffic light`` becomes ``traffic_light``."""
+    return _NOT_A_NAME.sub("_", name.lower())
+
+
+def check_topic_words(labels: Iterable[str]) -> None:
+    """Refuse labels that share a topic: their retained counters would overwrite each other.
+
+    Args:
+        labels: What may be counted: the labels that are kept, or all that the model knows.
+
+    Raises:
+        ConfigError: One sentence per topic that several labels would have.
+    """
+    words: dict[str, list[str]] = {}
+    for label in dict.fromkeys(labels):
+        words.setdefault(topic_word(label), []).append(label)
+    faults = [
+        f"the labels {' and '.join(map(repr, alike))} would have the same MQTT topics (.../{word}), so that their "
+        "counters overwrite each other; keep one of them with 'labels', or do not publish"
+        for word, alike in words.items()
+        if len(alike) > 1
+    ]
+    if faults:
+        raise ConfigError(*faults)
 
 
 class Payload(BaseModel):
@@ -122,17 +151,18 @@ class StatsPayload(Payload):
 
 
 class MessageFactory:
-    """Builds the messages of one run; keeps nothing but the numbers of what it built."""
+    """Builds the messages of one run; keeps nothing but the numbers of what it built. Any thread may call it."""
 
     def __init__(self, prefix: str, boot_id: str | None = None) -> None:
         """Set the topic prefix; ``boot_id`` is made up unless given."""
         self.prefix = prefix
         self.boot_id = boot_id or secrets.token_hex(8)
         self._seq: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def topic(self, *levels: str) -> str:
         """Join topic levels behind the prefix; a label such as ``traffic light`` becomes ``traffic_light``."""
-        return "/".join((self.prefix, *(_NOT_A_NAME.sub("_", level.lower()) for level in levels)))
+        return "/".join((self.prefix, *map(topic_word, levels)))
 
     def available(self, online: bool) -> Message:
         """The service's birth, or its end; the latter is also its last will."""
@@ -206,8 +236,9 @@ class MessageFactory:
         return self._json(self.topic("stats"), payload, qos=0, retain=False)
 
     def _json(self, topic: str, payload: Payload, qos: int, retain: bool) -> Message:
-        self._seq[topic] += 1
-        numbered = payload.model_copy(update={"boot_id": self.boot_id, "seq": self._seq[topic]})
+        with self._lock:
+            seq = self._seq[topic] = self._seq[topic] + 1
+        numbered = payload.model_copy(update={"boot_id": self.boot_id, "seq": seq})
         text = numbered.model_dump_json().encode()
         if len(text) > MAX_PAYLOAD_BYTES:
             raise ValueError(f"payload of {topic} has {len(text)} bytes, the contract allows {MAX_PAYLOAD_BYTES}")

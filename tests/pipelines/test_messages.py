@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
+from config.errors import ConfigError
 from detectors.detections import Detections
 from pipelines.messages import (
     MAX_PAYLOAD_BYTES,
@@ -15,6 +18,7 @@ from pipelines.messages import (
     DetectorStats,
     MessageFactory,
     ServiceStats,
+    check_topic_words,
     payload_models,
 )
 from pipelines.values import Event, FrameResult, Timings
@@ -215,6 +219,46 @@ def test_a_label_never_breaks_the_topic(factory: MessageFactory, label: str) -> 
     assert topic.count("/") == 5
     assert not set(topic) & set("+# ")
     assert topic == topic.lower()
+
+
+@pytest.mark.parametrize(
+    ("labels", "named"),
+    [
+        (["person", "人", "车"], "the labels '人' and '车' would have the same MQTT topics (.../_)"),
+        (["a b", "c", "a_b"], "the labels 'a b' and 'a_b' would"),
+        (["Car", "car", "CAR"], "the labels 'Car' and 'car' and 'CAR' would"),
+    ],
+)
+def test_labels_that_would_share_a_topic_are_refused(labels: list[str], named: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_topic_words(labels)
+    (fault,) = caught.value.faults
+    assert fault.startswith(named)
+    assert "labels" in fault
+
+
+def test_labels_with_topics_of_their_own_pass() -> None:
+    check_topic_words(["person", "person", "traffic light", "trafficlight", "fire-hydrant", "fire hydrant"])
+    check_topic_words([])
+
+
+def test_every_number_is_given_once_though_two_threads_build_messages(factory: MessageFactory) -> None:
+    seen: list[int] = []
+
+    def build() -> None:
+        seen.extend(body(factory.rule_event(event()))["seq"] for _ in range(1500))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=build) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert sorted(seen) == list(range(1, 6001))
 
 
 def test_late_message_says_so(factory: MessageFactory) -> None:
