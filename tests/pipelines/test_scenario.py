@@ -224,7 +224,8 @@ def test_every_fault_of_a_scenario_file_is_told_with_both_places(tmp_path: Path)
 
 
 def test_labels_the_model_does_not_have(tmp_path: Path) -> None:
-    extra = "    labels: [person, cat, lorry]\n    rules:\n      - {kind: dwell, zone: box, seconds: 3, labels: [cat, lorry]}\n"
+    rule = "{kind: dwell, zone: box, seconds: 3, labels: [cat, lorry]}"
+    extra = f"    labels: [person, cat, lorry]\n    rules:\n      - {rule}\n"
     found = plan(tmp_path, extra)
     with pytest.raises(ConfigError) as error:
         found.check_labels("tiny", ("person", "car"))
