@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -14,10 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from config.catalogue import catalogue
-from detectors.errors import ModelError
-from detectors.model_files import resolve
-from pipelines.analyze import Progress as RunProgress
+from config.catalogue import ModelEntry, catalogue
+from detectors.verify import Verified, verify
+
+if TYPE_CHECKING:
+    from pipelines.analyze import Progress as RunProgress
 
 SHOW_AFTER_S = 2.0
 
@@ -88,17 +89,29 @@ def summary_table(summaries: list[dict[str, Any]], title: str = "Results") -> Ta
 
 
 def models_table() -> Table:
-    """The catalogue, with where each model was found."""
+    """The catalogue, with where each model was found, and whether its files have changed; nothing is recorded.
+
+    Raises:
+        ModelError: A list or record of checksums cannot be read.
+    """
+    found = verify()
     table = Table(title="Models", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("name", "labels", "MB", "licence", "where"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "name")
     for entry in catalogue().models:
         labels = "in the file" if entry.labels is None else str(len(entry.labels))
-        where = entry.reason
-        if entry.runnable:
-            try:
-                where = str(resolve(entry.name).path)
-            except ModelError:
-                where = f"not here; models pull {entry.name}"
+        where = _where(entry, found) if entry.runnable else entry.reason
         table.add_row(entry.name, labels, f"{entry.size_mb:g}", entry.licence, Text(where))
     return table
+
+
+def _where(entry: ModelEntry, found: list[Verified]) -> str:
+    """Where a model's files are, taken as ``detectors.model_files`` does: from the first folder that has its file."""
+    main = next((file for file in found if file.path.name == entry.file), None)
+    if main is None:
+        return f"not here; models pull {entry.name}"
+    beside = [file for file in found if file.path.parent == main.path.parent and file.path.name in entry.files]
+    for file in beside:
+        if file.status == "changed":
+            return f"changed: {file.path} ({file.note})"
+    return f"{main.path} ({main.note})" if main.status == "unknown" else str(main.path)
