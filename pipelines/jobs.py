@@ -211,16 +211,19 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
     """
     prepared = prepare(wishes)
     jobs = jobs_of(wishes, prepared)
-    if not any(_readable(job.video) for job in jobs):
-        probe(jobs[0].video)  # raises what is wrong, before a model is downloaded and loaded for nothing
-    model = LoadedModel(chosen(prepared.detector.model if prepared.named else None, say), prepared.detector, say)
-    prepared.plan.check_labels(model.detector.model, model.detector.labels)
+    model: LoadedModel | None = None
+    if any(_readable(job.video) for job in jobs):  # else no model is downloaded and loaded for nothing
+        model = LoadedModel(chosen(prepared.detector.model if prepared.named else None, say), prepared.detector, say)
+        prepared.plan.check_labels(model.detector.model, model.detector.labels)
     done: list[tuple[Job, dict[str, Any]]] = []
     faults: dict[str, int] = {}
     for job in jobs:
         if stop.is_set():
             break
         try:
+            if model is None:
+                probe(job.video)  # raises what is wrong
+                continue
             with progress_bar(err, job.video.name) as on_progress, watching(stop):
                 done.append((job, analyze(job, model, stop, on_progress)))
         except Exception as error:  # whatever it is, it is this video's: the others are done

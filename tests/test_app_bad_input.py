@@ -99,6 +99,14 @@ def test_several_videos_the_bad_ones_are_reported_and_the_others_are_done(
         assert f"{out / name}" in done.out.replace("\n", "")
 
 
+def test_only_bad_videos_are_all_reported_without_loading_a_model(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    done = call("analyze", "a.mp4", "empty.mp4", "b.mp4", "--model", "yolov8x")
+    assert done.code == 1
+    assert [error.split()[0] for error in done.errors] == ["a.mp4", "empty.mp4", "b.mp4"]
+    assert [line for line in done.err.splitlines() if line] == [f"error: {error}" for error in done.errors]
+
+
 @pytest.mark.parametrize(
     ("make", "part"),
     [

@@ -33,7 +33,7 @@ WRONG: dict[str, tuple[str, str, str, list[str]]] = {
     ),
     "labels": (
         "    rules:",
-        "    labels: [walrus]\n    rules:",
+        "    labels: [walrus, person]\n    rules:",
         "9: cameras.gate.labels: ",
         ["'walrus'", "person, bicycle"],
     ),

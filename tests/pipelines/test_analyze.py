@@ -269,9 +269,9 @@ def test_the_summary_of_an_earlier_run_does_not_stay_beside_a_failed_one(
     data_dir: Path, yolov8n: LoadedModel, tmp_path: Path
 ) -> None:
     (tmp_path / "summary.json").write_text('{"result": "done"}')
-    (tmp_path / "annotated.mp4").mkdir()  # cannot be written
+    (tmp_path / "events.jsonl").mkdir()  # cannot be written
     job = Job(data_dir / "people-detection.mp4", tmp_path, "cut", CameraPlan(), annotate=True)
-    with pytest.raises(OutputError, match=r"cannot write .*annotated\.mp4"):
+    with pytest.raises(OutputError, match=r"cannot write .*events\.jsonl"):
         analyze(job, yolov8n, threading.Event())
     assert summary(tmp_path)["result"] == "failed"
 
