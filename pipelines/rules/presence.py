@@ -10,7 +10,7 @@ from pipelines.rules.base import TrackMemory
 from pipelines.values import Track
 
 SETTLE_S = 0.09
-"""Media seconds inside before an object has entered: two frames at 10 fps, three at 25."""
+"""Media seconds inside before an object has entered: two looks at 10 fps, four at 25 fps."""
 
 
 @dataclass(slots=True)
