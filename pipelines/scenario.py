@@ -70,8 +70,9 @@ class CameraPlan:
             document, where = self.labels_from
             faults += _unknown_labels(document, where, self.labels, model, known)
         for rule in self.rules:
-            wanted = rule.config.labels or ()
-            faults += _unknown_labels(rule.document, (*rule.where, "labels"), wanted, model, known)
+            where = (*rule.where, "labels")
+            if where in rule.document.lines:  # else they are the camera's, told above
+                faults += _unknown_labels(rule.document, where, rule.config.labels or (), model, known)
         if faults:
             raise ConfigError(*dict.fromkeys(faults))
 
