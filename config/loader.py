@@ -28,6 +28,9 @@ class CrossChecked(Protocol):
         ...
 
 
+MAX_BYTES = 1_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Document(Generic[Model]):
     """A loaded file.
@@ -84,6 +87,12 @@ def _in_order(path: Path, reader: _Reader, faults: list[tuple[YamlPath, str]]) -
 def _compose(path: Path) -> yaml.Node:
     """The file as a tree of YAML nodes."""
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: not a file; give the path of a YAML file")
+        if path.exists() and path.stat().st_size > MAX_BYTES:
+            raise ConfigError(
+                f"{path}: larger than {MAX_BYTES // 1_000_000} MB; that is not a file written for Sightline"
+            )
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; check the path or make one with 'init SOURCE'") from None

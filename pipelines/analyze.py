@@ -23,6 +23,7 @@ from detectors.model_files import ResolvedModel
 from pipelines.annotate import Painter
 from pipelines.filters import BoxFilter
 from pipelines.geometry import scale
+from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
 from pipelines.runner import run
 from pipelines.scenario import CameraPlan
@@ -121,6 +122,8 @@ def analyze(
         BrokerError: The broker cannot be reached, or messages were not delivered.
     """
     job.plan.check_labels(model.detector.model, model.detector.labels)
+    if job.publication is not None:
+        check_topic_words(job.plan.labels or model.detector.labels)
     with open_source(job.video, job.camera, job.backend) as source:
         info = source.info
         job.plan.check_size(str(job.video), info.width, info.height)

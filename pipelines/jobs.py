@@ -134,7 +134,7 @@ def refuse_streams(videos: list[Path]) -> None:
     """Refuse addresses, without showing a login in them; ``Path`` makes one slash of two."""
     for video in videos:
         address = str(video).replace(":/", "://", 1)
-        if is_network(address):
+        if is_network(address) and not video.exists():
             raise ConfigError(f"{redacted(address)} is a stream, not a file; 'analyze' takes video files only")
 
 

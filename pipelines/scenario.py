@@ -228,7 +228,7 @@ def _plan_rules(
         try:
             config = model.model_validate(spec.model_dump())
         except ValidationError as error:
-            faults += explain(document.path, document.lines, where, error, model)
+            faults += explain(document.path, document.lines, where, error, model, document.filled)
             continue
         found, wrong = _place(document, where, config, lines, zones)
         faults += wrong

@@ -399,3 +399,11 @@ def test_nesting_without_end(file: Path) -> None:
 @pytest.mark.parametrize("key", ["stats", "events", "available", "command"])
 def test_words_of_the_topics(key: str, file: Path) -> None:
     assert "word of the MQTT topics" in faults(file, HEAD + f"cameras: {{{key}: {{source: x}}}}\n")[0]
+
+
+def test_a_device_or_a_file_far_too_large_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="/dev/zero: not a file"):
+        load(Path("/dev/zero"), Site)
+    (tmp_path / "big.yaml").write_bytes(b"# " + b"x" * 1_000_000)
+    with pytest.raises(ConfigError, match=r"big\.yaml: larger than 1 MB"):
+        load(tmp_path / "big.yaml", Site)
