@@ -49,7 +49,7 @@ def test_a_name_that_is_not_utf8_and_a_terminal_that_is_not(data_dir: Path, mode
     odd = os.fsencode(tmp_path) + b"/caf\xe9"
     os.mkdir(odd)
     shutil.copy(data_dir / "people-detection.mp4", tmp_path / "ä.mp4")
-    shutil.copy(data_dir / "people-detection.mp4", odd + b".mp4")
+    shutil.copy(os.fsencode(data_dir / "people-detection.mp4"), odd + b".mp4")
     done = run_app(
         "analyze", odd + b".mp4", tmp_path / "ä.mp4", "--out", odd, env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
     )

@@ -24,8 +24,8 @@ def start(data_dir: Path, models_dir: Path, tmp_path: Path) -> Callable[..., sub
     """Start analysing a long video."""
 
     def begin(*arguments: str, new_group: bool = False) -> subprocess.Popen[bytes]:
-        command = ("analyze", data_dir / VIDEO, "--model", "yolov8n", "--scenario", "pedestrian", *arguments)
-        return start_app(*command, cwd=tmp_path, new_group=new_group)
+        fixed = ("--model", "yolov8n", "--scenario", "pedestrian")
+        return start_app("analyze", data_dir / VIDEO, *fixed, *arguments, cwd=tmp_path, new_group=new_group)
 
     return begin
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
@@ -33,6 +34,7 @@ def encode(
     """Write a real video of ``picture``s, turned by a display matrix where asked."""
     with av.open(str(path), "w", options=container) as output:
         stream = output.add_stream(codec, rate=fps, options={"g": "10"})
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
         if rotation:
