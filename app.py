@@ -73,7 +73,7 @@ def common(
 
 @app.command(epilog=EXIT_CODES)
 def analyze(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Video files.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Video files.", readable=False)],
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Site file with lines, zones, rules.")] = None,
     camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
     scenario: Annotated[
@@ -204,8 +204,9 @@ def main() -> NoReturn:
             sys.exit(0)
         stop.set()
 
-    signal.signal(signal.SIGINT, request_stop)
-    signal.signal(signal.SIGTERM, request_stop)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), request_stop)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not fit the terminal's encoding
     debug = "--debug" in sys.argv

@@ -29,6 +29,7 @@ class CrossChecked(Protocol):
 
 
 MAX_BYTES = 1_000_000
+MAX_NODES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,15 @@ class _Reader:
         self.faults: list[tuple[YamlPath, str]] = []
         self._scalars = yaml.SafeLoader("")
         self._open: set[int] = set()
+        self._nodes = 0
 
     def build(self, node: yaml.Node, where: YamlPath) -> Any:
         self.lines.setdefault(where, node.start_mark.line + 1)
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            if self._nodes == MAX_NODES + 1:
+                self.faults.append(((), f"its aliases (*) unfold to more than {MAX_NODES} values"))
+            return None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, where)
         if id(node) in self._open:
@@ -138,13 +145,18 @@ class _Reader:
         try:
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(node, where)
-            return [self.build(item, (*where, index)) for index, item in enumerate(node.value)]
+            return [self.build(item, (*where, index)) for index, item in enumerate(node.value) if self._has_room()]
         finally:
             self._open.discard(id(node))
+
+    def _has_room(self) -> bool:
+        return self._nodes <= MAX_NODES
 
     def _mapping(self, node: yaml.MappingNode, where: YamlPath) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            if not self._has_room():
+                break
             if not isinstance(key_node, yaml.ScalarNode):
                 self.faults.append((where, "a key must be a plain word, not a list or keys with values"))
                 continue

@@ -54,9 +54,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"model {path} is a {getattr(module, 'task', 'different')} model, not a detection model; "
             "choose a detection checkpoint such as yolov8n.pt"
         )
-    names = module.names
-    labels = tuple(str(names[key]) for key in sorted(names)) if isinstance(names, dict) else tuple(names)
-    return Checkpoint(module, labels, int(module.stride.max()))
+    try:
+        names = module.names
+        labels = tuple(str(names[key]) for key in sorted(names)) if isinstance(names, dict) else tuple(names)
+        stride = int(module.stride.max())
+    except (AttributeError, TypeError) as error:
+        raise ModelError(
+            f"model {path} is not a YOLO detection model ({error}); choose one such as yolov8n.pt"
+        ) from error
+    if not labels:
+        raise ModelError(f"model {path} has no class names; choose a checkpoint that was trained with names")
+    return Checkpoint(module, labels, stride)
 
 
 def _import_loader(path: Path) -> Any:

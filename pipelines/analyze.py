@@ -7,7 +7,7 @@ import platform
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,7 +34,7 @@ from pipelines.sinks.video import VideoSink
 from pipelines.tracker import Tracker
 from pipelines.values import DetectorInfo, FrameResult
 from streams.errors import BrokerError, OutputError, cannot_write
-from streams.files import write_json_atomic
+from streams.files import exclusive, write_json_atomic
 from streams.open import open_source
 from streams.reader import FrameReader
 from streams.source import Backend, Source, SourceInfo
@@ -124,9 +124,12 @@ def analyze(
     job.plan.check_labels(model.detector.model, model.detector.labels)
     if job.publication is not None:
         check_topic_words(job.plan.labels or model.detector.labels)
-    with open_source(job.video, job.camera, job.backend) as source:
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(job.video, job.camera, job.backend))
         info = source.info
         job.plan.check_size(str(job.video), info.width, info.height)
+        make_folder(job.folder)
+        stack.enter_context(exclusive(job.folder))
         prepare_folder(job)
         run_ = _Run(job, model, info)
         try:

@@ -7,12 +7,13 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from streams.errors import cannot_write
+from streams.errors import OutputError, cannot_write
 
 
 class _LineFile:
@@ -158,3 +159,26 @@ def _csv_line(values: Iterable[object]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(values)
     return line.getvalue()
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Keep other runs out of an output folder; a system without such locks goes without.
+
+    Raises:
+        OutputError: Another run writes there.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(f"another run writes into {folder}; choose another folder with --out") from error
+        yield
+    finally:
+        os.close(handle)

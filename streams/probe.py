@@ -88,7 +88,9 @@ def _check_file(path: Path) -> None:
         if path.is_dir():
             raise SourceError(f"{path} is a folder, not a video; name a file inside it")
         size = path.stat().st_size
-        if size and path.is_file():
+        if not path.is_file():  # a pipe would be waited for in C, where no signal ends the wait
+            raise SourceError(f"{path} is a pipe or device, not a file; name a video file")
+        if size:
             with path.open("rb"):
                 return
     except FileNotFoundError as error:
@@ -97,8 +99,7 @@ def _check_file(path: Path) -> None:
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
-    if size == 0 and path.is_file():
-        raise SourceError(f"{path} is empty (0 bytes); copy it again")
+    raise SourceError(f"{path} is empty (0 bytes); copy it again")
 
 
 def _facts(path: Path, container: InputContainer) -> VideoFacts:
@@ -147,6 +148,7 @@ def _duration(container: InputContainer, stream: VideoStream) -> tuple[float | N
     tag = stream.metadata.get("DURATION", "")  # Matroska, "00:00:05.000000000"
     try:
         hours, minutes, seconds = (float(part) for part in tag.split(":"))
-        return hours * 3600 + minutes * 60 + seconds, True
+        start_s = float((stream.start_time or 0) * (stream.time_base or 0))  # the tag counts from 0, not from the start
+        return hours * 3600 + minutes * 60 + seconds - max(0.0, start_s), True
     except ValueError:
         return (container.duration / av.time_base if container.duration else None), False

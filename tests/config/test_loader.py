@@ -407,3 +407,11 @@ def test_a_device_or_a_file_far_too_large_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "big.yaml").write_bytes(b"# " + b"x" * 1_000_000)
     with pytest.raises(ConfigError, match=r"big\.yaml: larger than 1 MB"):
         load(tmp_path / "big.yaml", Site)
+
+
+def test_aliases_that_unfold_without_end_are_a_fault(tmp_path: Path) -> None:
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(rows))
+    with pytest.raises(ConfigError, match="unfold to more than"):
+        load(tmp_path / "bomb.yaml", Site)

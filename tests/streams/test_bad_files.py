@@ -210,3 +210,9 @@ def test_a_file_with_sound_only_has_no_video(tmp_path: Path) -> None:
         output.mux(stream.encode(None))
     with pytest.raises(SourceError, match="has no video in it"):
         probe(path)
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(SourceError, match="is a pipe or device, not a file"):
+        probe(tmp_path / "pipe.mp4")

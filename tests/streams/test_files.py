@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.errors import OutputError
-from streams.files import CsvWriter, JsonLinesWriter, write_json_atomic
+from streams.files import CsvWriter, JsonLinesWriter, exclusive, write_json_atomic
 
 ROOT = Path(__file__).resolve().parents[2]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -136,3 +136,10 @@ def test_paths_that_cannot_be_written(tmp_path: Path, kind: str) -> None:
     if kind == "missing":
         with pytest.raises(OutputError, match="cannot write"):
             write_json_atomic(path, {})
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    with exclusive(tmp_path), pytest.raises(OutputError, match="another run writes into"), exclusive(tmp_path):
+        raise AssertionError("both got in")
+    with exclusive(tmp_path):
+        assert list(tmp_path.iterdir()) == []
