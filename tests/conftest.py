@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from detectors.runtimes.threads import calm_openmp
+from streams.quiet import silence_opencv
 
 if TYPE_CHECKING:
     from pipelines.analyze import LoadedModel
@@ -25,6 +26,7 @@ os.environ.setdefault("YOLO_AUTOINSTALL", "False")
 os.environ.setdefault("YOLO_VERBOSE", "False")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 calm_openmp()
+silence_opencv()  # before any test opens a video: FFmpeg reads its level once
 
 
 @pytest.fixture(scope="session")
