@@ -169,9 +169,12 @@ def models_list() -> None:
 def models_pull(names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names in the catalogue.")]) -> None:
     """Download models into the user's cache; what arrives must match the catalogue's checksum."""
     from detectors.pull import pull
+    from pipelines.terminal import busy
 
     for name in names:
-        tell(str(pull(name, say)))
+        with busy(err, f"downloading {name}"):
+            path = pull(name, say)
+        tell(str(path))
 
 
 @models_app.command("verify", epilog=EXIT_CODES)

@@ -25,7 +25,7 @@ from pipelines.analyze import LoadedModel, Progress, analyze, make_folder
 from pipelines.jobs import Wishes, folder_name, jobs_of, prepare, refuse_streams
 from pipelines.scene import make_scene
 from pipelines.stopping import watching
-from pipelines.terminal import summary_table
+from pipelines.terminal import busy, summary_table
 from streams.embedded_broker import EmbeddedBroker
 from streams.files import write_text_atomic
 from streams.frame import slug
@@ -80,8 +80,10 @@ def demo(video: Path | None, mqtt: str | None, folder: Path, stop: threading.Eve
     own_video = video is not None
     if video is None:
         say("making a scene from the pictures of the Ultralytics package")
-        video = make_scene(folder / "scene.mp4")
-    best = best_reachable_yolov8(say)
+        with busy(err, "drawing"):
+            video = make_scene(folder / "scene.mp4")
+    with busy(err, "getting the model"):
+        best = best_reachable_yolov8(say)
     runs = [Run(best, "torch"), Run(best, "tensorflow")]
     if best.name != DEFAULT_MODEL:
         try:

@@ -22,7 +22,7 @@ from pipelines.analyze import Job, LoadedModel, analyze
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.sinks.mqtt import Publication
 from pipelines.stopping import watching
-from pipelines.terminal import progress_bar, summary_table
+from pipelines.terminal import busy, progress_bar, summary_table
 from streams.errors import SourceError
 from streams.frame import slug
 from streams.look import is_network, redacted
@@ -227,7 +227,9 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
     jobs = jobs_of(wishes, prepared)
     model: LoadedModel | None = None
     if any(_readable(job.video) for job in jobs):  # else no model is downloaded and loaded for nothing
-        model = LoadedModel(chosen(prepared.detector.model if prepared.named else None, say), prepared.detector, say)
+        with busy(err, "getting the model ready"):
+            found = chosen(prepared.detector.model if prepared.named else None, say)
+            model = LoadedModel(found, prepared.detector, say)
         _check_labels(prepared, model)
     done: list[tuple[Job, dict[str, Any]]] = []
     faults: dict[str, int] = {}

@@ -54,6 +54,16 @@ def progress_bar(console: Console, title: str) -> Iterator[Callable[[RunProgress
             bar.stop()
 
 
+@contextmanager
+def busy(console: Console, text: str) -> Iterator[None]:
+    """A spinner while something of unknown length goes on; nothing without a terminal."""
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(text):
+        yield
+
+
 def counts_text(summary: dict[str, Any]) -> str:
     """Line counts in one cell: ``middle in person 3, out person 2``."""
     parts = []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from detectors.checksum import sha256_of
-from pipelines.terminal import models_table
+from pipelines.terminal import busy, models_table
 from tests.support.cli import ROOT
 
 
@@ -59,3 +61,11 @@ def test_a_changed_download_is_said_to_have_changed_and_the_others_can_be_pulled
 def test_the_table_needs_no_pipeline() -> None:
     code = "import sys, pipelines.terminal; sys.exit('pipelines.analyze' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0
+
+
+def test_a_spinner_shows_on_a_terminal_only() -> None:
+    for terminal in (True, False):
+        shown = io.StringIO()
+        with busy(Console(file=shown, force_terminal=terminal), "getting the model ready"):
+            time.sleep(0.2)
+        assert ("getting the model ready" in shown.getvalue()) is terminal
