@@ -60,7 +60,7 @@ class Tls(Strict):
 
 
 class Outbox(Strict):
-    """Where messages wait while the broker is away; not used yet: they wait in memory."""
+    """Where events wait until the broker has confirmed them; totals and switches are kept there, too (``run``)."""
 
     path: Path = Field(Path("var/outbox.sqlite"), description="database file")
     max_mb: int = Field(256, ge=1, description="size limit in megabytes")
@@ -75,9 +75,26 @@ class DetectionMessages(Strict):
 
 
 class HomeAssistant(Strict):
-    """Home Assistant discovery; not used yet."""
+    """Home Assistant discovery."""
 
     enabled: bool = Field(False, description="whether to announce cameras and counters")
+    prefix: str = Field(
+        "homeassistant", pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", description="topic that Home Assistant listens to"
+    )
+
+
+class Snapshots(Strict):
+    """A JPEG of the best view of each label."""
+
+    enabled: bool = Field(False, description="whether they are published")
+    height: int = Field(360, ge=32, le=2160, description="greatest height in pixels")
+    quality: int = Field(80, ge=1, le=100, description="of the JPEG, in percent")
+
+
+class Commands(Strict):
+    """What may be asked for over MQTT beside switching cameras."""
+
+    reload: bool = Field(False, description="whether `reload` on the command topic reads the site file again")
 
 
 class Mqtt(Strict):
@@ -90,9 +107,13 @@ class Mqtt(Strict):
     )
     username: str = Field("", description="empty for none")
     password: SecretStr = Field(SecretStr(""), description="best from the environment; never shown")
+    password_file: Path | None = Field(None, description="file whose first line is the password, instead of it")
+    protocol: Literal["3.1.1", "5"] = Field("3.1.1", description="version of MQTT; quoted")
     tls: Tls = Tls()
     outbox: Outbox = Outbox()
     detections: DetectionMessages = DetectionMessages()
+    snapshots: Snapshots = Snapshots()
+    commands: Commands = Commands()
     home_assistant: HomeAssistant = HomeAssistant()
 
 
@@ -108,12 +129,18 @@ class Detector(Strict):
     iou: float = Field(
         0.7, gt=0, le=1, description="a box that overlaps a better one of its class by more than this is dropped (yolo)"
     )
+    batch: int = Field(4, ge=1, le=64, description="pictures in one forward pass at most, live only")
 
 
 class Motion(Strict):
-    """The motion gate; refused when enabled, this version cannot do it yet."""
+    """The motion gate: pictures in which nothing moves cost no inference (``run``)."""
 
     enabled: bool = Field(False, description="whether to skip frames in which nothing moves")
+    min_area: float = Field(
+        0.0005, gt=0, lt=1, description="of the picture that must have changed to be motion; smaller is noise"
+    )
+    hold_s: float = Field(1.0, ge=0, description="media seconds that are still analysed after the last motion")
+    recheck_s: float = Field(60, gt=0, description="media seconds without motion after which one frame is analysed")
 
 
 class Tiles(Strict):
@@ -183,15 +210,22 @@ class Camera(Strict):
     source: str = Field(
         min_length=1, description="a video file, rtsp(s)://, http(s):// or /dev/videoN; 'analyze' takes its own files"
     )
+    enabled: bool = Field(True, description="whether `run` connects to it; MQTT can switch it")
     username: str = Field("", description="login of a live source; empty for none")
     password: SecretStr = Field(SecretStr(""), description="best from the environment; never shown")
-    backend: BackendName = Field("auto", description="what decodes files; auto: OpenCV")
-    transport: Literal["tcp", "udp"] = Field("tcp", description="of RTSP, live sources only; not used yet")
-    stall_s: float = Field(3, gt=0, description="seconds without a frame after which it is down; not used yet")
-    detector: Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
-        None, description="a name under detectors; default: the first; several: refused, not there yet"
+    password_file: Path | None = Field(None, description="file whose first line is the password, instead of it")
+    backend: BackendName = Field(
+        "auto", description="what decodes; auto: OpenCV for files and HTTP, GStreamer for cameras where it is installed"
     )
-    detect_fps: float = Field(10, gt=0, description="analysed frames per second, live sources only; not used yet")
+    transport: Literal["tcp", "udp"] = Field("tcp", description="of RTSP, live only")
+    latency_ms: int = Field(
+        100, ge=0, le=10_000, description="how long RTSP packets may wait for late ones, live only (GStreamer)"
+    )
+    stall_s: float = Field(3, gt=0, le=8, description="seconds without a frame after which it is down, live only")
+    detector: Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
+        None, description="a name under detectors, or several, merged before tracking (`run`); default: the first"
+    )
+    detect_fps: float = Field(10, gt=0, le=1000, description="analysed frames per second at most, live only")
     labels: tuple[str, ...] | None = Field(None, description="labels to keep; default: all")
     min_size: float = Field(0, ge=0, lt=1, description="least box height, relative to the picture's height")
     motion: Motion = Motion()
@@ -209,7 +243,7 @@ class Camera(Strict):
 
 
 class JsonlOutput(Strict):
-    """Result files of live cameras; not used yet."""
+    """Result files of live cameras (``run``)."""
 
     path: Path = Field(Path("var/results"), description="folder")
     rotate_mb: float = Field(100, gt=0, description="size in megabytes after which a new file begins")
@@ -219,16 +253,26 @@ class JsonlOutput(Strict):
 class Outputs(Strict):
     """Where results are written."""
 
-    jsonl: JsonlOutput = JsonlOutput()
+    jsonl: JsonlOutput | None = Field(None, description="without this block `run` writes no result files")
 
 
 class Server(Strict):
-    """The one HTTP server; not used yet."""
+    """The one HTTP server (``run``): /healthz always."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8600, ge=0, le=65535, description="TCP port")
-    metrics: bool = Field(True, description="whether to serve /metrics")
-    dashboard: bool = Field(True, description="whether to serve the page")
+    port: int = Field(8600, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    metrics: bool = Field(True, description="whether to serve /metrics (Prometheus)")
+    dashboard: bool = Field(True, description="whether to serve the page; not used yet")
+
+
+class Log(Strict):
+    """What ``run`` says of itself."""
+
+    format: Literal["text", "json"] = Field("text", description="lines for people, or one JSON object a line")
+    path: Path | None = Field(None, description="file; default: stderr")
+    rotate_mb: float = Field(20, gt=0, description="size in megabytes after which a new file begins")
+    keep_days: float = Field(14, gt=0, description="days after which an old file is deleted")
+    stats_s: float = Field(60, ge=1, description="seconds between two reports of rates and latencies")
 
 
 class Site(Strict):
@@ -242,6 +286,7 @@ class Site(Strict):
     cameras: dict[Name, Camera] = Field(min_length=1, description="cameras, or files that stand for them, by name")
     outputs: Outputs = Outputs()
     server: Server | None = Field(None, description="the HTTP server")
+    log: Log = Log()
 
     @field_validator("timezone")
     @classmethod

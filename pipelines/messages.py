@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from config.errors import ConfigError
 from pipelines.values import CounterKey, Event, FrameResult, Scalar
@@ -107,15 +107,25 @@ class CounterPayload(Payload):
 
 
 class CameraStats(BaseModel):
-    """One camera in ``stats``; rates per second."""
+    """One camera in ``stats``; rates per second over the last seconds, counters since the start of the process."""
 
+    status: str = "online"
+    reason: str | None = Field(None, description="why it is not online, without a login")
     camera_fps: float
-    process_fps: float
-    detection_fps: float
-    skipped_fps: float
-    latency_ms: dict[str, float]
+    process_fps: float = Field(description="frames through tracker and rules")
+    detection_fps: float = Field(description="frames through the detectors")
+    skipped_fps: float = Field(description="frames that were due and were not analysed, because newer ones came")
+    latency_ms: dict[str, float] = Field(description="from capture to publishing: p50, p95, p99")
     reconnects: int
-    observed_share: float
+    observed_share: float = Field(description="of the time since it began, in which it was really watched")
+    gated_share: float = Field(0.0, description="of the frames that were due, in which nothing moved")
+    clock_skew_s: float | None = Field(None, description="the camera's NTP clock less the host's")
+    captured: int = 0
+    processed: int = 0
+    detected: int = 0
+    skipped: int = 0
+    gated: int = 0
+    dropped_results: int = Field(0, description="results that files could not take in time")
 
 
 class DetectorStats(BaseModel):
@@ -126,9 +136,10 @@ class DetectorStats(BaseModel):
     device: str
     precision: str
     imgsz: list[int]
-    batch: int
+    batch: int = Field(description="pictures in one forward pass at most")
     fps: float
-    inference_ms: dict[str, float]
+    inference_ms: dict[str, float] = Field(description="of a forward pass: p50, p95, p99")
+    frames: int = 0
 
 
 class ServiceStats(BaseModel):
@@ -137,9 +148,13 @@ class ServiceStats(BaseModel):
     uptime: float
     version: str
     rss_mb: float
-    spooled: int
-    dropped: int
+    spooled: int = Field(description="messages that wait in the outbox or are not confirmed")
+    dropped: int = Field(description="messages lost: too old, too many, or QoS 0 without a broker")
     reason: str | None
+    broker: str | None = Field(None, description="connected, or why not; null without MQTT")
+    queues: dict[str, int] = Field(default_factory=dict, description="what waits inside the process, by queue")
+    reload_error: str | None = Field(None, description="why the site file was not taken over at the last reload")
+    restarts: int = Field(0, description="of stages that hung")
 
 
 class StatsPayload(Payload):
