@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -155,6 +157,58 @@ def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A site 
     )
     if code:
         raise typer.Exit(code)
+
+
+@app.command(epilog=EXIT_CODES)
+def run(
+    config: Annotated[Path, typer.Argument(metavar="SITE", help="A site file.")],
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Files that stand in for cameras are played at their own pace.")
+    ] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="Such files start again at their end.")] = False,
+    log_dir: Annotated[
+        Path | None, typer.Option(help="Write FPS per framework there, as CSV and for TensorBoard.")
+    ] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None, typer.Option(help="Log for people, or a JSON object a line.")
+    ] = None,
+) -> None:
+    """Watch the cameras of a site file until a signal: reconnects, publishes, reloads, and goes on for months.
+
+    SIGTERM and Ctrl-C end it within 5 s. SIGHUP, or a change of the file, reloads it: what did not change goes on.
+    Without --realtime a file is taken as fast as it can be analysed and no frame of it is dropped.
+    """
+    from config.site import Server as ServerConfig
+    from pipelines.live.plan import SitePlan
+    from pipelines.live.service import Health, Service, Stats, run_site
+    from pipelines.logs import set_up
+    from pipelines.stopping import watching
+
+    debug = "--debug" in sys.argv
+
+    def set_up_logs(plan: SitePlan) -> None:
+        log = plan.site.log
+        log = log if log_format is None else log.model_copy(update={"format": log_format})
+        logging.getLogger().handlers.clear()  # what was for the command line alone
+        set_up(log, plan.document.resolve(log.path) if log.path else None, debug, plan.secrets())
+
+    def pass_signals(service: Service) -> None:
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda number, frame: service.request_reload())
+
+    def serve(server: ServerConfig, stats: Stats, health: Health) -> Callable[[], None]:
+        from dashboard.server import Server
+
+        running = Server(server, stats, health)
+        running.start()
+        logging.getLogger("app").info("http://%s:%d answers", server.host, running.port)
+        return running.stop
+
+    with watching(stop):
+        run_site(config, stop, pass_signals, realtime, loop, log_dir, set_up_logs, serve)
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)  # everything is closed; a thread that hangs in a library must not hold the end up
 
 
 @models_app.command("list", epilog=EXIT_CODES)

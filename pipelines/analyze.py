@@ -20,9 +20,8 @@ from config.site import Detector as DetectorConfig
 from detectors.detector import Detector
 from detectors.load import load_detector
 from detectors.model_files import ResolvedModel
+from pipelines.analysis import Analysis
 from pipelines.annotate import Painter
-from pipelines.filters import BoxFilter
-from pipelines.geometry import scale
 from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
 from pipelines.runner import run
@@ -31,7 +30,6 @@ from pipelines.sinks.base import Sink
 from pipelines.sinks.files import FileSink
 from pipelines.sinks.mqtt import MqttSink, Publication
 from pipelines.sinks.video import VideoSink
-from pipelines.tracker import Tracker
 from pipelines.values import DetectorInfo, FrameResult
 from streams.errors import BrokerError, OutputError, cannot_write
 from streams.files import exclusive, write_json_atomic
@@ -153,8 +151,8 @@ class _Run:
         self._job, self._model, self._info = job, model, info
         size = (info.width, info.height)
         self._lines, self._zones = job.plan.pixel_lines(*size), job.plan.pixel_zones(*size)
-        self._masks = [scale(mask, *size) for mask in job.plan.masks]
-        self._rules = job.plan.rule_set(job.camera, *size)
+        self._analysis = Analysis.of(job.plan, model.detector.labels, job.camera, *size, info.fps)
+        self._rules = self._analysis.rules
         self._detector = model.info(job.detector_name)
         self._sinks: list[Sink] = []
         self._mqtt: MqttSink | None = None
@@ -176,9 +174,7 @@ class _Run:
             self._sinks.append(VideoSink(path, info.width, info.height, info.fps, painter))
 
     def analyse(self, source: Source, stop: threading.Event, on_progress: Callable[[Progress], None] | None) -> None:
-        plan, info, detector = self._job.plan, self._info, self._model.detector
-        keep = BoxFilter(detector.labels, plan.labels, plan.min_size * info.height, self._masks)
-        tracker = Tracker(plan.tracker, info.fps)
+        info, detector = self._info, self._model.detector
 
         def after_frame(result: FrameResult) -> None:
             self._last_pts_s = result.frame.pts_s
@@ -187,7 +183,7 @@ class _Run:
 
         with FrameReader(source) as reader:
             self._metrics.start()
-            run(reader, detector, keep, tracker, self._rules, self._sinks, self._metrics, stop, after_frame)
+            run(reader, detector, self._analysis, self._sinks, self._metrics, stop, after_frame)
 
     def close(self, reason: str) -> None:
         """Close every sink, even when one of them fails, and raise the first failure."""

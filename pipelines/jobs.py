@@ -20,6 +20,7 @@ from config.site import Detector as DetectorConfig
 from detectors.model_files import DEFAULT_MODEL, chosen
 from pipelines.analyze import Job, LoadedModel, analyze
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
+from pipelines.secrets import secret
 from pipelines.sinks.mqtt import Publication
 from pipelines.stopping import watching
 from pipelines.terminal import busy, progress_bar, summary_table
@@ -147,7 +148,8 @@ def publication_of_site(document: Document[Site], mqtt: Mqtt) -> Publication:
     """How a site file wants results published."""
     tls = mqtt.tls
     ca, cert, key = (document.resolve(path) if path else None for path in (tls.ca, tls.cert, tls.key))
-    broker = Broker(mqtt.host, mqtt.port, mqtt.username, mqtt.password.get_secret_value(), tls.enabled, ca, cert, key)
+    password = secret(document, ("mqtt",), mqtt.password, mqtt.password_file)
+    broker = Broker(mqtt.host, mqtt.port, mqtt.username, password, tls.enabled, ca, cert, key, mqtt.protocol)
     client_id = f"sightline-{document.value.site}-analyze"
     return Publication(broker, mqtt.prefix, client_id, mqtt.detections.enabled, mqtt.detections.max_hz)
 

@@ -9,16 +9,21 @@ import re
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from config.errors import ConfigError
+from pipelines.events import ObjectEvent, ObjectState
+from pipelines.geometry import Xy, inside
 from pipelines.values import CounterKey, Event, FrameResult, Scalar
 from streams.message import Message
 
 PAYLOAD_VERSION = 1
 MAX_PAYLOAD_BYTES = 128_000
+CAMERA_WORDS = frozenset({"status", "detections", "rules", "counts", "occupancy", "detect", "enabled"})
+"""What comes behind a camera in the topics; no label may be called so."""
 _NOT_A_NAME = re.compile(r"[^a-z0-9_-]")
 
 
@@ -34,7 +39,7 @@ def check_topic_words(labels: Iterable[str]) -> None:
         labels: What may be counted: the labels that are kept, or all that the model knows.
 
     Raises:
-        ConfigError: One sentence per topic that several labels would have.
+        ConfigError: One sentence per topic that several labels would have, or that has another meaning.
     """
     words: dict[str, list[str]] = {}
     for label in dict.fromkeys(labels):
@@ -45,8 +50,20 @@ def check_topic_words(labels: Iterable[str]) -> None:
         for word, alike in words.items()
         if len(alike) > 1
     ]
+    faults += [
+        f"the label {alike[0]!r} is a word of the MQTT topics; leave it out with 'labels', or do not publish"
+        for word, alike in words.items()
+        if word in CAMERA_WORDS
+    ]
     if faults:
         raise ConfigError(*faults)
+
+
+def zones_by_track(result: FrameResult, zones: Mapping[str, Sequence[Xy]]) -> dict[int, list[str]]:
+    """The zones (polygons in pixels) that the foot of each track of a frame is in, by track id."""
+    return {
+        track.id: [name for name, polygon in zones.items() if inside(polygon, track.foot)] for track in result.tracks
+    }
 
 
 class Payload(BaseModel):
@@ -95,6 +112,14 @@ class RulePayload(Payload):
     pts_s: float
     frame_time: float
     data: dict[str, Scalar]
+
+
+class EventPayload(Payload):
+    """``<p>/events``: one step in the life of a tracked object; for ``new``, ``before`` equals ``after``."""
+
+    type: Literal["new", "update", "end"]
+    before: ObjectState
+    after: ObjectState
 
 
 class CounterPayload(Payload):
@@ -232,6 +257,19 @@ class MessageFactory:
         )
         return self._json(self.topic(event.source_id, "rules", event.rule), payload, qos=1, retain=False)
 
+    def object_event(self, event: ObjectEvent) -> Message:
+        """A step in the life of a tracked object."""
+        payload = EventPayload(type=event.type, before=event.before, after=event.after)
+        return self._json(self.topic("events"), payload, qos=1, retain=False)
+
+    def switch(self, camera: str, name: str, on: bool) -> Message:
+        """The state of a camera's switch, ``detect`` or ``enabled``."""
+        return Message(self.topic(camera, name, "state"), b"ON" if on else b"OFF", qos=1, retain=True)
+
+    def snapshot(self, camera: str, label: str, jpeg: bytes) -> Message:
+        """The best view of a label, a JPEG."""
+        return Message(self.topic(camera, label, "snapshot"), jpeg, qos=0, retain=True)
+
     def counter(
         self, camera: str, key: CounterKey, value: int, since: float, as_of: float, observed_s: float
     ) -> tuple[Message, Message]:
@@ -274,6 +312,7 @@ def payload_models() -> Iterable[tuple[str, type[Payload]]]:
     """Topic pattern and payload model of everything that is JSON; the source of the published schema."""
     return (
         ("<p>/<camera>/detections", DetectionsPayload),
+        ("<p>/events", EventPayload),
         ("<p>/<camera>/rules/<rule>", RulePayload),
         ("<p>/<camera>/counts/<line>/<in|out>/<label>/detail", CounterPayload),
         ("<p>/<camera>/occupancy/<zone>/<label>/detail", CounterPayload),

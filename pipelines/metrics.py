@@ -37,6 +37,13 @@ class Histogram:
         self._total += 1
         self._sum_ms += value_ms
 
+    def plus(self, other: Histogram) -> Histogram:
+        """Both together, as a new one."""
+        both = Histogram()
+        both._counts = self._counts + other._counts
+        both._total, both._sum_ms = self._total + other._total, self._sum_ms + other._sum_ms
+        return both
+
     @property
     def mean(self) -> float:
         """Mean in milliseconds; 0 without any."""
@@ -53,6 +60,32 @@ class Histogram:
     def summary(self) -> dict[str, float]:
         """``{"p50", "p95", "p99"}`` in milliseconds."""
         return {f"p{percent}": round(self.percentile(percent / 100), 3) for percent in (50, 95, 99)}
+
+
+class RecentHistogram:
+    """Percentiles of the last one to two windows, for what runs for months."""
+
+    def __init__(self, window_s: float = 15.0) -> None:
+        """Start empty; the older half is forgotten every ``window_s`` seconds of the monotonic clock."""
+        self._window_s = window_s
+        self._now, self._before = Histogram(), Histogram()
+        self._until = time.monotonic() + window_s
+
+    def add(self, value_ms: float) -> None:
+        """Take one duration in milliseconds."""
+        self._turn()
+        self._now.add(value_ms)
+
+    def summary(self) -> dict[str, float]:
+        """``{"p50", "p95", "p99"}`` in milliseconds."""
+        self._turn()
+        return self._now.plus(self._before).summary()
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if now >= self._until:
+            recent = self._now if now < self._until + self._window_s else Histogram()
+            self._before, self._now, self._until = recent, Histogram(), now + self._window_s
 
 
 class Rate:
@@ -77,6 +110,22 @@ class Rate:
         if len(self._times) < 2:
             return 0.0
         return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-9)
+
+
+class Pace:
+    """At most so many a second; what was late by less than one interval is made good."""
+
+    def __init__(self, per_second: float) -> None:
+        """Start: the first one is due at once."""
+        self._interval = 1 / per_second
+        self._next = 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether one more may go now (seconds of any clock that grows); if so, it counts."""
+        if now < self._next:
+            return False
+        self._next = max(self._next, now - self._interval) + self._interval
+        return True
 
 
 class RunMetrics:

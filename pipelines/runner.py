@@ -18,12 +18,10 @@ from typing import Any, Protocol
 
 from detectors.detections import Detections
 from detectors.detector import Detector, StageTimes
-from pipelines.filters import BoxFilter
+from pipelines.analysis import Analysis
 from pipelines.metrics import RunMetrics
-from pipelines.scenario import RuleSet
 from pipelines.sinks.base import Sink
-from pipelines.tracker import Tracker
-from pipelines.values import FrameResult, Timings
+from pipelines.values import FrameResult
 from streams.frame import Frame
 
 QUEUE_SIZE = 4
@@ -100,9 +98,7 @@ class _Results:
 def run(
     frames: Frames,
     detector: Detector[Any],
-    keep: BoxFilter,
-    tracker: Tracker,
-    rules: RuleSet,
+    analysis: Analysis,
     sinks: Sequence[Sink],
     metrics: RunMetrics,
     stop: threading.Event,
@@ -113,9 +109,7 @@ def run(
     Args:
         frames: Decoded frames in order; stopped when ``stop`` is set or a result cannot be written.
         detector: Used by the calling thread only.
-        keep: Which boxes go on.
-        tracker: This source's tracker.
-        rules: This source's rules.
+        analysis: This source's filter, tracker and rules.
         sinks: Take each result in order, in the results thread.
         metrics: Counts frames and times.
         stop: Ends the run; the few frames that are detected by then are still tracked and written.
@@ -127,26 +121,10 @@ def run(
     """
 
     def handle(item: _Detected) -> None:
-        start = time.perf_counter()
-        found = keep(item.detections)
-        track_ids, tracks = tracker.update(found, item.frame.pts_s)
-        tracked = time.perf_counter()
-        events = rules.update(tracks, item.frame)
-        counters = rules.counters()
-        done = time.perf_counter()
-        timings = Timings(
-            decode=item.frame.decode_ms,
-            preprocess=item.times.preprocess_ms,
-            inference=item.times.inference_ms,
-            postprocess=item.times.postprocess_ms,
-            track=(tracked - start) * 1e3,
-            rules=(done - tracked) * 1e3,
-            latency=(done - item.taken) * 1e3,
-        )
-        result = FrameResult(item.frame, found, track_ids, tracks, events, counters, timings)
+        result = analysis.step(item.frame, item.detections, item.times, item.taken)
         for sink in sinks:
             sink.write(result)
-        metrics.add(timings, len(found))
+        metrics.add(result.timings, len(result.detections))
         if on_result is not None:
             on_result(result)
 

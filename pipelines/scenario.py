@@ -136,13 +136,16 @@ class RuleSet:
         return {rule.name: {"kind": rule.kind, **rule.state()} for rule in self.rules}
 
 
-def plan_camera(document: Document[Site], camera_name: str, scenario: str | None = None) -> CameraPlan:
+def plan_camera(
+    document: Document[Site], camera_name: str, scenario: str | None = None, live: bool = False
+) -> CameraPlan:
     """Check one camera of a site file.
 
     Args:
         document: The site file.
         camera_name: One of its cameras.
         scenario: A preset or file that takes the place of the camera's own scenario.
+        live: Whether it is for `run`, which can merge several detectors.
 
     Raises:
         ConfigError: Every fault found, one sentence each.
@@ -152,7 +155,7 @@ def plan_camera(document: Document[Site], camera_name: str, scenario: str | None
     preset = _preset_of(document, where, camera, scenario)
     own_geometry = bool(camera.lines or camera.zones)
     geometry = camera if own_geometry or preset is None else preset.value.geometry
-    faults = _not_yet(document, where, camera)
+    faults = _not_yet(document, where, camera, live)
     planned: dict[str, PlannedRule] = {}
     written: list[tuple[Document[Any], YamlPath, tuple[RuleSpec, ...]]] = []
     if preset is not None:
@@ -311,15 +314,11 @@ def _unknown_labels(
     return [document.fault(where, f"model {model!r} has no label {', '.join(unknown)}; allowed: {', '.join(known)}")]
 
 
-def _not_yet(document: Document[Site], where: YamlPath, camera: Camera) -> list[str]:
+def _not_yet(document: Document[Site], where: YamlPath, camera: Camera, live: bool) -> list[str]:
     """Keys of the site file that this version accepts but cannot serve."""
-    asked = {"motion": camera.motion.enabled, "tiles": camera.tiles is not None}
-    asked["detector"] = isinstance(camera.detector, tuple) and len(camera.detector) > 1
-    places: list[YamlPath] = [(*where, key) for key, wanted in asked.items() if wanted]
-    mqtt = document.value.mqtt
-    if mqtt is not None and mqtt.home_assistant.enabled:
-        places.append(("mqtt", "home_assistant"))
-    return [
-        document.fault(place, f"this version of Sightline cannot do {place[-1]!r} as asked for yet; remove it")
-        for place in places
-    ]
+    faults = []
+    if camera.tiles is not None:
+        faults.append(((*where, "tiles"), "this version of Sightline cannot do 'tiles' as asked for yet; remove it"))
+    if not live and isinstance(camera.detector, tuple) and len(camera.detector) > 1:
+        faults.append(((*where, "detector"), "'analyze' uses one detector; 'run' merges several"))
+    return [document.fault(place, text) for place, text in faults]

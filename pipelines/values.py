@@ -107,6 +107,7 @@ class FrameResult:
         events: What the rules saw in this frame.
         counters: Every counter's present value.
         timings: Milliseconds per stage.
+        analysed: Whether a detector looked at this frame; ``False`` where the motion gate let the last boxes stand.
     """
 
     frame: Frame
@@ -116,6 +117,7 @@ class FrameResult:
     events: tuple[Event, ...]
     counters: Mapping[CounterKey, int]
     timings: Timings
+    analysed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

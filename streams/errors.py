@@ -12,6 +12,14 @@ class SourceError(SightlineError, OSError):
     """A source cannot be opened or breaks off."""
 
 
+class LoginRefusedError(SourceError):
+    """A camera refuses the user name or password."""
+
+
+class SourceEnded(SourceError):
+    """A file that stands in for a camera has come to its end."""
+
+
 class OutputError(SightlineError, OSError):
     """A result cannot be written (full disk, no permission)."""
 

@@ -4,28 +4,65 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from streams.errors import OutputError, cannot_write
 
+Mode = Literal["w", "a", "x"]
+"""``w``: an older file is replaced; ``a``: it is continued; ``x``: there must be none."""
+Fault = Callable[[Path, OSError], OutputError]
+"""The sentence for a file that cannot be written."""
 
-class _LineFile:
+
+def cannot_write_to(setting: str) -> Fault:
+    """A sentence as of ``cannot_write``, for files whose folder is chosen elsewhere than with ``--out``.
+
+    Args:
+        setting: The option or YAML path that chooses the folder.
+    """
+
+    def fault(path: Path, error: OSError) -> OutputError:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        way_out = "free some space or choose another folder" if is_full else "choose another folder"
+        return OutputError(f"cannot write {path}: {error.strerror or error}; {way_out} with {setting}")
+
+    return fault
+
+
+class LineFile:
     """A file to which whole lines are handed at once, unbuffered; it exists from the start."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, mode: Mode = "w", fault: Fault = cannot_write) -> None:
+        """Open the file.
+
+        Args:
+            path: The file.
+            mode: What happens to an older one; when it is continued, a torn last line is ended, not cut.
+            fault: Makes the error to raise.
+
+        Raises:
+            OutputError: It cannot be opened, or is there and must not be (``__cause__`` is the FileExistsError).
+        """
+        self.path = path
+        self._fault = fault
         self._size = 0
+        self._torn = False
         try:
-            self._file = path.open("wb", buffering=0)
+            self._file = path.open("a+b" if mode == "a" else "wb" if mode == "w" else "xb", buffering=0)
+            if mode == "a" and (size := self._file.seek(0, os.SEEK_END)):
+                self._size = size
+                self._file.seek(size - 1)
+                self._torn = self._file.read(1) != b"\n"
         except OSError as error:
-            raise cannot_write(path, error) from error
+            raise fault(path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -34,6 +71,11 @@ class _LineFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return self._size
 
     def close(self) -> None:
         """Close the file; safe to call twice.
@@ -44,10 +86,16 @@ class _LineFile:
         try:
             self._file.close()
         except OSError as error:
-            raise cannot_write(self._path, error) from error
+            raise self._fault(self.path, error) from error
 
-    def _append(self, line: str) -> None:
-        data = line.encode()
+    def append(self, data: bytes) -> None:
+        """Add bytes, all or none of them.
+
+        Raises:
+            OutputError: The disk is full or the file cannot be written.
+        """
+        if self._torn:
+            data = b"\n" + data
         try:
             written = self._file.write(data)
             while written < len(data):  # a nearly full disk takes a part and refuses the rest
@@ -56,23 +104,16 @@ class _LineFile:
             with contextlib.suppress(OSError):  # /dev/full and pipes cannot be cut; the error to raise is the first
                 self._file.truncate(self._size)
                 self._file.seek(self._size)
-            raise cannot_write(self._path, error) from error
+            raise self._fault(self.path, error) from error
         self._size += len(data)
+        self._torn = False
 
 
-class JsonLinesWriter(_LineFile):
+class JsonLinesWriter(LineFile):
     """One compact JSON object a line, each with the operating system as soon as it is written.
 
     A kill leaves at most one torn line; a full disk leaves whole lines only.
     """
-
-    def __init__(self, path: Path) -> None:
-        """Create the file, empty; an older one is replaced.
-
-        Raises:
-            OutputError: It cannot be created.
-        """
-        super().__init__(path)
 
     def write(self, obj: dict[str, Any]) -> None:
         """Add one object as a line, keys in the order given.
@@ -85,25 +126,35 @@ class JsonLinesWriter(_LineFile):
             ValueError: A number is NaN or infinite, which JSON does not have.
             TypeError: JSON cannot hold a value.
         """
-        self._append(json.dumps(obj, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n")
+        line = json.dumps(obj, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+        self.append(line.encode())
 
 
-class CsvWriter(_LineFile):
+class CsvWriter(LineFile):
     """A CSV file with a header, each row with the operating system as soon as it is written."""
 
-    def __init__(self, path: Path, header: Iterable[str]) -> None:
-        """Create the file with its header; an older one is replaced.
+    def __init__(self, path: Path, header: Iterable[str], mode: Mode = "w", fault: Fault = cannot_write) -> None:
+        """Create the file with its header, or continue an older one with the same header.
 
         Args:
             path: The file.
             header: Names of the columns.
+            mode: What happens to an older file.
+            fault: Makes the error to raise.
 
         Raises:
-            OutputError: It cannot be created.
+            OutputError: It cannot be created, or the older file has another header.
         """
-        super().__init__(path)
+        super().__init__(path, mode, fault)
         self._columns = tuple(header)
-        self._append(_csv_line(self._columns))
+        first = _csv_line(self._columns).encode()
+        if not self.size:
+            self.append(first)
+            return
+        self._file.seek(0)
+        if self._file.read(len(first)) != first:
+            self.close()
+            raise OutputError(f"{path} has other columns than {', '.join(self._columns)}; move it away")
 
     def write(self, row: Iterable[object]) -> None:
         """Add one row.
@@ -117,8 +168,8 @@ class CsvWriter(_LineFile):
         """
         values = tuple(row)
         if len(values) != len(self._columns):
-            raise ValueError(f"a row of {self._path} has {len(self._columns)} values, got {len(values)}")
-        self._append(_csv_line(values))
+            raise ValueError(f"a row of {self.path} has {len(self._columns)} values, got {len(values)}")
+        self.append(_csv_line(values).encode())
 
 
 def write_json_atomic(path: Path, obj: object) -> None:

@@ -7,8 +7,9 @@ import ctypes
 import ctypes.util
 import functools
 import sys
-from typing import Any
+from typing import Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,6 +89,69 @@ def copy_bgr(sample: Any) -> NDArray[np.uint8]:
     if copied != length:
         raise SourceError(f"GStreamer gave {copied} bytes for a {width}x{height} picture that needs {length}")
     return np.ascontiguousarray(rows[:, : width * 3]).reshape(height, width, 3)
+
+
+def copy_planes(sample: Any) -> tuple[NDArray[np.uint8], Literal["i420", "nv12"], int, int]:
+    """Copy a raw I420 or NV12 picture out of GStreamer into memory of its own, as OpenCV wants it.
+
+    Strides and offsets are honoured, an odd size is filled up to an even one by its last row and column, and full
+    range (cameras that send JPEG) is brought to the limited range that conversions expect.
+
+    Args:
+        sample: A ``Gst.Sample`` of ``video/x-raw`` with ``format`` I420 or NV12.
+
+    Returns:
+        (rows * 3 / 2, columns) uint8 with even rows and columns; the layout; width and height in pixels.
+
+    Raises:
+        SourceError: The buffer is smaller than its format says.
+    """
+    from gi.repository import GstVideo
+
+    caps = sample.get_caps()
+    structure = caps.get_structure(0)
+    width, height = int(structure.get_value("width")), int(structure.get_value("height"))
+    is_i420 = structure.get_string("format") == "I420"
+    info, buffer = GstVideo.VideoInfo.new_from_caps(caps), sample.get_buffer()
+    meta = GstVideo.buffer_get_video_meta(buffer) or info
+    rows, columns = height + height % 2, width + width % 2
+    planes = np.empty((rows * 3 // 2, columns), np.uint8)
+    chroma = planes[rows:].reshape(-1)
+    half = rows // 2, columns // 2
+    size = rows * columns // 4
+    places = (
+        [planes[:rows], chroma[:size].reshape(half), chroma[size:].reshape(half)]
+        if is_i420
+        else [planes[:rows], chroma.reshape(rows // 2, columns)]
+    )
+    for number, place in enumerate(places):
+        used = (height, width) if number == 0 else place.shape
+        _copy_plane(buffer, int(meta.offset[number]), int(meta.stride[number]), place[: used[0], : used[1]])
+    planes[height:rows] = planes[height - 1]
+    planes[:rows, width:columns] = planes[:rows, width - 1 : width]
+    if info.colorimetry.range == GstVideo.VideoColorRange(1):  # 0 to 255; its name in Python begins with a digit
+        _limit_range(planes, rows)
+    return planes, "i420" if is_i420 else "nv12", width, height
+
+
+def _copy_plane(buffer: Any, offset: int, stride: int, place: NDArray[np.uint8]) -> None:
+    """Copy (rows, columns) of a plane whose rows are ``stride`` bytes apart."""
+    rows, columns = place.shape
+    length = stride * (rows - 1) + columns
+    is_tight = stride == columns and place.flags.c_contiguous
+    target = place if is_tight else np.empty((rows, stride), np.uint8)
+    copied = _extract()(hash(buffer), offset, target.ctypes.data, length)
+    if copied != length:
+        raise SourceError(f"GStreamer gave {copied} bytes for a plane of {columns}x{rows} that needs {length}")
+    if not is_tight:
+        place[:] = target[:, :columns]
+
+
+def _limit_range(planes: NDArray[np.uint8], rows: int) -> None:
+    """Bring full range (0 to 255) to limited range (16 to 235, colour 16 to 240), in place."""
+    values = np.arange(256)
+    cv2.LUT(planes[:rows], np.rint(16 + values * 219 / 255).astype(np.uint8), planes[:rows])
+    cv2.LUT(planes[rows:], np.rint(128 + (values - 128) * 224 / 255).astype(np.uint8), planes[rows:])
 
 
 def sample_size(sample: Any) -> tuple[int, int]:

@@ -1,109 +1,155 @@
-"""The connection to an MQTT broker (paho): messages in, nothing blocks.
+"""The publisher to an MQTT broker: messages in, nothing blocks, and events are kept until the broker confirms them.
 
-Retained messages never wait: after each connect the present state is published anew. Messages of QoS 1 wait in memory,
-bounded, while the broker is away, and go out in order, marked as replayed; those that it had not confirmed when it went
-away go first. Messages of QoS 0 are dropped then, and counted.
+Retained messages never wait: after each connect the present state is published anew. Messages of QoS 0 are dropped
+while the broker is away, and counted. Events (QoS 1, not retained) are written to the outbox before they are sent, go
+out in order, and leave it when they are confirmed; what is sent late is marked as replayed.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from config.errors import ConfigError
+from streams.broker import Broker, reason_of, tls_context
 from streams.errors import BrokerError
 from streams.message import Message
+from streams.mqtt_connection import NO_ANSWER, Connection, Sent
+from streams.outbox import Outbox, Row
+
+__all__ = ["Broker", "MqttPublisher"]
 
 log = logging.getLogger(__name__)
-_NO_ANSWER = "closed the connection without an answer"
 _BAD_LOGIN = frozenset({"Not authorized", "Bad user name or password"})
-_PREFIX = re.compile(r"([a-z0-9_-]+(/[a-z0-9_-]+)*)?")
 _ANSWER_S = 10.0
 _RETRY_S = (0.5, 3.0)
-_END_S = 2.0
+_REFUSED_S = 10.0
+_LOOK_S = 5.0
+_END_S = 1.0
+_TIDY_S = 1.0
+_WINDOW = 100
+"""Events on the way that are not confirmed."""
+_MAX_STATE = 1000
+"""Retained messages on the way; beyond, the whole state is published once the broker has caught up."""
+_POISON_TRIES = 5
+_POISON_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Broker:
-    """How to reach a broker. ``password`` is never shown.
+class _Unit:
+    """What one call of ``publish`` handed over.
 
     Attributes:
-        host: Name or address.
-        port: TCP port.
-        username: Empty for none.
-        password: Empty for none.
-        tls: Whether to encrypt.
-        ca: CA certificate file; default: the system's.
-        cert: Client certificate file.
-        key: Client key file.
+        messages: In order.
+        notes: For the outbox.
+        epoch: Number of the connection that was there; 0 while the broker is away.
     """
 
-    host: str
-    port: int = 1883
-    username: str = ""
-    password: str = ""
-    tls: bool = False
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
+    messages: tuple[Message, ...]
+    notes: Mapping[str, str | None]
+    epoch: int
 
-    def __repr__(self) -> str:
-        return f"Broker({self})"
+    @property
+    def size(self) -> int:
+        """How much of the inbox it takes."""
+        return max(1, len(self.messages))
 
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+    @property
+    def events(self) -> list[Message]:
+        """What goes through the outbox."""
+        return [message for message in self.messages if _is_event(message)]
 
-    @classmethod
-    def from_url(cls, url: str) -> tuple[Broker, str]:
-        """Read ``mqtt[s]://[user[:password]@]host[:port][/prefix]``.
+    @property
+    def direct(self) -> list[Message]:
+        """What does not."""
+        return [message for message in self.messages if not _is_event(message)]
+
+
+class _Inbox:
+    """Bounded; holds what the sending thread has not taken yet. Used under the publisher's lock."""
+
+    def __init__(self, bound: int) -> None:
+        """At most so many messages."""
+        self._bound = bound
+        self._units: deque[_Unit] = deque()
+        self._notes: dict[str, str | None] = {}
+        self._size = 0
+        self._unconfirmed = 0
+        self.events = 0
+        self.dropped = 0
+        self.lost_state = False
+        """Whether a retained message was dropped, so that the broker's state may be old."""
+
+    def __bool__(self) -> bool:
+        return bool(self._units or self._notes)
+
+    def add(self, unit: _Unit) -> None:
+        """Add a unit; beyond the bound messages of QoS 0 go first, then the oldest units. Notes always stay."""
+        self._units.append(unit)
+        self._size += unit.size
+        self.events += len(unit.events)
+        self._unconfirmed += sum(not message.qos for message in unit.messages)
+        if self._size > self._bound and self._unconfirmed:
+            self._drop_unconfirmed()
+        while self._size > self._bound and self._units:
+            self._drop_oldest()
+
+    def _drop_unconfirmed(self) -> None:
+        if self._unconfirmed == sum(not message.qos for message in self._units[-1].messages):
+            looked_at = [self._units.pop()]  # it was full before: only the newest has some
+        else:
+            looked_at = list(self._units)
+            self._units.clear()
+        for unit in looked_at:
+            left = replace(unit, messages=tuple(message for message in unit.messages if message.qos))
+            self._size -= unit.size
+            if left.messages or left.notes:
+                self._units.append(left)
+                self._size += left.size
+        self.dropped += self._unconfirmed
+        self._unconfirmed = 0
+
+    def _drop_oldest(self) -> None:
+        unit = self._units.popleft()
+        self._size -= unit.size
+        self._unconfirmed -= sum(not message.qos for message in unit.messages)
+        self.events -= len(unit.events)
+        self.dropped += len(unit.events)
+        self.lost_state |= any(message.retain for message in unit.messages)
+        self._notes.update(unit.notes)
+
+    def take(self) -> tuple[list[_Unit], dict[str, str | None]]:
+        """Empty it.
 
         Returns:
-            The broker and the topic prefix, empty when the URL has none.
-
-        Raises:
-            ConfigError: Not such a URL.
+            The units, and notes of dropped units, which are older.
         """
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            parts, port = urlsplit(""), None
-        prefix = parts.path.strip("/")
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == 0 or "?" in url or "#" in url:
-            raise ConfigError("--mqtt wants mqtt://host:port or mqtts://host:port, with /prefix behind it if needed")
-        if not _PREFIX.fullmatch(prefix):
-            raise ConfigError(
-                f"--mqtt: the prefix {prefix!r} has characters that are not allowed; use a-z, 0-9, - and _"
-            )
-        tls = parts.scheme == "mqtts"
-        broker = cls(
-            parts.hostname,
-            port or (8883 if tls else 1883),
-            unquote(parts.username or ""),
-            unquote(parts.password or ""),
-            tls,
-        )
-        return broker, prefix
+        taken = list(self._units), self._notes
+        self._units, self._notes = deque(), {}
+        self._size = self._unconfirmed = self.events = 0
+        return taken
+
+
+class _RefusedError(BrokerError):
+    """The broker is there, and says no."""
+
+    def __init__(self, broker: Broker, what: str, reason: str, way_out: str) -> None:
+        super().__init__(f"MQTT broker {broker} refuses the {what} ({reason}); {way_out}")
+        self.reason = reason
+        self.way_out = way_out
 
 
 class MqttPublisher:
     """Publishes messages; safe to call from any thread; reconnects by itself.
 
-    Each connection has a paho client of its own, which keeps nothing beyond it: what paho would send again by itself
-    comes after the present state, out of order, and would leave old retained values at the broker.
+    Two threads work: one connects, again and again; the other owns the outbox and sends. At least once, in order.
     """
 
     def __init__(
@@ -112,39 +158,69 @@ class MqttPublisher:
         client_id: str,
         will: Message,
         retained: Callable[[], Iterable[Message]],
+        outbox: Outbox | None = None,
+        *,
+        subscriptions: Sequence[str] = (),
+        on_message: Callable[[str, bytes, bool], None] | None = None,
+        is_kept: Callable[[str], bool] = lambda topic: False,
         max_waiting: int = 20_000,
     ) -> None:
-        """Prepare a connection.
+        """Prepare; ``start`` or ``begin`` connects.
 
         Args:
             broker: Where to.
             client_id: Stable per site, so that a broker ends an older session of ours.
             will: Published by the broker when we vanish.
-            retained: Called after each connect: the present retained state, birth message first.
-            max_waiting: Messages of QoS 1 that may wait while the broker is away; the oldest are dropped beyond.
+            retained: Called after each connect, by the sending thread: the present retained state, birth message
+                first. It must not show a value whose unit is not yet handed to ``publish``.
+            outbox: Where events wait; the publisher closes it. Default: in memory.
+            subscriptions: Topic filters, subscribed with QoS 1 at each connect.
+            on_message: Told topic, payload and whether it was retained; by paho's thread, so it must not wait.
+            is_kept: Whether a retained topic of ours that is not in ``retained()`` stays at the broker; all others are
+                cleared at each connect.
+            max_waiting: Messages that may wait in memory; the oldest are dropped beyond, and counted.
 
         Raises:
             ConfigError: A file of the TLS settings cannot be loaded.
         """
         self.broker = broker
+        self.outbox = outbox if outbox is not None else Outbox.memory(max_waiting)
+        self.published = 0
+        """Messages that the broker has confirmed, and those of QoS 0 that were handed to it."""
+        self.reconnects = -1
+        self.refusal: str | None = "not connected yet"
+        """Why there is no connection, in a sentence; ``None`` while there is one."""
         self._client_id = client_id
         self._will = will
         self._retained = retained
-        self._max_waiting = max_waiting
-        self._tls = _tls_context(broker) if broker.tls else None
-        self._client: mqtt.Client | None = None
-        self._opening: mqtt.Client | None = None
-        self._waiting: deque[Message] = deque()
-        self._unconfirmed: deque[tuple[mqtt.MQTTMessageInfo, Message]] = deque()
+        self._subscriptions = tuple(subscriptions)
+        self._on_message = on_message
+        self._is_kept = is_kept
+        self._tls: ssl.SSLContext | None = tls_context(broker)
         self._lock = threading.Lock()
-        self._answered = threading.Event()
-        self._lost = threading.Event()
+        self._wake = threading.Condition(self._lock)
+        self._settled = threading.Condition(self._lock)
         self._closing = threading.Event()
-        self._refusal: str | None = None
-        self.connected = False
-        self.published = 0
-        self.dropped = 0
-        self.reconnects = -1
+        self._threads: list[threading.Thread] = []
+        # Under the lock:
+        self._inbox = _Inbox(max_waiting)
+        self._connection: Connection | None = None
+        self._busy = False
+        self._ending = False
+        self._dropped = 0
+        self._taken = 0  # events between inbox and outbox
+        self._stored = self.outbox.depth
+        self._state_on_the_way = 0
+        # Of the sending thread:
+        self._served: Connection | None = None
+        self._refresh = False
+        self._next_tidy = 0.0
+        self._stuck, self._tries = 0, 0
+        self._told_reasons: set[str] = set()
+        # Of the connecting thread:
+        self._told: set[str] = set()
+
+    # Connecting
 
     def start(self, timeout_s: float = _ANSWER_S) -> Self:
         """Connect, and wait for the broker's answer.
@@ -153,189 +229,445 @@ class MqttPublisher:
             BrokerError: Not reachable in time, no MQTT broker, or the login is refused.
         """
         try:
-            client = self._open()
+            connection = self._connect(timeout_s)
+        except BrokerError:
+            self._closing.set()
+            self.outbox.close()
+            raise
+        self._begin(connection)
+        return self
+
+    def begin(self) -> Self:
+        """Connect in the background, and keep trying for ever; returns at once.
+
+        What keeps the broker away is logged once for each reason, and is in ``refusal``.
+        """
+        self._begin(None)
+        return self
+
+    def _begin(self, connection: Connection | None) -> None:
+        self._threads = [
+            threading.Thread(target=self._send_all, name="outbox", daemon=True),
+            threading.Thread(target=self._keep_connected, args=(connection,), name="mqtt-connect", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _connect(self, timeout_s: float) -> Connection:
+        """Open a connection.
+
+        Raises:
+            BrokerError: With the sentence for people.
+        """
+        connection = Connection(self.broker, self._tls, self._client_id, self._will, self)
+        try:
+            connection.open()
         except (OSError, ValueError) as error:
+            connection.end()
             raise BrokerError(
-                f"MQTT broker {self.broker} cannot be reached ({_reason(error)}); start it, or check host and port"
+                f"MQTT broker {self.broker} cannot be reached ({reason_of(error)}); start it, or check host and port"
             ) from error
-        answered = self._answered.wait(timeout_s)
-        if self.connected or self.reconnects >= 0:  # or lost again already
-            threading.Thread(target=self._keep_connected, name="mqtt-reconnect", daemon=True).start()
-            return self
-        self._closing.set()
-        _end(client)
+        answered = connection.answered.wait(timeout_s)
+        if connection.accepted:  # or lost again already
+            return connection
+        connection.end()
         if not answered:
             raise BrokerError(f"MQTT broker {self.broker} does not answer within {timeout_s:g} s; check host and port")
-        if self._refusal in _BAD_LOGIN:
-            raise BrokerError(
-                f"MQTT broker {self.broker} refuses the login ({self._refusal}); check user name and password"
-            )
-        if self._refusal == _NO_ANSWER:
+        reason = str(connection.refusal)
+        if reason == NO_ANSWER:
             tls = "on" if self.broker.tls else "off"
+            certificate = ", and whether it wants a client certificate" if self.broker.tls else ""
             raise BrokerError(
-                f"MQTT broker {self.broker} {_NO_ANSWER}; check the port, and TLS, which is {tls} "
-                "(mqtts://, or mqtt.tls in a site file)"
+                f"MQTT broker {self.broker} {NO_ANSWER}; check the port, and TLS, which is {tls} "
+                f"(mqtts://, or mqtt.tls in a site file){certificate}"
             )
-        raise BrokerError(f"MQTT broker {self.broker} refuses the connection ({self._refusal}); see the broker's log")
+        if reason in _BAD_LOGIN:
+            raise _RefusedError(self.broker, "login", reason, "check user name and password")
+        raise _RefusedError(self.broker, "connection", reason, "see the broker's log")
 
-    def _open(self) -> mqtt.Client:
-        """Connect a new client; the broker's answer comes to ``_on_connect``."""
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, self._client_id, protocol=mqtt.MQTTv311, reconnect_on_failure=False
-        )
-        client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
-        if self.broker.username:
-            client.username_pw_set(self.broker.username, self.broker.password or None)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
-        client.max_queued_messages_set(2 * self._max_waiting)  # what waited, and what comes meanwhile
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        self._opening = client
-        client.connect(self.broker.host, self.broker.port, keepalive=30)
-        client.loop_start()
-        return client
-
-    def _keep_connected(self) -> None:
+    def _keep_connected(self, connection: Connection | None) -> None:
         """Connect again whenever the broker is lost, until the end."""
-        while self._lost.wait() and not self._closing.is_set():
-            self._lost.clear()
-            delay, longest = _RETRY_S
-            while not self.connected and not self._closing.wait(delay):
-                delay = min(2 * delay, longest)
-                self._answered.clear()
-                try:
-                    client = self._open()
-                except (OSError, ValueError) as error:
-                    log.debug("MQTT broker %s is still away (%s)", self.broker, _reason(error))
-                    continue
-                self._answered.wait(_ANSWER_S)
-                if not self.connected:
-                    _end(client)
-
-    def publish(self, message: Message) -> None:
-        """Send a message, or let it wait, or drop and count it; never blocks."""
-        with self._lock:
-            if self.connected and self._client is not None:
-                self._send(self._client, message)
-            elif message.retain:
+        first, longest = _RETRY_S
+        delay = 0.0
+        while True:
+            if connection is not None:
+                self._watch(connection)
+                connection.end()
+                connection, delay = None, first
+            if self._closing.wait(delay):
                 return
-            elif message.qos == 0:
-                self.dropped += 1
+            try:
+                connection = self._connect(_ANSWER_S)
+            except BrokerError as error:
+                refused = isinstance(error, _RefusedError)
+                delay = _REFUSED_S if refused else min(max(2 * delay, first), longest)
+                self._tell(error, is_news=refused or self.reconnects < 0 or isinstance(error.__cause__, ssl.SSLError))
             else:
-                self._waiting.append(message)
-                self._keep_bound()
+                self._told.clear()
 
-    def _keep_bound(self) -> None:
-        while len(self._waiting) > self._max_waiting:
-            self._waiting.popleft()
-            self.dropped += 1
+    def _tell(self, error: BrokerError, is_news: bool) -> None:
+        """Log what keeps us away; each reason once, until there is a connection again."""
+        self.refusal = sentence = str(error)
+        if isinstance(error, _RefusedError):
+            sentence = f"MQTT broker {self.broker} refuses the connection ({error.reason}); {error.way_out}"
+        if is_news and sentence not in self._told:
+            self._told.add(sentence)
+            log.warning("%s; messages wait, and it is tried again", sentence)
+        else:
+            log.debug("%s", sentence)
 
-    def _send(self, client: mqtt.Client, message: Message) -> None:
-        info = client.publish(message.topic, message.payload, message.qos, message.retain)
-        if info.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
-            self.dropped += 1
-            return
-        self.published += 1
-        if message.qos:
-            info.rc = MQTTErrorCode.MQTT_ERR_SUCCESS  # lost this very moment: it is taken back with the others
-            self._unconfirmed.append((info, message))
-            self._forget_confirmed()
+    def _watch(self, connection: Connection) -> None:
+        """Wait until a connection is gone."""
+        while not self._closing.is_set() and not connection.gone.wait(_LOOK_S):
+            if not connection.is_alive:
+                self.connection_down(connection, "its answer cannot be read")
+                return
 
-    def _forget_confirmed(self) -> None:
-        while self._unconfirmed and self._unconfirmed[0][0].is_published():
-            self._unconfirmed.popleft()
+    def connection_up(self, connection: Connection) -> None:
+        """Called by a connection: the broker has taken it."""
+        with self._lock:
+            if self._closing.is_set():
+                return
+            self.reconnects += 1
+            connection.epoch = self.reconnects + 1
+            self._connection = connection
+            self.refusal = None
+            self._wake.notify()
+        if self.reconnects:
+            log.warning("MQTT broker %s is back", self.broker)
+
+    def connection_down(self, connection: Connection, reason: str) -> None:
+        """Called by a connection: it is lost."""
+        with self._lock:
+            if connection is not self._connection:
+                return
+            self._connection = None
+            self._state_on_the_way = 0
+            self.refusal = f"MQTT broker {self.broker} is gone ({reason})"
+            self._wake.notify()
+        log.warning("MQTT broker %s is gone (%s); messages wait until it is back", self.broker, reason)
+
+    def connection_acknowledged(self, connection: Connection) -> None:
+        """Called by a connection: the broker has confirmed something."""
+        with self._lock:
+            self._wake.notify()
+
+    def connection_message(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Called by a connection: a message to one of the subscriptions."""
+        if self._on_message is not None:
+            self._on_message(topic, payload, retained)
+
+    # What callers see
+
+    def publish(self, *messages: Message, notes: Mapping[str, str | None] | None = None) -> None:
+        """Send messages, or let them wait, or drop and count them; never blocks.
+
+        One call is one unit: its events and notes are in the outbox together, before any of its messages goes out.
+
+        Args:
+            messages: In order.
+            notes: Small records to keep in the outbox by key; ``None`` removes one.
+        """
+        with self._lock:
+            epoch = self._connection.epoch if self._connection is not None else 0
+            if self._ending:
+                self._dropped += sum(not message.retain for message in messages)
+                return
+            if not epoch:
+                self._dropped += sum(not (message.qos or message.retain) for message in messages)
+                messages = tuple(message for message in messages if _is_event(message))
+            if messages or notes:
+                self._inbox.add(_Unit(messages, dict(notes or {}), epoch))
+                self._wake.notify()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has taken the connection and it is not lost."""
+        return self._connection is not None
+
+    @property
+    def dropped(self) -> int:
+        """Messages lost to a limit, to a refusal, or (QoS 0) to a broker that is away or too slow."""
+        with self._lock:
+            return self._dropped + self._inbox.dropped + self.outbox.dropped
+
+    @property
+    def depth(self) -> int:
+        """Events that wait or are not confirmed."""
+        with self._lock:
+            return self._depth()
 
     @property
     def undelivered(self) -> int:
         """Messages of QoS 1 that the broker has not confirmed."""
         with self._lock:
-            self._forget_confirmed()
-            return len(self._unconfirmed) + len(self._waiting)
+            return self._depth() + self._state_on_the_way
+
+    def _depth(self) -> int:
+        return self._inbox.events + self._taken + self._stored
+
+    def _is_settled(self) -> bool:
+        return (
+            self._connection is not None
+            and self._connection.greeted
+            and not (self._busy or self._inbox or self._refresh)
+            and not self._depth() + self._state_on_the_way
+        )
 
     def flush(self, timeout_s: float) -> int:
         """Wait until the broker is there and all messages of QoS 1 are confirmed; return how many are not."""
-        end = time.monotonic() + timeout_s
-        while (self.undelivered or not self.connected) and time.monotonic() < end:
-            time.sleep(0.02)
+        with self._lock:
+            self._settled.wait_for(self._is_settled, timeout_s)
         return self.undelivered
 
     def close(self, timeout_s: float = 5.0) -> int:
-        """Flush, disconnect cleanly and end the thread.
+        """Flush, disconnect cleanly, end the threads and close the outbox; at most 4 s more than ``timeout_s``.
 
         Returns:
-            How many messages of QoS 1 were not confirmed; while the broker is away, with those of the retained state.
+            How many messages of QoS 1 were not confirmed. With an outbox on disk: the events in it, which wait there
+            for the next start. In memory they are lost; while the broker is away, so are those of the retained state,
+            which count, too.
         """
         left = self.flush(timeout_s)
-        if not self.connected:
+        if self.outbox.path is None and not self.connected:
             left += sum(1 for _ in self._retained())
-        self._closing.set()
-        self._lost.set()
         with self._lock:
-            self.connected = False
-            client, self._client = self._client, None
-        if client is not None:
-            _end(client)
-        return left
+            self._closing.set()
+            self._ending = True
+            self._wake.notify()
+        if not self._threads:
+            self._finish()
+        for thread in self._threads[:1]:
+            thread.join(_END_S)
+            if thread.is_alive():
+                log.warning("the outbox does not end in time")
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.end()
+        for thread in self._threads[1:]:
+            thread.join(_END_S)
+        return left if self.outbox.path is None else self.depth
 
-    def _on_connect(self, client: Any, data: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
-        if reason.is_failure:
-            self._refusal = reason.getName()
-            if self.reconnects >= 0:  # else ``start`` says so
-                log.warning("MQTT broker %s refuses the connection (%s)", self.broker, self._refusal)
-            self._answered.set()
+    # Sending
+
+    def _send_all(self) -> None:
+        """The sending thread."""
+        ending = False
+        while not ending:
+            with self._lock:
+                tidy = self._stored or self.outbox.failing
+                self._wake.wait_for(self._has_work, _TIDY_S if tidy else None)
+                self._busy = True
+                ending = self._ending
+            try:
+                self._turn()
+            except Exception:  # a fault of ours must not end the thread that everything goes through
+                log.exception("publishing fails")
+                self._closing.wait(_TIDY_S)
+            with self._lock:
+                self._busy = False
+                self._settled.notify_all()
+        self.outbox.close()
+
+    def _finish(self) -> None:
+        """The end without threads: what was handed over goes into the outbox."""
+        self._turn()
+        self.outbox.close()
+
+    def _has_work(self) -> bool:
+        connection = self._connection
+        return bool(
+            self._ending
+            or self._inbox
+            or connection is not self._served
+            or (connection is not None and (connection.acknowledged or self._needs_state(connection)))
+        )
+
+    def _needs_state(self, connection: Connection) -> bool:
+        return not connection.greeted or (self._refresh and not connection.state_on_the_way)
+
+    def _turn(self) -> None:
+        """Take all there is, commit it, and send what may be sent."""
+        connection, state, units, notes = self._take()
+        if connection is not self._served:
+            if self._served is not None:
+                self._leave(self._served)
+            self._served = connection
+        if connection is not None:
+            self._settle(connection)
+        fresh = self._store(connection, state, units, notes)
+        if connection is not None:
+            if state is not None:
+                self._send_state(connection, state)
+            for message in fresh:
+                self._send_direct(connection, message)
+            self._send_events(connection)
+        with self._lock:
+            self._stored = self.outbox.depth
+            if connection is not None and connection is self._connection:
+                self._state_on_the_way = connection.state_on_the_way
+
+    def _take(self) -> tuple[Connection | None, list[Message] | None, list[_Unit], dict[str, str | None]]:
+        """The connection, its retained state when that is due, and the inbox.
+
+        The state is asked for before the inbox is taken: the events behind its values are committed before it is sent.
+        """
+        while True:
+            connection = self._connection
+            state = None
+            if connection is not None and self._needs_state(connection):
+                state = list(self._retained())
+            with self._lock:
+                if connection is self._connection:
+                    self._taken = self._inbox.events
+                    units, notes = self._inbox.take()
+                    self._refresh |= self._inbox.lost_state
+                    self._inbox.lost_state = False
+                    return connection, state, units, notes
+
+    def _store(
+        self,
+        connection: Connection | None,
+        state: list[Message] | None,
+        units: list[_Unit],
+        notes: dict[str, str | None],
+    ) -> list[Message]:
+        """Commit events and notes.
+
+        Returns:
+            The other messages that were published on this connection; those of an earlier one are dropped.
+        """
+        outbox = self.outbox
+        epoch = connection.epoch if connection is not None else 0
+        late = [unit for unit in units if not epoch or unit.epoch != epoch]
+        fresh = units[len(late) :]
+        outbox.note(notes)
+        for unit in late:
+            outbox.put(unit.events)
+            outbox.note(unit.notes)
+        if connection is not None and not connection.greeted:
+            connection.replay_until = outbox.last_id
+        for unit in fresh:
+            outbox.put(unit.events)
+            outbox.note(unit.notes)
+        direct = [message for unit in fresh for message in unit.direct]
+        outbox.remember(message.topic for message in (*(state or ()), *direct) if message.retain and message.payload)
+        outbox.commit(at_once=self._ending)
+        if state is not None or time.monotonic() >= self._next_tidy:
+            self._next_tidy = time.monotonic() + _TIDY_S
+            outbox.expire()
+        with self._lock:
+            self._dropped += sum(not (message.qos or message.retain) for unit in late for message in unit.messages)
+            self._taken, self._stored = 0, outbox.depth
+        return direct
+
+    def _send_state(self, connection: Connection, state: list[Message]) -> None:
+        """Publish the retained state; on a new connection also subscribe, and clear what is no longer ours."""
+        self._refresh = False
+        for message in state:
+            self._send(connection, message)
+        if connection.greeted:
             return
-        with self._lock:
-            if not self._closing.is_set():
-                self._client, self.connected = client, True
-                self.reconnects += 1
-                for message in self._retained():
-                    self._send(client, message)
-                while self._waiting:
-                    self._send(client, self._waiting.popleft().replayed())
-        self._answered.set()
-        if self.reconnects:
-            log.warning("MQTT broker %s is back", self.broker)
+        connection.subscribe(self._subscriptions)
+        stale = self.outbox.topics - {message.topic for message in state}
+        for topic in sorted(topic for topic in stale if not self._is_kept(topic)):
+            self._send(connection, Message(topic, b"", qos=1, retain=True))
+        connection.greeted = True
 
-    def _on_disconnect(self, client: Any, data: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
-        with self._lock:
-            if client is self._opening and not self._answered.is_set():
-                self._refusal = _NO_ANSWER
-                self._answered.set()
-            if client is not self._client or not self.connected:
+    def _send_direct(self, connection: Connection, message: Message) -> None:
+        if message.qos and connection.state_on_the_way >= _MAX_STATE:
+            self._refresh = True
+        else:
+            self._send(connection, message)
+
+    def _send_events(self, connection: Connection) -> None:
+        """Send from the outbox, as many as may be on the way."""
+        outbox = self.outbox
+        window = 1 if self._tries > 1 else _WINDOW
+        while connection.last_sent < outbox.last_id:
+            room = min(window - connection.rows_on_the_way, connection.room)
+            if room <= 0:
                 return
-            self.connected = False
-            self._take_back()
-        self._lost.set()
-        log.warning("MQTT broker %s is gone (%s); messages wait until it is back", self.broker, reason.getName())
+            if not (rows := outbox.after(connection.last_sent, room)):
+                return
+            for row in rows:
+                late = row.id <= connection.replay_until
+                self._send(connection, row.message.replayed() if late else row.message, row)
+                connection.last_sent = row.id
 
-    def _take_back(self) -> None:
-        """Let what the broker has not confirmed wait in front; old retained values are not sent again."""
-        lost = [message for info, message in self._unconfirmed if not info.is_published()]
-        self._unconfirmed.clear()
-        self.published -= len(lost)
-        self._waiting.extendleft(message for message in reversed(lost) if not message.retain)
-        self._keep_bound()
+    def _send(self, connection: Connection, message: Message, row: Row | None = None) -> None:
+        try:
+            is_sent = connection.send(message, row)
+        except ValueError as error:
+            log.warning("MQTT broker %s: a message to %r cannot be sent (%s)", self.broker, message.topic, error)
+            is_sent = False
+            if row is not None:
+                self.outbox.delete(row)
+        if not is_sent:
+            self._count_dropped()
+        elif not message.qos:
+            self.published += 1
+        if message.retain and not message.payload and not message.qos:
+            self.outbox.forget(message.topic)  # nobody confirms it
+        elif message.retain and not message.payload:
+            connection.clearing.add(message.topic)
+        elif message.retain:
+            connection.clearing.discard(message.topic)
+
+    def _count_dropped(self) -> None:
+        with self._lock:
+            self._dropped += 1
+
+    def _settle(self, connection: Connection) -> None:
+        """Forget what the broker has confirmed."""
+        for sent, reason in connection.take_acknowledged():
+            known = sent.row is None or self.outbox.delete(sent.row)
+            if sent.row is not None and sent.row.id == self._stuck:
+                self._tries = 0
+            if reason.is_failure:
+                self._refused(sent, reason, known)
+                continue
+            self.published += 1
+            topic = sent.message.topic
+            if sent.message.retain and not sent.message.payload and topic in connection.clearing:
+                connection.clearing.discard(topic)
+                self.outbox.forget(topic)
+
+    def _refused(self, sent: Sent, reason: ReasonCode, known: bool) -> None:
+        """MQTT 5: the broker says of a message that it does not take it."""
+        if known:
+            self._count_dropped()
+        if (name := reason.getName()) not in self._told_reasons:
+            self._told_reasons.add(name)
+            log.warning(
+                "MQTT broker %s does not take a message to %s (%s); it is dropped, as are others like it",
+                self.broker, sent.message.topic, name,
+            )  # fmt: skip
+
+    def _leave(self, connection: Connection) -> None:
+        """After a connection: take its last confirmations, and drop an event that ends each connection.
+
+        Some brokers hang up at a message that they do not take. One that was the first on the way in several short
+        connections, the last of them without others beside it, would hold up all behind it for ever.
+        """
+        self._settle(connection)
+        oldest = connection.oldest_row
+        if oldest is None or (connection.confirmed_rows and oldest.id != self._stuck):
+            self._stuck, self._tries = (oldest.id, 0) if oldest else (0, 0)
+            return
+        if oldest.id != self._stuck:
+            self._stuck, self._tries = oldest.id, 0
+        if connection.confirmed_state and connection.age_s < _POISON_S:
+            self._tries += 1
+        if self._tries >= _POISON_TRIES and self.outbox.delete(oldest):
+            self._tries = 0
+            self._count_dropped()
+            log.warning(
+                "MQTT broker %s hangs up whenever it gets an event to %s; the event is dropped",
+                self.broker, oldest.message.topic,
+            )  # fmt: skip
 
 
-def _end(client: mqtt.Client) -> None:
-    """Disconnect and end the client's thread, but do not wait for a broker that takes nothing any more."""
-    client.disconnect()
-    ending = threading.Thread(target=client.loop_stop, name="mqtt-end", daemon=True)
-    ending.start()
-    ending.join(_END_S)
-
-
-def _tls_context(broker: Broker) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(broker.ca) if broker.ca else None)
-        if broker.cert:
-            context.load_cert_chain(str(broker.cert), str(broker.key) if broker.key else None)
-    except (OSError, ssl.SSLError) as error:
-        files = ", ".join(str(path) for path in (broker.ca, broker.cert, broker.key) if path)
-        raise ConfigError(f"mqtt.tls: cannot load {files} ({_reason(error)}); check the files") from error
-    return context
-
-
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "strerror", None) or error)
+def _is_event(message: Message) -> bool:
+    return bool(message.qos) and not message.retain

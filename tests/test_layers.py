@@ -21,8 +21,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "streams": {"config"},
     "detectors": {"config"},
     "pipelines": {"config", "streams", "detectors"},
-    "app": {"config", "streams", "detectors", "pipelines"},
-    "benchmarks": {"config", "streams", "detectors", "pipelines"},
+    "dashboard": {"config", "pipelines"},
+    "app": {"config", "streams", "detectors", "pipelines", "dashboard"},
+    "benchmarks": {"config", "streams", "detectors", "pipelines", "tests"},
 }
 ROOMS = set(MAY_IMPORT) - {"app", "benchmarks"}
 OURS = set(MAY_IMPORT) | {"tests"}
@@ -38,6 +39,8 @@ LAZY: dict[str, str] = {
     ),
     "gi": r"streams/gst[a-z_]*\.py",
     "amqtt": r"streams/embedded_broker\.py",
+    **dict.fromkeys(("fastapi", "prometheus_client", "starlette", "uvicorn"), r"dashboard/.*"),
+    "tensorboardX": r"pipelines/.*",
     "ray": r"pipelines/.*",
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_MAX_TRACES = 4
+_MAX_TRACES = 8
 
 
 class TorchRuntime:

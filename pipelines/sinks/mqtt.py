@@ -9,9 +9,9 @@ from typing import Any
 
 import psutil
 
-from pipelines.geometry import Xy, inside
-from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats
-from pipelines.metrics import RunMetrics
+from pipelines.geometry import Xy
+from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, zones_by_track
+from pipelines.metrics import Pace, RunMetrics
 from pipelines.values import CounterKey, DetectorInfo, FrameResult
 from streams.message import Message
 from streams.mqtt import Broker, MqttPublisher
@@ -78,7 +78,7 @@ class MqttSink:
         self._status = "online"
         self._started = time.time()
         self._observed_s = 0.0
-        self._next_detections = 0.0
+        self._pace = Pace(publication.max_hz)
         self._next_stats = time.monotonic() + STATS_S
         self._detector = detector
         self._closed = False
@@ -107,19 +107,14 @@ class MqttSink:
                 for message in self._counter(key, value):
                     self.publisher.publish(message)
         now = time.monotonic()
-        if self._publication.detections and now >= self._next_detections:
-            interval = 1 / self._publication.max_hz  # what was late by less than one is made good
-            self._next_detections = max(self._next_detections, now - interval) + interval
+        if self._publication.detections and self._pace.due(now):
             self._publish_detections(result)
         if now >= self._next_stats:
             self._next_stats = now + STATS_S
             self.publisher.publish(self._stats(None))
 
     def _publish_detections(self, result: FrameResult) -> None:
-        zones = {
-            track.id: [name for name, polygon in self._zones.items() if inside(polygon, track.foot)]
-            for track in result.tracks
-        }
+        zones = zones_by_track(result, self._zones)
         framework, model = self._detector.framework, self._detector.model
         self.publisher.publish(self._factory.detections(result, framework, model, zones))
 

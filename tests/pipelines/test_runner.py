@@ -13,6 +13,7 @@ import pytest
 from config.site import Tracker as TrackerConfig
 from detectors.detections import Detections
 from detectors.detector import StageTimes
+from pipelines.analysis import Analysis
 from pipelines.filters import BoxFilter
 from pipelines.metrics import RunMetrics
 from pipelines.runner import run
@@ -86,7 +87,8 @@ def go(frames: Frames, detector: Slow, sink: Collector, stop: threading.Event | 
     metrics = RunMetrics()
     keep = BoxFilter(LABELS, None, 0, ())
     tracker = Tracker(TrackerConfig(), 10)
-    run(frames, detector, keep, tracker, RuleSet([]), [sink], metrics, stop or threading.Event())  # type: ignore[arg-type]
+    analysis = Analysis(keep, tracker, RuleSet([]))
+    run(frames, detector, analysis, [sink], metrics, stop or threading.Event())  # type: ignore[arg-type]
     return metrics
 
 

@@ -128,15 +128,19 @@ def test_a_subscriber_sees_the_whole_contract(broker: Mosquitto, job: Job, yolov
 
 
 def _check_schema(messages: list[tuple[str, str]]) -> None:
-    ends = {"detections": 0, "rules": 1, "counts": 2, "occupancy": 3, "stats": 4}
-    models = [model for _, model in payload_models()]
+    models = {
+        word: model
+        for pattern, model in payload_models()
+        for word in ("detections", "rules", "counts", "occupancy", "stats")
+        if f"/{word}" in pattern
+    }
     last: dict[str, int] = {}
     boots = set()
     for topic, text in messages:
         if not text.startswith("{"):
             continue
-        word = next(word for word in ends if word in topic.removeprefix(f"{P}/").split("/"))
-        payload = models[ends[word]].model_validate_json(text)
+        word = next(word for word in models if word in topic.removeprefix(f"{P}/").split("/"))
+        payload = models[word].model_validate_json(text)
         assert payload.seq == last.get(topic, 0) + 1, topic
         last[topic] = payload.seq
         boots.add(payload.boot_id)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -19,6 +20,7 @@ from config.errors import ConfigError
 from streams.errors import BrokerError
 from streams.message import Message
 from streams.mqtt import Broker, MqttPublisher
+from streams.outbox import Outbox
 from tests.support.cli import ROOT
 from tests.support.mosquitto import Mosquitto, free_port, make_certificates
 from tests.support.subscriber import Subscriber
@@ -44,7 +46,7 @@ class State:
 def publisher(
     address: Broker, state: Callable[[], Iterable[Message]] = lambda: [BIRTH], bound: int = 20_000
 ) -> MqttPublisher:
-    return MqttPublisher(address, "tester", WILL, state, bound)
+    return MqttPublisher(address, "tester", WILL, state, max_waiting=bound)
 
 
 @contextmanager
@@ -187,7 +189,7 @@ def test_the_waiting_queue_is_bounded_and_drops_the_oldest(broker: Mosquitto) ->
     wait(lambda: not client.connected, "the loss is not seen")
     for number in range(25):
         client.publish(event(number))
-    assert (client.undelivered, client.dropped) == (10, 15)
+    wait(lambda: (client.undelivered, client.dropped) == (10, 15), "the bound does not hold")
     with back_again(broker, state) as seen:
         seen.wait(lambda _: len(numbers(seen)) == 10, "the queue is not replayed")
         assert numbers(seen) == list(range(15, 25))
@@ -228,12 +230,18 @@ def test_a_login_that_is_right(tmp_path: Path) -> None:
             client.close()
 
 
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 @pytest.mark.parametrize(("user", "password"), [("", ""), ("camera", "wrong-" + SECRET), ("camera", "")])
 def test_a_refused_login_names_broker_and_reason_never_the_password(
-    tmp_path: Path, user: str, password: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    user: str,
+    password: str,
+    protocol: Literal["3.1.1", "5"],
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with Mosquitto(tmp_path, login=("camera", SECRET)) as broker:
-        client = publisher(replace(broker.address, username=user, password=password))
+        client = publisher(replace(broker.address, username=user, password=password, protocol=protocol))
         start = time.monotonic()
         with pytest.raises(BrokerError) as caught:
             client.start()
@@ -302,6 +310,10 @@ def test_tls_with_a_certificate_authority_of_ones_own(tmp_path: Path) -> None:
             client.close()
         with pytest.raises(BrokerError, match=r"cannot be reached .*certificate verify failed"):
             publisher(replace(address, ca=None)).start()
+        (tmp_path / "other").mkdir()
+        other = make_certificates(tmp_path / "other")
+        with pytest.raises(BrokerError, match=r"cannot be reached .*certificate verify failed"):
+            publisher(replace(address, ca=other.ca)).start()
         with pytest.raises(BrokerError, match=r"closed the connection without an answer; .*TLS, which is off"):
             publisher(broker.address).start()
 
@@ -330,6 +342,249 @@ def test_a_broker_that_comes_back_and_refuses_is_tried_on(tmp_path: Path, caplog
         broker.start()
         wait(lambda: client.connected, "it gives up after a refusal")
         assert client.close() == 0
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+def test_tls_with_client_certificates(tmp_path: Path, protocol: Literal["3.1.1", "5"]) -> None:
+    files = make_certificates(tmp_path)
+    with Mosquitto(tmp_path, tls=files, require_certificate=True) as broker:
+        plain = replace(broker.address, tls=True, ca=files.ca, protocol=protocol)
+        address = replace(plain, cert=files.client_cert, key=files.client_key)
+        with Subscriber(address) as seen:
+            client = publisher(address).start()
+            client.publish(event(1))
+            seen.wait(lambda _: numbers(seen) == [1], "the event does not arrive")
+            assert client.close() == 0
+        with pytest.raises(BrokerError, match=r"whether it wants a client certificate|certificate required"):
+            publisher(plain).start()
+    with pytest.raises(ConfigError, match=r"mqtt\.tls: cannot load "):  # a key of another certificate
+        publisher(replace(address, key=files.key))
+
+
+def test_a_key_with_a_passphrase_does_not_ask_the_terminal(tmp_path: Path) -> None:
+    files = make_certificates(tmp_path)
+    locked = tmp_path / "locked.pem"
+    command = ["openssl", "rsa", "-aes128", "-passout", "pass:x", "-in", str(files.client_key), "-out", str(locked)]
+    subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(ConfigError, match="the key has a passphrase"):
+        publisher(Broker("127.0.0.1", 1, tls=True, cert=files.client_cert, key=locked))
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+def test_both_protocols_publish_replay_and_reconnect(broker: Mosquitto, protocol: Literal["3.1.1", "5"]) -> None:
+    state = State()
+    client = publisher(replace(broker.address, protocol=protocol), state).start()
+    for number in range(300):  # MQTT 5: mosquitto takes 20 unconfirmed ones at a time
+        client.publish(event(number), Message("t/count", b"%d" % number, 1, True))
+    assert client.flush(10) == 0
+    broker.stop()
+    wait(lambda: not client.connected, "the loss is not seen")
+    assert client.refusal == f"MQTT broker {broker.address} is gone (Unspecified error)"
+    for number in range(300):
+        client.publish(event(number))
+    assert (client.depth, client.undelivered) == (300, 300)
+    with back_again(broker, state) as seen:
+        seen.wait(lambda _: len(numbers(seen)) == 300, "not all events are replayed")
+        assert numbers(seen) == list(range(300))
+        assert all("replayed" in message.json for message in seen.of("t/events"))
+        assert client.close() == 0
+        assert client.depth == 0
+    assert (client.reconnects, client.dropped, client.published) == (1, 0, 300 + 300 + 2 + 300 + 2)
+
+
+def test_begin_returns_at_once_and_connects_when_the_broker_is_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Mosquitto(tmp_path)
+    start = time.monotonic()
+    client = publisher(broker.address).begin()
+    assert time.monotonic() - start < 0.5
+    client.publish(event(1), event(2))
+    wait(lambda: client.refusal and "Connection refused" in client.refusal, "it is not said why")
+    time.sleep(2)  # some more tries
+    warnings = [record.message for record in caplog.records]
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"MQTT broker {broker.address} cannot be reached (Connection refused); start it, or")
+    assert (client.connected, client.depth, client.reconnects) == (False, 2, -1)
+    with broker:
+        assert client.flush(10) == 0
+        assert (client.connected, client.refusal, client.reconnects) == (True, None, 0)
+        assert client.close() == 0
+
+
+def test_begin_is_refused_and_let_in_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.mqtt._REFUSED_S", 1.0)
+    (tmp_path / "old").mkdir()
+    old = Mosquitto(tmp_path / "old", login=("camera", "another"))
+    with old:
+        client = publisher(replace(old.address, username="camera", password=SECRET)).begin()
+        client.publish(event(1))
+        wait(lambda: client.refusal, "it is not said why")
+        wait(lambda: "refuses the connection (Not authorized)" in caplog.text, "the refusal is not logged")
+        assert client.refusal == (
+            f"MQTT broker {old.address} refuses the login (Not authorized); check user name and password"
+        )
+        assert not client.connected
+    with Mosquitto(tmp_path, login=("camera", SECRET), port=old.port):
+        assert client.flush(15) == 0
+        assert client.close() == 0
+    assert "geheim" not in caplog.text
+    assert caplog.text.count("refuses") == 1
+
+
+def test_closing_before_the_broker_was_ever_there(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    client = publisher(Broker("127.0.0.1", free_port())).begin()
+    client.publish(event(1))
+    assert client.close(timeout_s=0.2) == 2
+    assert set(threading.enumerate()) <= before
+    client.publish(event(2), Message("t/detections", b"{}"), BIRTH)
+    assert client.dropped == 2  # after the end
+
+
+def test_subscriptions_are_made_at_each_connect(broker: Mosquitto) -> None:
+    found: list[tuple[str, bytes, bool]] = []
+
+    def take(topic: str, payload: bytes, retained: bool) -> None:
+        found.append((topic, payload, retained))
+        if payload == b"bad":
+            raise RuntimeError("a fault of the application")
+
+    with Subscriber(broker.address):
+        sender = MqttPublisher(broker.address, "sender", WILL, list).start()
+        sender.publish(Message("t/a/set", b"ON", 1, True))
+        assert sender.flush(5) == 0
+        client = MqttPublisher(
+            broker.address, "tester", WILL, lambda: [BIRTH], subscriptions=["t/+/set", "t/command"], on_message=take
+        ).start()
+        wait(lambda: found == [("t/a/set", b"ON", True)], "the retained message does not come")
+        sender.publish(Message("t/command", b"bad", 1))
+        sender.publish(Message("t/command", b"reload", 1))
+        wait(lambda: found[1:] == [("t/command", b"bad", False), ("t/command", b"reload", False)], "no command comes")
+        assert client.connected
+        found.clear()
+        broker.stop()
+        wait(lambda: not client.connected and not sender.connected, "the loss is not seen")
+        broker.start()
+        assert client.flush(10) == sender.flush(10) == 0
+        sender.publish(Message("t/b/set", b"OFF", 1))
+        wait(lambda: ("t/b/set", b"OFF", False) in found, "no message after the reconnect")
+        client.close()
+        sender.close()
+
+
+def test_retained_topics_that_are_no_longer_ours_are_cleared(broker: Mosquitto, tmp_path: Path) -> None:
+    topics = {name: Message(f"t/{name}", name.encode(), 1, True) for name in ("old", "kept", "now", "picture")}
+
+    def run(*names: str) -> MqttPublisher:
+        return MqttPublisher(
+            broker.address,
+            "tester",
+            WILL,
+            lambda: [BIRTH, *(topics[name] for name in names)],
+            Outbox(tmp_path / "outbox.sqlite", "broker/t"),
+            is_kept=lambda topic: topic == "t/picture",
+        ).start()
+
+    other = MqttPublisher(broker.address, "other", WILL, lambda: [Message("t/others", b"x", 1, True)]).start()
+    first = run("old", "now")
+    first.publish(topics["kept"], replace(topics["picture"], qos=0))
+    assert first.close() == 0
+    second = run("now", "kept")
+    assert second.flush(5) == 0
+    with Subscriber(broker.address) as late:
+        late.wait_for("t/picture", "picture")
+        time.sleep(0.2)
+        assert {m.topic for m in late.messages} == {"t/available", "t/others", "t/now", "t/kept", "t/picture"}
+        second.publish(Message("t/picture", b"", 1, True))  # the application clears one itself
+        assert second.close() == 0
+        late.wait_for("t/picture", "")
+    third = run()
+    assert third.close() == other.close() == 0
+    assert Outbox(tmp_path / "outbox.sqlite", "broker/t").topics == {"t/available"}
+
+
+def test_a_message_that_the_broker_refuses_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "acl").write_text("topic readwrite t/available\ntopic read #\n")
+    with Mosquitto(tmp_path, options=[f"acl_file {tmp_path / 'acl'}"]) as broker:
+        client = publisher(replace(broker.address, protocol="5")).start()
+        for number in range(3):
+            client.publish(event(number))
+        assert client.close() == 0
+    assert (client.dropped, client.published) == (3, 1)
+    assert caplog.text.count("does not take a message to t/events (Not authorized)") == 1
+
+
+def test_an_event_that_makes_the_broker_hang_up_does_not_hold_up_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Mosquitto(tmp_path, options=["max_packet_size 2000"]) as broker, Subscriber(broker.address) as seen:
+        client = publisher(broker.address).start()
+        for number in range(20):
+            client.publish(event(number), Message("t/big", b"x" * (3000 if number == 7 else 10), 1))
+        assert client.flush(30) == 0
+        seen.wait(lambda _: 19 in numbers(seen), "what is behind it does not arrive")
+        assert list(dict.fromkeys(numbers(seen))) == list(range(20))
+        assert client.dropped == 1
+        assert client.close() == 0
+    assert caplog.text.count("hangs up whenever it gets an event to t/big") == 1
+
+
+def test_a_message_that_cannot_be_sent_is_dropped_and_named(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    for protocol in ("3.1.1", "5"):
+        client = publisher(replace(broker.address, protocol=protocol)).start()
+        for number in range(100):  # more than mosquitto takes at a time with MQTT 5
+            client.publish(Message("t/+", b"{}", 1), Message("t/#", b"{}"), Message("", b"{}", 1, True), event(number))
+        assert client.flush(10) == 0
+        assert client.close() == 0
+        assert (client.dropped, client.published) == (300, 101)
+    assert "a message to 't/+' cannot be sent" in caplog.text
+
+
+def test_state_that_a_fault_hides_does_not_end_the_thread(broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
+    faults = iter([True])
+
+    def state() -> Iterable[Message]:
+        if next(faults, False):
+            raise RuntimeError("a fault of the application")
+        return [BIRTH]
+
+    client = publisher(broker.address, state).start()
+    client.publish(event(1))
+    assert client.close() == 0
+    assert "publishing fails" in caplog.text
+
+
+def test_a_broker_that_is_slow_gets_the_latest_state(broker: Mosquitto) -> None:
+    count = 0
+    client = publisher(broker.address, lambda: [BIRTH, Message("t/count", b"%d" % count, 1, True)]).start()
+    assert client.flush(5) == 0
+    broker.freeze()
+    for count in range(1, 5001):
+        client.publish(Message("t/count", b"%d" % count, 1, True))
+        time.sleep(0.0001)
+    assert client.undelivered <= 1100
+    broker.thaw()
+    assert client.flush(10) == 0
+    with Subscriber(broker.address) as late:
+        late.wait_for("t/count", "5000")
+    assert client.close() == 0
+
+
+def test_the_inbox_drops_what_needs_no_confirmation_first() -> None:
+    client = publisher(Broker("127.0.0.1", free_port()), bound=10)
+    for number in range(8):
+        client.publish(event(number), Message("t/detections", b"{}"), notes={"total": str(number)})
+    assert (client.depth, client.dropped) == (8, 8)
+    for number in range(8, 15):
+        client.publish(event(number), notes={f"open/{number}": "x"})
+    assert (client.depth, client.dropped) == (10, 13)
+    client.close(timeout_s=0)
+    assert client.outbox.read_notes("") == {"total": "7", **{f"open/{number}": "x" for number in range(8, 15)}}
 
 
 @pytest.mark.parametrize(

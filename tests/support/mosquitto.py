@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,25 +16,34 @@ from typing import Self
 
 import pytest
 
-from streams.mqtt import Broker
+from streams.broker import Broker
 
 _START_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Files (PEM) of a certificate authority made for one test, and what it signed."""
+    """Files (PEM) of a certificate authority made for one test, and what it signed: for a server and for a client."""
 
     ca: Path
     cert: Path
     key: Path
+    client_cert: Path
+    client_key: Path
 
 
 class Mosquitto:
     """One broker; use it in a ``with`` statement."""
 
     def __init__(
-        self, folder: Path, login: tuple[str, str] | None = None, tls: Certificates | None = None, port: int = 0
+        self,
+        folder: Path,
+        login: tuple[str, str] | None = None,
+        tls: Certificates | None = None,
+        port: int = 0,
+        *,
+        require_certificate: bool = False,
+        options: Sequence[str] = (),
     ) -> None:
         """Write the configuration.
 
@@ -42,6 +52,8 @@ class Mosquitto:
             login: The only user and password; ``None`` lets everyone in.
             tls: Server certificate; ``None`` for plain TCP.
             port: Where to listen; 0 takes a free one.
+            require_certificate: Whether clients need a certificate of the same authority.
+            options: More lines of the configuration.
         """
         self._program = find_program("mosquitto")
         self.port = port or free_port()
@@ -57,6 +69,9 @@ class Mosquitto:
             lines.append(f"password_file {passwords}")
         if tls:
             lines += [f"cafile {tls.ca}", f"certfile {tls.cert}", f"keyfile {tls.key}"]
+        if require_certificate:
+            lines.append("require_certificate true")
+        lines += options
         self._config.write_text("\n".join(lines) + "\n", encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -127,17 +142,23 @@ def free_port() -> int:
 
 
 def make_certificates(folder: Path) -> Certificates:
-    """A certificate authority and a certificate for 127.0.0.1, by openssl."""
-    openssl = find_program("openssl")
-    ca, ca_key, key, request, cert = (folder / name for name in ("ca.pem", "ca.key", "key.pem", "cert.csr", "cert.pem"))
+    """A certificate authority, a certificate for 127.0.0.1 and one for a client, by openssl."""
+    ca, ca_key = folder / "ca.pem", folder / "ca.key"
+    _openssl("req", "-x509", *_NEW_KEY, "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", "/CN=Test authority")
     names = folder / "names.txt"
     names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n", encoding="ascii")
-    new_key = ["-newkey", "rsa:2048", "-nodes"]
-    for arguments in (
-        ["req", "-x509", *new_key, "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", "/CN=Test authority"],
-        ["req", *new_key, "-keyout", key, "-out", request, "-subj", "/CN=127.0.0.1"],
-        ["x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", cert, "-days", "2",
-         "-extfile", names],
-    ):  # fmt: skip
-        subprocess.run([openssl, *map(str, arguments)], check=True, capture_output=True)
-    return Certificates(ca, cert, key)
+    files = []
+    for prefix, subject in (("", "/CN=127.0.0.1"), ("client-", "/CN=camera")):
+        key, request, cert = (folder / f"{prefix}{name}" for name in ("key.pem", "cert.csr", "cert.pem"))
+        _openssl("req", *_NEW_KEY, "-keyout", key, "-out", request, "-subj", subject)
+        _openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", cert,
+                 "-days", "2", *(() if prefix else ("-extfile", names)))  # fmt: skip
+        files += [cert, key]
+    return Certificates(ca, *files)
+
+
+_NEW_KEY = ("-newkey", "rsa:2048", "-nodes")
+
+
+def _openssl(*arguments: object) -> None:
+    subprocess.run([find_program("openssl"), *map(str, arguments)], check=True, capture_output=True)

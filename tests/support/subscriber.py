@@ -13,7 +13,7 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from streams.mqtt import Broker
+from streams.broker import Broker
 
 _WAIT_S = 15.0
 
@@ -37,8 +37,15 @@ class Received:
 class Subscriber:
     """Subscribes to everything; use it in a ``with`` statement."""
 
-    def __init__(self, broker: Broker, topic: str = "#") -> None:
-        """Prepare."""
+    def __init__(self, broker: Broker, topic: str = "#", qos: int = 1) -> None:
+        """Prepare.
+
+        Args:
+            broker: Where to.
+            topic: Topic filter.
+            qos: Largest QoS of what arrives. One that confirms nothing (0) reads all that a killed broker had sent;
+                with 1 paho drops the rest where it cannot confirm any more.
+        """
         self._broker, self._topic = broker, topic
         self._changed = threading.Condition()
         self._messages: list[Received] = []
@@ -47,9 +54,9 @@ class Subscriber:
         if broker.username:
             self._client.username_pw_set(broker.username, broker.password)
         if broker.tls:
-            self._client.tls_set(str(broker.ca))
+            self._client.tls_set(str(broker.ca), *(str(file) if file else None for file in (broker.cert, broker.key)))
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = lambda client, *_: client.subscribe(topic, 1)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos)
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
 
@@ -65,6 +72,10 @@ class Subscriber:
         self._client.disconnect()
         self._client.loop_stop()
 
+    def say(self, topic: str, text: str) -> None:
+        """Publish something, and wait until the broker has it."""
+        self._client.publish(topic, text, 1).wait_for_publish(10)
+
     def _on_subscribe(self, *_: object) -> None:
         with self._changed:
             self._subscribed += 1
@@ -72,7 +83,8 @@ class Subscriber:
 
     def _on_message(self, client: Any, data: Any, message: mqtt.MQTTMessage) -> None:
         with self._changed:
-            self._messages.append(Received(message.topic, message.payload.decode(), message.qos, bool(message.retain)))
+            text = message.payload.decode(errors="replace")
+            self._messages.append(Received(message.topic, text, message.qos, bool(message.retain)))
             self._changed.notify_all()
 
     @property

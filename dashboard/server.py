@@ -1,0 +1,164 @@
+"""The one HTTP server: ``/healthz`` and ``/metrics``, by uvicorn in a thread of its own."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from config import site
+from config.errors import SightlineError
+from dashboard.prometheus import registry
+from pipelines.messages import StatsPayload
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI, Request, Response
+
+log = logging.getLogger(__name__)
+_START_S = 10.0
+_STOP_S = 1.8
+_GRACE_S = 1
+_NO_STORE = {"Cache-Control": "no-store"}
+Health = tuple[bool, dict[str, Any]]
+
+
+class ServerError(SightlineError, OSError):
+    """The HTTP server cannot start."""
+
+
+class Server:
+    """Serves what it is given; the callables run in threads of the server."""
+
+    def __init__(self, config: site.Server, stats: Callable[[], StatsPayload], healthy: Callable[[], Health]) -> None:
+        """Remember what to serve.
+
+        Args:
+            config: Where to listen, and what for.
+            stats: The present numbers, asked for at each scrape.
+            healthy: Whether all is well, and what to say of it: small, JSON, without secrets.
+        """
+        self._config = config
+        self._stats = stats
+        self._healthy = healthy
+        self._uvicorn: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._port = config.port
+
+    @property
+    def port(self) -> int:
+        """The TCP port; the real one while it listens."""
+        return self._port
+
+    def start(self) -> None:
+        """Start; it listens when this returns.
+
+        Raises:
+            ServerError: The address cannot be had, or the extra is not installed.
+        """
+        if self._thread is not None:
+            raise RuntimeError("the server was started already")
+        try:
+            import uvicorn
+
+            app = application(self._config, self._stats, self._healthy)
+        except ImportError as error:
+            raise ServerError(
+                f"the HTTP server needs {error.name or error}, which is not installed; "
+                "run pip install 'sightline[server]', or remove the server block"
+            ) from error
+        listener = _listen(self._config.host, self._config.port)
+        address, self._port = listener.getsockname()[:2]
+        if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+            log.warning("http://%s is open to the network, and there is no login yet", _host_port(address, self._port))
+        settings = uvicorn.Config(
+            app,
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        self._uvicorn = uvicorn.Server(settings)
+        self._thread = threading.Thread(
+            target=self._uvicorn.run, kwargs={"sockets": [listener]}, name="http", daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + _START_S
+        while not self._uvicorn.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                self.stop()
+                listener.close()
+                raise ServerError(f"the HTTP server on {_host_port(address, self._port)} does not start; see the log")
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """Stop within 2 seconds: no new connections, requests under way have a second; safe to call twice."""
+        if self._uvicorn is None or self._thread is None:
+            return
+        self._uvicorn.should_exit = True
+        self._thread.join(_STOP_S)
+        if self._thread.is_alive():
+            log.warning("a request to the HTTP server does not end; it is left behind")
+        self._uvicorn = self._thread = None
+
+
+def application(config: site.Server, stats: Callable[[], StatsPayload], healthy: Callable[[], Health]) -> FastAPI:
+    """The routes.
+
+    Raises:
+        ImportError: The extra is not installed.
+    """
+    from fastapi import FastAPI, Response
+    from fastapi.responses import JSONResponse
+    from prometheus_client.exposition import choose_encoder
+    from starlette.routing import Route
+
+    def healthz(request: Request) -> Response:
+        well, said = healthy()
+        return JSONResponse(said, 200 if well else 503, _NO_STORE)
+
+    numbers = registry(stats)
+
+    def metrics(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(numbers), 200, {**_NO_STORE, "Content-Type": content_type})
+
+    routes = [Route("/healthz", healthz)]
+    if config.metrics:
+        routes.append(Route("/metrics", metrics))
+    return FastAPI(routes=list(routes), openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket on the first address of the host.
+
+    Raises:
+        ServerError: The address is taken, not ours, not allowed or not known.
+    """
+    place = _host_port(host, port)
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            way_out = "stop what listens there, or choose another server.port"
+        elif error.errno in (errno.EACCES, errno.EPERM):
+            way_out = "choose a server.port above 1023"
+        else:
+            way_out = "choose an address of this machine as server.host"
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ServerError(f"the HTTP server cannot listen on {place} ({why}); {way_out}") from error
+
+
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

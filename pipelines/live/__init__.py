@@ -1,0 +1,1 @@
+"""Live operation: many cameras, few models, for months."""

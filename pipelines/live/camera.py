@@ -1,0 +1,440 @@
+"""One camera at work: its feed, what follows detection, and its figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from config.errors import ConfigError
+from config.site import Snapshots
+from detectors.detections import Detections
+from detectors.detector import StageTimes
+from pipelines.analysis import Analysis
+from pipelines.events import ObjectEvent, ObjectLives
+from pipelines.geometry import Xy
+from pipelines.live.outputs import Job, Outputs
+from pipelines.live.plan import PlannedCamera
+from pipelines.live.publishing import CameraStatus, CameraTopics, SwitchName
+from pipelines.live.snapshots import BestViews, crop_of, encode
+from pipelines.merge import MergedLabels
+from pipelines.messages import CameraStats
+from pipelines.metrics import Rate, RecentHistogram
+from pipelines.motion import MotionGate
+from pipelines.sinks.rotating import RotatingSink
+from pipelines.values import FrameResult
+from streams.feed import CameraFeed, FeedStatus, Taken
+from streams.frame import Frame
+from streams.open_live import live_source
+
+log = logging.getLogger(__name__)
+_MOST_GAP_S = 2.0
+"""Media seconds between two analysed frames that still count as watched."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Work:
+    """A frame on its way: taken from a feed, to be detected in and to be handled.
+
+    Attributes:
+        frame: The picture, converted.
+        moving: Whether a detector shall look at it; else the last boxes stand.
+        arrived_s: ``time.monotonic()`` of its capture.
+    """
+
+    frame: Frame
+    moving: bool
+    arrived_s: float
+
+
+class LiveCamera:
+    """One camera. The feed's thread, the inference thread and the results thread meet here, under a lock."""
+
+    def __init__(
+        self,
+        planned: PlannedCamera,
+        merged: MergedLabels,
+        found_by: tuple[str, str],
+        topics: CameraTopics | None,
+        outputs: Outputs,
+        wake: Callable[[], None],
+        snapshots: Snapshots | None = None,
+    ) -> None:
+        """Prepare; ``start`` connects.
+
+        Args:
+            planned: What is configured.
+            merged: Brings together what its detectors find.
+            found_by: Framework and model, for the messages.
+            topics: Where it publishes, if anywhere.
+            outputs: The thread for files and snapshots.
+            wake: Called when a frame is there.
+            snapshots: How snapshots are made, if they are.
+        """
+        self.planned = planned
+        self.name = planned.name
+        self.topics = topics
+        self.labels = merged.labels
+        self.merge = merged.merge
+        self.picked_s = 0.0
+        """``time.monotonic()`` at which a frame was last taken: who waited longest goes first."""
+        self._found_by = found_by
+        self._outputs = outputs
+        self._wake = wake
+        self._snapshots = snapshots
+        self._views = BestViews()
+        self._sink: RotatingSink | None = None
+        self._dropped_results = 0
+        self._lock = threading.RLock()
+        switches = topics.switches if topics is not None else {"detect": True, "enabled": planned.config.enabled}
+        self.enabled, self.detecting = switches["enabled"], switches["detect"]
+        self._degraded = ""
+        self._refused = ""
+        self._over = False
+        self._analysis: Analysis | None = None
+        self._lives: ObjectLives | None = None
+        self._zones: Mapping[str, tuple[Xy, ...]] = {}
+        self._size = (0, 0)
+        self._last: Detections = Detections.empty(self.labels)
+        self._last_pts_s: float | None = None
+        self._watched_s = 0.0
+        self._started_s = time.monotonic()
+        self._processed = self._detected = 0
+        self._process_rate, self._detect_rate, self._skip_rate = Rate(), Rate(), Rate()
+        self._latency = RecentHistogram()
+        self._reported: CameraStatus = "offline"
+        self._feed: CameraFeed | None = None
+        self._before: tuple[int, int, int, int] = (0, 0, 0, 0)
+        self._reconnects_before = 0
+        self._skipped_seen = (time.monotonic(), 0, 0.0)
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect, unless it is switched off."""
+        with self._lock:
+            if self.enabled and self._feed is None:
+                self._feed = self._new_feed()
+                self._feed.start()
+        self._report()
+
+    def _new_feed(self) -> CameraFeed:
+        planned, config = self.planned, self.planned.config
+        source: str | Path = Path(planned.source) if planned.is_file else planned.source
+        return CameraFeed(
+            self.name,
+            lambda: live_source(
+                source,
+                username=config.username,
+                password=planned.password,
+                backend=config.backend,
+                transport=config.transport,
+                latency_ms=config.latency_ms,
+                realtime=planned.realtime,
+                loop=planned.loop,
+            ),
+            detect_fps=config.detect_fps,
+            stall_s=config.stall_s,
+            wake=self._wake,
+            gate=MotionGate(config.motion) if config.motion.enabled else None,
+            lossless=planned.is_file and not planned.realtime,
+            on_status=self._on_feed,
+        )
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Disconnect; objects in sight end, nobody is in the zones any more."""
+        with self._lock:
+            feed, self._feed = self._feed, None
+            self._keep_figures(feed)
+        if feed is not None and not feed.stop(timeout_s):
+            log.warning("camera %s: its capture thread does not end; it is left behind", self.name)
+        self._report()
+        if self._sink is not None:
+            sink, self._sink = self._sink, None
+            self._outputs.put(Job(f"camera {self.name}", lambda: sink.close("stopped"), self._lost))
+
+    def _keep_figures(self, feed: CameraFeed | None) -> None:
+        """What a feed that ends has counted stays in the totals."""
+        if feed is not None:
+            stats = feed.stats()
+            now = (stats.captured, stats.due, stats.skipped, stats.gated)
+            before = self._before
+            self._before = (before[0] + now[0], before[1] + now[1], before[2] + now[2], before[3] + now[3])
+            self._reconnects_before += stats.reconnects
+
+    def switch(self, name: SwitchName, on: bool) -> None:
+        """Turn detection or the whole camera on or off."""
+        with self._lock:
+            if name == "detect":
+                self.detecting = on
+                ends = [] if on else self._end_all()
+            else:
+                self.enabled = on
+                ends = []
+        log.info("camera %s: %s is switched %s", self.name, name, "on" if on else "off")
+        if self.topics is not None:
+            self.topics.set_switch(name, on, ends)
+        if name == "enabled":
+            if on:
+                self.start()
+            else:
+                self.stop()
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    @property
+    def feed_status(self) -> FeedStatus | None:
+        """State of the connection; ``None`` while there is none."""
+        feed = self._feed
+        return feed.status if feed is not None else None
+
+    @property
+    def status(self) -> tuple[CameraStatus, str | None]:
+        """The camera's state, and why it is not online."""
+        feed = self._feed
+        if not self.enabled or feed is None:
+            return ("offline" if self.enabled else "disabled"), None
+        if feed.status == "ended" and not self._over:
+            return "online", None  # its last frames are on their way
+        if feed.status != "online":
+            return "offline", feed.reason or feed.status
+        trouble = self._degraded or self._refused
+        return ("degraded", trouble) if trouble else ("online", None)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its pictures in pixels; (0, 0) before the first."""
+        return self._size
+
+    @property
+    def ended(self) -> bool:
+        """Whether a file that stands in for the camera is over, and every frame of it was taken."""
+        feed = self._feed
+        return feed is not None and feed.status == "ended" and not feed.ready()
+
+    def finish(self) -> None:
+        """The last frame of a file went through."""
+        if not self._over:
+            self._over = True
+            self._report()
+
+    def degrade(self, reason: str) -> None:
+        """Frames come in and nothing goes out (an empty reason: it does again)."""
+        self._degraded = reason
+        self._report()
+
+    def _on_feed(self, name: str, status: FeedStatus, reason: str) -> None:
+        """Called in the feed's thread when the connection changes."""
+        if status == "online":
+            log.info("camera %s is online", self.name)
+        elif status == "offline":
+            log.warning("camera %s is offline: %s", self.name, reason)
+        elif status == "ended":
+            log.info("camera %s: its file is over", self.name)
+        self._report()
+        self._wake()
+
+    def _report(self) -> None:
+        """Publish the state where it changed; what is not watched holds nobody."""
+        with self._lock:
+            status, _ = self.status
+            if status == self._reported:
+                return
+            self._reported = status
+            ends = self._end_all() if status in ("offline", "disabled") else []
+            if self.topics is not None:
+                self.topics.set_status(status, ends)
+
+    def _end_all(self) -> list[ObjectEvent]:
+        self._last = Detections.empty(self.labels)
+        return self._lives.end_all(time.time()) if self._lives is not None else []
+
+    # -- frames ----------------------------------------------------------------------------------------------------
+
+    def ready(self) -> bool:
+        """Whether a frame is due and there; while detection is off it is taken away, for nobody misses it."""
+        feed = self._feed
+        if feed is None or not feed.ready():
+            return False
+        if not self.detecting:
+            feed.take()
+        return self.detecting
+
+    def take(self) -> Work | None:
+        """The newest frame that is due; counted by the feed."""
+        feed = self._feed
+        taken: Taken | None = feed.take() if feed is not None else None
+        if taken is None or feed is None:
+            return None
+        self.picked_s = time.monotonic()
+        shot = taken.shot
+        if shot.camera_time is not None and (skew_s := feed.stats().skew_s) is not None:
+            # the camera knows when it looked, this host knows what time it was then
+            shot = dataclasses.replace(shot, captured_at=shot.camera_time - skew_s)
+        return Work(shot.frame(self.name, taken.index), taken.moving, shot.arrived_s)
+
+    def handle(self, work: Work, found: Detections | None, times: StageTimes, taken: float) -> None:
+        """Track, run the rules and publish; in the results thread, in order.
+
+        Args:
+            work: The frame.
+            found: What its detectors found; ``None`` where the motion gate lets the last boxes stand.
+            times: How long that took.
+            taken: ``time.perf_counter()`` at which it was handed to the detectors.
+        """
+        with self._lock:
+            if not self.detecting or self._reported in ("offline", "disabled"):
+                return  # stopped, lost or switched off while the frame was on its way
+            analysis = self._analysis_for(work.frame)
+            if analysis is None:
+                return
+            analysed = found is not None
+            if found is not None:
+                self._last = found
+            result = analysis.step(work.frame, self._last, times, taken, analysed)
+            watched_s = self._watched(work.frame.pts_s)
+            events = self._lives.update(result.tracks, work.frame.pts_s, work.frame.captured_at) if self._lives else []
+            if self.topics is not None:
+                self.topics.result(result, events, self._zones, *self._found_by, watched_s)
+            self._count(analysed, work.arrived_s)
+        self._write(result, events)
+        if self._degraded:
+            self.degrade("")
+            log.info("camera %s: frames go out again", self.name)
+
+    def _analysis_for(self, frame: Frame) -> Analysis | None:
+        """Filter, tracker and rules for pictures of this size; ``None`` where the geometry does not fit them."""
+        size = (frame.width, frame.height)
+        if size == self._size:
+            return self._analysis
+        plan = self.planned.plan
+        self._size, self._analysis, self._lives = size, None, None
+        try:
+            plan.check_size(self.planned.shown, *size)
+        except ConfigError as error:
+            self._refused = str(error)
+            log.error("camera %s: %s", self.name, error)
+            self._report()
+            return None
+        self._refused = ""
+        self._report()
+        if self.topics is not None:
+            self.topics.rules_restart()
+        self._analysis = Analysis.of(plan, self.labels, self.name, *size, self.planned.config.detect_fps)
+        self._zones = plan.pixel_zones(*size)
+        has_snapshot = self._snapshots is not None
+        self._lives = ObjectLives(self.name, self._zones, plan.tracker.lost_s, has_snapshot) if self.topics else None
+        return self._analysis
+
+    def _watched(self, pts_s: float) -> float:
+        """Seconds by which this frame lengthens the time the camera was watched."""
+        before, self._last_pts_s = self._last_pts_s, pts_s
+        most = max(_MOST_GAP_S, 3 / self.planned.config.detect_fps)
+        step = pts_s - before if before is not None and pts_s - before <= most else 0.0
+        self._watched_s += step
+        return step
+
+    def _count(self, analysed: bool, arrived_s: float) -> None:
+        now = time.monotonic()
+        self._processed += 1
+        self._process_rate.tick(now)
+        if analysed:
+            self._detected += 1
+            self._detect_rate.tick(now)
+        self._latency.add((now - arrived_s) * 1e3)
+
+    def _write(self, result: FrameResult, events: Sequence[ObjectEvent]) -> None:
+        """Hand result files and snapshots over to the thread of outputs."""
+        if self.planned.outputs is not None and (result.analysed or result.events):
+            self._outputs.put(Job(f"camera {self.name}", lambda: self._to_files(result), self._lost))
+        if self._snapshots is not None and self.topics is not None:
+            self._snap(result, events, self.topics, self._snapshots)
+
+    def _snap(
+        self, result: FrameResult, events: Sequence[ObjectEvent], topics: CameraTopics, config: Snapshots
+    ) -> None:
+        """Snapshots of the objects of which this frame is the best view so far."""
+        for event in events:
+            label, box = event.after.label, event.after.box
+            better = event.type == "new" or event.after.top_score > event.before.top_score
+            if event.type != "end" and better and self._views.wanted(label, result.frame.pts_s):
+                view = crop_of(result.frame.image, box)
+                self._outputs.put(
+                    Job(
+                        f"camera {self.name}: snapshot",
+                        lambda label=label, view=view: topics.snapshot(label, encode(view, config)),  # type: ignore[misc]
+                        self._lost,
+                    )
+                )
+
+    def _to_files(self, result: FrameResult) -> None:
+        if self._sink is None and self.planned.outputs is not None:
+            self._sink = RotatingSink(*self.planned.outputs)
+        if self._sink is not None:
+            self._sink.write(result)
+
+    def _lost(self) -> None:
+        self._dropped_results += 1
+
+    # -- figures ---------------------------------------------------------------------------------------------------
+
+    @property
+    def processed(self) -> int:
+        """Frames that went through tracker and rules."""
+        return self._processed
+
+    @property
+    def expects_results(self) -> bool:
+        """Whether frames that are due should lead to results now."""
+        return self.enabled and self.detecting and not self._refused
+
+    @property
+    def due(self) -> int:
+        """Frames that were due, analysed or not."""
+        feed = self._feed
+        return self._before[1] + (feed.stats().due if feed is not None else 0)
+
+    def stats(self) -> CameraStats:
+        """The camera's figures now."""
+        with self._lock:
+            return self._figures()
+
+    def _figures(self) -> CameraStats:
+        feed = self._feed
+        stats = feed.stats() if feed is not None else None
+        captured, due, skipped, gated = self._before
+        if stats is not None:
+            captured, due = captured + stats.captured, due + stats.due
+            skipped, gated = skipped + stats.skipped, gated + stats.gated
+        status, reason = self.status
+        now = time.monotonic()
+        return CameraStats(
+            status=status,
+            reason=reason,
+            camera_fps=round(stats.capture_fps, 2) if stats is not None else 0.0,
+            process_fps=round(self._process_rate.value(now), 2),
+            detection_fps=round(self._detect_rate.value(now), 2),
+            skipped_fps=self._skipped_fps(now, skipped),
+            latency_ms=self._latency.summary(),
+            reconnects=self._reconnects_before + (stats.reconnects if stats is not None else 0),
+            observed_share=round(min(1.0, self._watched_s / max(now - self._started_s, 1e-9)), 4),
+            gated_share=round(gated / due, 4) if due else 0.0,
+            clock_skew_s=round(stats.skew_s, 3) if stats is not None and stats.skew_s is not None else None,
+            captured=captured,
+            processed=self._processed,
+            detected=self._detected,
+            skipped=skipped,
+            gated=gated,
+            dropped_results=self._dropped_results,
+        )
+
+    def _skipped_fps(self, now: float, skipped: int) -> float:
+        """Frames skipped a second since the last look, a few seconds ago at least."""
+        since, before, rate = self._skipped_seen
+        if now - since >= 5:
+            rate = (skipped - before) / (now - since)
+            self._skipped_seen = (now, skipped, rate)
+        return round(max(0.0, rate), 2)

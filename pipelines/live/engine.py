@@ -1,0 +1,232 @@
+"""Many cameras, few models: one thread owns the models and takes the newest frames, one follows with the results.
+
+Each round serves cameras that share their detectors and the size of their pictures, beginning with the one that has
+waited longest. No camera is waited for: what has no frame has no part in the round. A thread that hangs is left behind
+and replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from config.errors import sentences
+from detectors.detections import Detections
+from detectors.detector import StageTimes
+from pipelines.live.camera import LiveCamera, Work
+from pipelines.live.models import Model
+
+log = logging.getLogger(__name__)
+_IDLE_S = 0.5
+_FAILED_S = 1.0
+_QUEUE = 4
+_NO_TIME = StageTimes(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    camera: LiveCamera
+    work: Work
+    found: Detections | None
+    times: StageTimes
+    taken: float
+
+
+class Engine:
+    """Inference and results threads. ``cameras`` and ``models`` are replaced as a whole, never changed."""
+
+    def __init__(self) -> None:
+        self.cameras: tuple[LiveCamera, ...] = ()
+        self.models: Mapping[str, Model] = {}
+        self.restarts = 0
+        self._frames = threading.Condition()
+        self._there = False
+        self._current: _Run | None = None
+
+    def wake(self) -> None:
+        """A frame is there."""
+        with self._frames:
+            self._there = True
+            self._frames.notify_all()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until a frame is there."""
+        with self._frames:
+            if not self._there:
+                self._frames.wait(timeout_s)
+            self._there = False
+
+    @property
+    def depth(self) -> int:
+        """Detected frames that wait for the results thread."""
+        return self._current.results.qsize() if self._current is not None else 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return self._current is None or self._current.idle
+
+    def start(self, prepare: Callable[[], None]) -> None:
+        """Start the threads.
+
+        Args:
+            prepare: Done first by the inference thread: it loads the models that it will use.
+        """
+        self._current = _Run(self, prepare)
+
+    def restart(self, prepare: Callable[[], None]) -> None:
+        """Leave threads that hang behind, and begin with new ones."""
+        self.restarts += 1
+        if self._current is not None:
+            self._current.leave()
+        self._current = _Run(self, prepare)
+
+    def stop(self, timeout_s: float) -> bool:
+        """End the threads; returns whether they did in time."""
+        run, self._current = self._current, None
+        if run is None:
+            return True
+        run.leave()
+        self.wake()
+        return run.join(timeout_s)
+
+
+class _Run:
+    """The threads of one start; once ``leave`` was called they touch nothing any more."""
+
+    def __init__(self, engine: Engine, prepare: Callable[[], None]) -> None:
+        self._engine = engine
+        self._prepare = prepare
+        self._left = threading.Event()
+        self._busy = 0
+        self.results: queue.Queue[_Done | None] = queue.Queue(maxsize=_QUEUE)
+        self._threads = [
+            threading.Thread(target=self._infer, name="inference", daemon=True),
+            threading.Thread(target=self._follow, name="results", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def idle(self) -> bool:
+        return self._busy == 0 and self.results.unfinished_tasks == 0
+
+    def leave(self) -> None:
+        self._left.set()
+
+    def join(self, timeout_s: float) -> bool:
+        end = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    # -- inference -------------------------------------------------------------------------------------------------
+
+    def _infer(self) -> None:
+        self._prepare()
+        while not self._left.is_set():
+            try:
+                if not self._round():
+                    self._engine.wait(_IDLE_S)
+            except Exception as error:  # a device that fails for one frame must not end a service
+                log.debug("inference", exc_info=error)
+                log.error("inference failed: %s", " ".join(sentences(error)))
+                self._left.wait(_FAILED_S)
+
+    def _round(self) -> bool:
+        """Serve who waited longest, and those who can share its forward pass; ``False`` when nobody waits."""
+        waiting = sorted((camera for camera in self._engine.cameras if camera.ready()), key=lambda one: one.picked_s)
+        if not waiting:
+            return False
+        self._busy = 1
+        try:
+            models = self._models_of(waiting[0])
+            if models is None:
+                return False
+            shared = [camera for camera in waiting if camera.planned.detectors == waiting[0].planned.detectors]
+            batch = self._take(shared, min((model.batch for model in models), default=1))
+            if batch:
+                self._detect(models, batch)
+            return True
+        finally:
+            self._busy = 0
+
+    def _models_of(self, camera: LiveCamera) -> list[Model] | None:
+        models = [self._engine.models.get(planned.name) for planned in camera.planned.detectors]
+        return [model for model in models if model is not None] if None not in models else None
+
+    def _take(self, cameras: Sequence[LiveCamera], limit: int) -> list[tuple[LiveCamera, Work]]:
+        """Frames of one size, as many as a forward pass takes; what does not move goes straight on."""
+        batch: list[tuple[LiveCamera, Work]] = []
+        for camera in cameras:
+            if len(batch) >= limit or (batch and camera.size != (batch[0][1].frame.width, batch[0][1].frame.height)):
+                continue
+            work = camera.take()
+            if work is None:
+                continue
+            if not work.moving:
+                self._put(_Done(camera, work, None, _NO_TIME, time.perf_counter()))
+                continue
+            batch.append((camera, work))
+        return batch
+
+    def _detect(self, models: Sequence[Model], batch: Sequence[tuple[LiveCamera, Work]]) -> None:
+        """Run every detector of these cameras on their frames; one of several failing fails the round."""
+        start = 0
+        while start < len(batch):
+            size = 1 << ((len(batch) - start).bit_length() - 1)  # few batch sizes: networks are prepared for each
+            part = batch[start : start + size]
+            start += size
+            taken = time.perf_counter()
+            found: list[list[Detections]] = [[] for _ in part]
+            times = _NO_TIME
+            for model in models:
+                for row, detections in enumerate(model.detector.detect([work.frame.image for _, work in part])):
+                    found[row].append(detections)
+                spent = model.detector.last_times
+                times = StageTimes(
+                    times.preprocess_ms + spent.preprocess_ms / size,
+                    times.inference_ms + spent.inference_ms / size,
+                    times.postprocess_ms + spent.postprocess_ms / size,
+                )
+                self._count(model, size, spent)
+            for (camera, work), rows in zip(part, found, strict=True):
+                merged = camera.merge(rows)
+                self._put(_Done(camera, work, merged, times, taken))
+
+    @staticmethod
+    def _count(model: Model, frames: int, times: StageTimes) -> None:
+        now = time.monotonic()
+        model.frames += frames
+        for _ in range(frames):
+            model.rate.tick(now)
+        model.times.add(times.inference_ms)
+
+    def _put(self, done: _Done) -> None:
+        while not self._left.is_set():
+            try:
+                return self.results.put(done, timeout=_IDLE_S)
+            except queue.Full:
+                continue
+
+    # -- results ---------------------------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        while not self._left.is_set():
+            try:
+                done = self.results.get(timeout=_IDLE_S)
+            except queue.Empty:
+                continue
+            try:
+                if done is not None and not self._left.is_set():
+                    done.camera.handle(done.work, done.found, done.times, done.taken)
+            except Exception as error:  # one camera's fault must not end the thread of all
+                name = done.camera.name if done is not None else ""
+                log.debug("camera %s", name, exc_info=error)
+                log.error("camera %s: a frame could not be handled: %s", name, " ".join(sentences(error)))
+            finally:
+                self.results.task_done()

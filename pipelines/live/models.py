@@ -1,0 +1,149 @@
+"""The detectors of a site, loaded once each and shared by its cameras."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from config.errors import ConfigError, SightlineError, sentences
+from detectors.detector import Detector
+from detectors.load import load_detector
+from detectors.model_files import DEFAULT_MODEL
+from pipelines.live.plan import PlannedCamera, PlannedDetector, SitePlan
+from pipelines.merge import MergedLabels
+from pipelines.messages import DetectorStats, check_topic_words
+from pipelines.metrics import Rate, RecentHistogram
+
+log = logging.getLogger(__name__)
+Load = Callable[[PlannedDetector], Detector[Any]]
+WARM_SIZE = (640, 360)
+
+
+def load(planned: PlannedDetector) -> Detector[Any]:
+    """Load a detector and run it once, so that the first frame is as fast as the next.
+
+    Raises:
+        SightlineError: The model, runtime, device or precision is not there.
+    """
+    detector = load_detector(planned.model, planned.config, log.info)
+    detector.warmup(*WARM_SIZE)
+    return detector
+
+
+@dataclass(slots=True)
+class Model:
+    """A loaded detector and its figures. The inference thread uses it alone."""
+
+    planned: PlannedDetector
+    detector: Detector[Any]
+    frames: int = 0
+    rate: Rate = field(default_factory=Rate)
+    times: RecentHistogram = field(default_factory=RecentHistogram)
+
+    @property
+    def batch(self) -> int:
+        """Pictures in one forward pass at most."""
+        return self.planned.config.batch
+
+    def stats(self) -> DetectorStats:
+        """The detector's figures now."""
+        detector = self.detector
+        return DetectorStats(
+            framework=detector.framework,
+            model=detector.model,
+            device=detector.device,
+            precision=detector.precision,
+            imgsz=list(detector.family.imgsz),
+            batch=self.batch,
+            fps=round(self.rate.value(), 2),
+            inference_ms=self.times.summary(),
+            frames=self.frames,
+        )
+
+
+def load_models(
+    plan: SitePlan, loader: Load = load, kept: Mapping[str, Model] | None = None, stopped: Callable[[], bool] = bool
+) -> dict[str, Model]:
+    """Load every detector of a plan, and check the cameras' labels against them.
+
+    Args:
+        plan: The plan.
+        loader: Loads one.
+        kept: Models that are loaded; one whose configuration and file are the same is used again.
+        stopped: Whether to give up: a model takes seconds.
+
+    Raises:
+        SightlineError: Every fault found; nothing of ``kept`` has changed.
+    """
+    models: dict[str, Model] = {}
+    faults: list[str] = []
+    codes: set[int] = set()
+    for name, planned in plan.detectors.items():
+        if stopped():
+            return models
+        old = (kept or {}).get(name)
+        if old is not None and _same(old.planned, planned):
+            models[name] = old
+            continue
+        try:
+            models[name] = Model(planned, loader(planned))
+            log.info("detectors.%s: %s on %s is loaded", name, planned.model.name, planned.config.runtime)
+        except SightlineError as error:
+            faults += [plan.document.fault(("detectors", name), text) for text in sentences(error)]
+            codes.add(error.exit_code)
+    for camera in plan.cameras.values():
+        if all(detector.name in models for detector in camera.detectors):
+            try:
+                check_labels(plan, camera, models)
+            except ConfigError as error:
+                faults += error.faults
+                codes.add(error.exit_code)
+    if faults:
+        every = dict.fromkeys(faults)
+        raise ConfigError(*every) if ConfigError.exit_code in codes else SightlineError("\n".join(every))
+    return models
+
+
+def _same(old: PlannedDetector, new: PlannedDetector) -> bool:
+    return (old.config, old.model.sha256) == (new.config, new.model.sha256)
+
+
+def labels_of(camera: PlannedCamera, models: Mapping[str, Model]) -> MergedLabels:
+    """All labels of a camera's detectors, and how to bring them together."""
+    return MergedLabels([models[detector.name].detector.labels for detector in camera.detectors])
+
+
+def found_by(camera: PlannedCamera, models: Mapping[str, Model]) -> tuple[str, str]:
+    """Framework and model of a camera's detectors, joined by ``+`` where there are several."""
+    detectors: Sequence[Detector[Any]] = [models[planned.name].detector for planned in camera.detectors]
+    frameworks = dict.fromkeys(detector.framework for detector in detectors)
+    return "+".join(frameworks), "+".join(dict.fromkeys(detector.model for detector in detectors))
+
+
+def check_labels(plan: SitePlan, camera: PlannedCamera, models: Mapping[str, Model]) -> None:
+    """Refuse labels that none of a camera's detectors has, and labels that would share a topic.
+
+    Raises:
+        ConfigError: One sentence per fault.
+    """
+    labels = labels_of(camera, models).labels
+    _, name = found_by(camera, models)
+    try:
+        camera.plan.check_labels(name, labels)
+    except ConfigError as error:
+        stand_ins = [one.model.name for one in camera.detectors if not one.named and one.model.name != DEFAULT_MODEL]
+        if not stand_ins:
+            raise
+        raise ConfigError(
+            f"cameras.{camera.name}: the rules need labels that the stand-in {stand_ins[0]} does not have; "
+            f"it knows only {', '.join(labels)}: put {DEFAULT_MODEL}.pt into a folder named in SIGHTLINE_MODELS, "
+            "or name a model under 'detectors'"
+        ) from error
+    if plan.mqtt is not None:
+        try:
+            check_topic_words(camera.plan.labels or labels)
+        except ConfigError as error:
+            place = ("cameras", camera.name)
+            raise ConfigError(*(plan.document.fault(place, text) for text in error.faults)) from error

@@ -1,0 +1,256 @@
+"""What ``run`` will do, from the site file: every fault is found before anything starts."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from config.errors import ConfigError, SightlineError, sentences
+from config.faults import YamlPath
+from config.loader import Document, load
+from config.site import Camera, Mqtt, Site
+from config.site import Detector as DetectorConfig
+from detectors.load import RUNTIMES
+from detectors.model_files import ResolvedModel, chosen, resolve
+from pipelines.jobs import detector_of, publication_of_site
+from pipelines.scenario import CameraPlan, plan_camera
+from pipelines.secrets import secret
+from pipelines.sinks.mqtt import Publication
+from streams.broker import tls_context
+from streams.errors import SourceError
+from streams.look import is_live, is_network, redacted, split_address
+
+SCHEMES = ("rtsp", "rtsps", "rtspt", "http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDetector:
+    """A detector of the site file and the model file it will load."""
+
+    name: str
+    config: DetectorConfig
+    model: ResolvedModel
+    named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCamera:
+    """A camera of the site file, checked. Two plans that are equal are the same camera: a reload leaves it running.
+
+    Attributes:
+        name: Name of the camera.
+        config: As written.
+        source: Address, device, launch line, or absolute path of a file.
+        password: From the environment or its file; never shown.
+        plan: Labels, geometry and rules.
+        detectors: The detectors it uses, in order.
+        outputs: Folder, size and days of its result files, if any.
+        realtime: For a file: whether it is played at its own pace, and frames are dropped as a camera drops them.
+        loop: For a file: whether it starts again at its end.
+    """
+
+    name: str
+    config: Camera
+    source: str
+    password: str
+    plan: CameraPlan
+    detectors: tuple[PlannedDetector, ...]
+    outputs: tuple[Path, float, float] | None
+    realtime: bool
+    loop: bool
+
+    @property
+    def is_file(self) -> bool:
+        """Whether a file stands in for the camera."""
+        return not is_live(self.source)
+
+    @property
+    def shown(self) -> str:
+        """The source without a login."""
+        return redacted(self.source)
+
+    def same_as(self, other: PlannedCamera) -> bool:
+        """Whether a reload may leave this camera as it is."""
+        return self._identity() == other._identity()
+
+    def _identity(self) -> tuple[Any, ...]:
+        rules = tuple((rule.name, rule.config) for rule in self.plan.rules)
+        detectors = tuple((detector.config, detector.model.sha256) for detector in self.detectors)
+        return (
+            self.config, self.source, self.password, self.plan.labels, rules, dict(self.plan.lines),
+            dict(self.plan.zones), detectors, self.outputs, self.realtime, self.loop,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SitePlan:
+    """A checked site file."""
+
+    document: Document[Site]
+    cameras: dict[str, PlannedCamera]
+    detectors: dict[str, PlannedDetector]
+    publication: Publication | None
+
+    @property
+    def site(self) -> Site:
+        """The site file's content."""
+        return self.document.value
+
+    @property
+    def mqtt(self) -> Mqtt | None:
+        """The broker's block, if there is one."""
+        return self.site.mqtt
+
+    def secrets(self) -> set[str]:
+        """Everything that no line of a log may show."""
+        found = {camera.password for camera in self.cameras.values()}
+        if self.publication is not None:
+            found.add(self.publication.broker.password)
+        return {value for value in found if value}
+
+
+def plan_site(path: Path, realtime: bool, loop: bool, say: Callable[[str], None]) -> SitePlan:
+    """Read and check a site file for live operation; nothing is opened, connected or loaded.
+
+    Args:
+        path: The site file.
+        realtime: Files are played at their own pace.
+        loop: Files start again at their end.
+        say: Told in one line about downloads.
+
+    Raises:
+        ConfigError: Every fault found, one sentence each.
+        ModelError: Only models are missing or changed.
+    """
+    document = load(path, Site)
+    site = document.value
+    faults: list[str] = []
+    codes: list[int] = []
+
+    def collect(error: SightlineError, place: YamlPath | None = None) -> None:
+        texts = sentences(error)
+        faults.extend(texts if place is None else [document.fault(place, text) for text in texts])
+        codes.append(error.exit_code)
+
+    detectors: dict[str, PlannedDetector] = {}
+    used = dict.fromkeys(name for camera in site.cameras.values() for name in site.detector_names(camera))
+    for name in used:
+        try:
+            detectors[name] = _plan_detector(document, name, say)
+        except SightlineError as error:
+            collect(error, ("detectors", name))
+    cameras: dict[str, PlannedCamera] = {}
+    for name in site.cameras:
+        try:
+            cameras[name] = _plan_camera(document, name, detectors, realtime, loop)
+        except ConfigError as error:
+            collect(error)
+    publication: Publication | None = None
+    if site.mqtt is not None:
+        try:
+            publication = publication_of_site(document, site.mqtt)
+            tls_context(publication.broker)
+        except ConfigError as error:
+            collect(error)
+        if site.mqtt.home_assistant.enabled and site.mqtt.home_assistant.prefix == site.mqtt.prefix:
+            text = f"{site.mqtt.prefix!r} is Home Assistant's own prefix; choose another"
+            faults.append(document.fault(("mqtt", "prefix"), text))
+    faults += _missing_extras(document)
+    if faults:
+        order = sorted(dict.fromkeys(faults), key=_line)
+        error_type = ConfigError if ConfigError.exit_code in codes or not codes else SightlineError
+        raise error_type(*order) if error_type is ConfigError else SightlineError("\n".join(order))
+    return SitePlan(document, cameras, detectors, publication)
+
+
+def _line(fault: str) -> int:
+    """The line a sentence is about, to give faults in file order."""
+    for part in fault.split(": ", 1)[0].rsplit(":", 1)[1:]:
+        if part.isdigit():
+            return int(part)
+    return 0
+
+
+def _plan_detector(document: Document[Site], name: str, say: Callable[[str], None]) -> PlannedDetector:
+    config = detector_of(document, name)
+    if config.runtime not in RUNTIMES:
+        raise ConfigError(
+            f"runtime {config.runtime!r} is not available in this version; available: {', '.join(RUNTIMES)}"
+        )
+    named = "model" in document.value.detectors[name].model_fields_set
+    return PlannedDetector(name, config, resolve(config.model) if named else chosen(None, say), named)
+
+
+def _plan_camera(
+    document: Document[Site], name: str, detectors: dict[str, PlannedDetector], realtime: bool, loop: bool
+) -> PlannedCamera:
+    site = document.value
+    camera = site.cameras[name]
+    where: YamlPath = ("cameras", name)
+    faults: list[str] = []
+    plan, password, source = CameraPlan(), "", camera.source
+    for step in ("plan", "password", "source"):
+        try:
+            if step == "plan":
+                plan = plan_camera(document, name, live=True)
+            elif step == "password":
+                password = secret(document, where, camera.password, camera.password_file)
+            else:
+                source = _source(document, where, camera)
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(*faults)
+    outputs = None
+    if site.outputs.jsonl is not None:
+        wanted = site.outputs.jsonl
+        outputs = (document.resolve(wanted.path) / name, wanted.rotate_mb, wanted.keep_days)
+    chosen_detectors = tuple(detectors[key] for key in dict.fromkeys(site.detector_names(camera)) if key in detectors)
+    return PlannedCamera(name, camera, source, password, plan, chosen_detectors, outputs, realtime, loop)
+
+
+def _source(document: Document[Site], where: YamlPath, camera: Camera) -> str:
+    """The source as it will be opened."""
+    source = camera.source
+    place = (*where, "source")
+    if is_network(source):
+        try:
+            scheme = split_address(source).scheme.lower()
+        except SourceError as error:
+            raise ConfigError(document.fault(place, str(error))) from error
+        if scheme not in SCHEMES:
+            allowed = ", ".join(f"{word}://" for word in SCHEMES)
+            raise ConfigError(
+                document.fault(place, f"{redacted(source)} cannot be opened; streams are {allowed}; a file is its path")
+            )
+        return source
+    if is_live(source):
+        if source.startswith("gst:") and camera.backend == "opencv":
+            raise ConfigError(document.fault(place, "a gst: launch line needs 'backend: gstreamer' or 'auto'"))
+        return source
+    path = document.resolve(Path(source)).absolute()
+    if not path.is_file():
+        raise ConfigError(
+            document.fault(place, f"{path} is not a file; streams begin with rtsp://, /dev/video or gst:")
+        )
+    return str(path)
+
+
+def _missing_extras(document: Document[Site]) -> list[str]:
+    if document.value.server is None:
+        return []
+    missing = [name for name in ("fastapi", "uvicorn", "prometheus_client") if importlib.util.find_spec(name) is None]
+    if not missing:
+        return []
+    text = f"needs {', '.join(missing)}; install the extra (pip install 'sightline[server]') or remove this block"
+    return [document.fault(("server",), text)]
+
+
+def live_broker(plan: SitePlan) -> SitePlan:
+    """The same plan; its client id is the site's, stable over restarts."""
+    if plan.publication is None:
+        return plan
+    return replace(plan, publication=replace(plan.publication, client_id=f"sightline-{plan.site.site}"))

@@ -1,0 +1,362 @@
+"""What a site publishes: retained state that is true, events that are not lost, counts that outlive the process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+from config.site import Mqtt
+from pipelines.events import ObjectEvent, ObjectState
+from pipelines.geometry import Xy
+from pipelines.home_assistant import discovery
+from pipelines.live.plan import PlannedCamera, SitePlan
+from pipelines.live.totals import Notes, Total, Totals
+from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, topic_word, zones_by_track
+from pipelines.metrics import Pace
+from pipelines.values import CounterKey, FrameResult
+from streams.message import Message
+from streams.mqtt import MqttPublisher
+from streams.outbox import Outbox
+
+log = logging.getLogger(__name__)
+CameraStatus = Literal["online", "offline", "disabled", "degraded"]
+SwitchName = Literal["detect", "enabled"]
+Command = Callable[[str, str, str], None]
+"""Called with ``reload`` and two empty words, or ``detect`` or ``enabled``, the camera, and ``ON`` or ``OFF``."""
+
+
+class CameraTopics:
+    """The topics of one camera. Any thread may call it.
+
+    Values change and are handed to the publisher under one lock: the retained state never shows what is not on its way.
+    """
+
+    def __init__(self, site: SitePublisher, planned: PlannedCamera, notes: Mapping[str, str]) -> None:
+        """Take up what was kept of the camera's counters and switches."""
+        self.name = planned.name
+        self.status: CameraStatus = "offline"
+        self._site = site
+        self._factory = site.factory
+        now = time.time()
+        rules = planned.plan.rule_set(planned.name, 1, 1)
+        open_ended = [rule.config for rule in planned.plan.rules if rule.config.labels is None]
+        places = [("counts", str(line)) for rule in open_ended if (line := getattr(rule, "line", None))]
+        places += [("occupancy", str(zone)) for rule in open_ended if (zone := getattr(rule, "zone", None))]
+        self.totals = Totals(planned.name, tuple(rules.counters()), places, notes, now)
+        self.switches: dict[SwitchName, bool] = {
+            "detect": notes.get(f"switch/{self.name}/detect", "ON") == "ON",
+            "enabled": notes.get(f"switch/{self.name}/enabled", "ON" if planned.config.enabled else "OFF") == "ON",
+        }
+        self._left_open = _left_open(notes, self.name)
+        self._pace = Pace(site.mqtt.detections.max_hz)
+        self._lock = threading.Lock()
+
+    def retained(self) -> list[Message]:
+        """The retained state as it is now."""
+        with self._lock:
+            messages = [self._factory.status(self.name, self.status)]
+            messages += [self._factory.switch(self.name, name, on) for name, on in self.switches.items()]
+            messages += [message for key, total in self.totals.items() for message in self._counter(key, total)]
+        return messages
+
+    def counter_keys(self) -> list[CounterKey]:
+        """Every counter that is published."""
+        with self._lock:
+            return [key for key, _ in self.totals.items()]
+
+    def publish_left_open(self) -> None:
+        """End the objects that were in sight when an earlier process was killed."""
+        events = [
+            ObjectEvent("end", state, state.model_copy(update={"end_time": state.frame_time}))
+            for state in self._left_open
+        ]
+        self._left_open = []
+        self._publish([self._factory.object_event(event) for event in events], self._open_notes(events))
+
+    def set_status(self, status: CameraStatus, events: Sequence[ObjectEvent] = ()) -> None:
+        """Publish the camera's state; unless it is watched, nobody is said to be in its zones.
+
+        Args:
+            status: The new state.
+            events: Ends of objects that were in sight.
+        """
+        with self._lock:
+            self.status = status
+            messages = [self._factory.object_event(event) for event in events]
+            messages.append(self._factory.status(self.name, status))
+            messages += self._nobody() if status in ("offline", "disabled") else []
+            self._publish(messages, {**self.totals.watched(), **self._open_notes(events)})
+
+    def set_switch(self, name: SwitchName, on: bool, events: Sequence[ObjectEvent] = ()) -> None:
+        """Publish and keep the state of a switch; with ``detect`` off, nobody is said to be in the zones."""
+        with self._lock:
+            self.switches[name] = on
+            messages = [self._factory.object_event(event) for event in events]
+            messages.append(self._factory.switch(self.name, name, on))
+            messages += self._nobody() if not on else []
+            notes: Notes = {f"switch/{self.name}/{name}": "ON" if on else "OFF", **self._open_notes(events)}
+            self._publish(messages, notes)
+
+    def result(
+        self,
+        result: FrameResult,
+        events: Sequence[ObjectEvent],
+        zones: Mapping[str, Sequence[Xy]],
+        framework: str,
+        model: str,
+        watched_s: float,
+    ) -> None:
+        """Publish what one frame brought: rule events, object events, changed counters, and now and then the boxes.
+
+        Args:
+            result: The frame's result.
+            events: Steps in the lives of its objects.
+            zones: Polygons in pixels, by name.
+            framework: What found the boxes.
+            model: Likewise.
+            watched_s: Seconds by which this frame lengthens the time the camera was watched.
+        """
+        with self._lock:
+            self.totals.watched_s += watched_s
+            changed, notes = self.totals.update(result.counters, time.time())
+            messages = [self._factory.object_event(event) for event in events]
+            messages += [self._factory.rule_event(event) for event in result.events]
+            for key, total in changed:
+                messages += self._counter(key, total)
+            if self._wants_detections(result):
+                inside = zones_by_track(result, zones)
+                messages.append(self._factory.detections(result, framework, model, inside))
+            self._publish(messages, {**notes, **self._open_notes(events)})
+
+    def _wants_detections(self, result: FrameResult) -> bool:
+        return self._site.mqtt.detections.enabled and result.analysed and self._pace.due(time.monotonic())
+
+    def rules_restart(self) -> None:
+        """The rules begin at 0 again; the totals stay."""
+        with self._lock:
+            self.totals.restart()
+
+    def snapshot(self, label: str, jpeg: bytes) -> None:
+        """Publish the best view of a label."""
+        self._publish([self._factory.snapshot(self.name, label, jpeg)], {})
+
+    def _nobody(self) -> list[Message]:
+        return [message for key, total in self.totals.empty() for message in self._counter(key, total)]
+
+    def _counter(self, key: CounterKey, total: Total) -> tuple[Message, Message]:
+        observed_s = self.totals.observed_s(total)
+        return self._factory.counter(self.name, key, total.value, total.since, time.time(), observed_s)
+
+    def _open_notes(self, events: Sequence[ObjectEvent]) -> Notes:
+        """Objects in sight are kept, so that they can be ended after a kill."""
+        return {
+            f"open/{self.name}/{event.after.id}": None if event.type == "end" else event.after.model_dump_json()
+            for event in events
+        }
+
+    def _publish(self, messages: Sequence[Message], notes: Notes) -> None:
+        if messages or notes:
+            self._site.publish(messages, notes)
+
+
+class SitePublisher:
+    """The connection of a site to its broker, and the topics of its cameras."""
+
+    def __init__(self, plan: SitePlan, version: str, command: Command) -> None:
+        """Open the outbox; nothing is sent before ``begin``.
+
+        Args:
+            plan: A plan with a broker.
+            version: Sightline's version.
+            command: Told what subscribers ask for.
+
+        Raises:
+            OutputError: The outbox cannot be opened, or belongs to another process.
+            ConfigError: A file of the TLS settings cannot be loaded.
+            ValueError: The plan has no broker.
+        """
+        if plan.mqtt is None or plan.publication is None:
+            raise ValueError("the plan has no broker")
+        self.mqtt: Mqtt = plan.mqtt
+        self._plan = plan
+        self._version = version
+        self._command = command
+        self._online = True
+        self._cameras: dict[str, CameraTopics] = {}
+        self._home_topics: set[str] = set()
+        self._lock = threading.Lock()
+        self.factory = MessageFactory(self.mqtt.prefix)
+        outbox = self.mqtt.outbox
+        path = plan.document.resolve(outbox.path)
+        broker = plan.publication.broker
+        target = f"{broker}/{self.mqtt.prefix}"
+        self._outbox = Outbox(path, target, max_mb=outbox.max_mb, expiry_s=outbox.expiry_s)
+        self.notes = dict(self._outbox.read_notes(""))
+        """What is kept, as the outbox will have it."""
+        prefix = self.mqtt.prefix
+        self._commands = [f"{prefix}/+/detect/set", f"{prefix}/+/enabled/set"]
+        if self.mqtt.commands.reload:
+            self._commands.append(f"{prefix}/command")
+        self._home = f"{self.mqtt.home_assistant.prefix}/status" if self.mqtt.home_assistant.enabled else None
+        self.publisher = MqttPublisher(
+            broker,
+            f"sightline-{plan.site.site}",
+            self.factory.available(False),
+            self._retained,
+            self._outbox,
+            subscriptions=[*self._commands, *([self._home] if self._home else [])],
+            on_message=self._on_message,
+            is_kept=self._is_snapshot,
+        )
+
+    def add(self, planned: PlannedCamera) -> CameraTopics:
+        """Take up a camera; its retained state is published with the next connection, or by ``announce``."""
+        with self._lock:
+            notes = dict(self.notes)
+        topics = CameraTopics(self, planned, notes)
+        with self._lock:
+            self._cameras[planned.name] = topics
+        return topics
+
+    def topics(self, name: str) -> CameraTopics | None:
+        """The topics of a camera, if it has any."""
+        with self._lock:
+            return self._cameras.get(name)
+
+    def begin(self) -> None:
+        """Connect, now or as soon as the broker is there, and publish the retained state."""
+        self.publisher.begin()
+        for topics in self._all():
+            topics.publish_left_open()
+
+    def announce(self, topics: CameraTopics) -> None:
+        """Publish the state of a camera that came with a reload."""
+        self.publisher.publish(*topics.retained())
+        topics.publish_left_open()
+
+    def replace(self, name: str, planned: PlannedCamera | None) -> None:
+        """Take a camera away, or put a changed one in its place; retained topics that are no longer ours are cleared.
+
+        Args:
+            name: The camera.
+            planned: What takes its place, if anything.
+        """
+        with self._lock:
+            topics = self._cameras.pop(name, None)
+        if topics is None:
+            return
+        gone = {message.topic for message in topics.retained()}
+        if planned is not None:
+            new = self.add(planned)
+            gone -= {message.topic for message in new.retained()}
+            self.announce(new)
+        self.publisher.publish(*(Message(topic, b"", qos=1, retain=True) for topic in sorted(gone)))
+
+    def publish(self, messages: Sequence[Message], notes: Notes) -> None:
+        """Publish messages, and keep notes, as one unit."""
+        with self._lock:
+            for key, value in notes.items():
+                if value is None:
+                    self.notes.pop(key, None)
+                else:
+                    self.notes[key] = value
+        self.publisher.publish(*messages, notes=notes)
+
+    def stats(
+        self, cameras: Mapping[str, CameraStats], detectors: Mapping[str, DetectorStats], service: ServiceStats
+    ) -> None:
+        """Publish the regular report, and keep how long each camera was watched."""
+        notes: Notes = {}
+        for topics in self._all():
+            notes |= topics.totals.watched()
+        self.publish([self.factory.stats(cameras, detectors, service)], notes)
+
+    def close(self, timeout_s: float) -> None:
+        """Publish the end and disconnect; what was not confirmed waits in the outbox for the next start."""
+        self._online = False
+        self.publisher.publish(self.factory.available(False))
+        waiting = self.publisher.close(timeout_s)
+        if waiting:
+            log.warning(
+                "MQTT broker %s: %d messages are not confirmed; they wait in %s",
+                self.publisher.broker, waiting, self._plan.document.resolve(self.mqtt.outbox.path),
+            )  # fmt: skip
+
+    def _all(self) -> list[CameraTopics]:
+        with self._lock:
+            return list(self._cameras.values())
+
+    def _retained(self) -> Iterable[Message]:
+        yield self.factory.available(self._online)
+        for topics in self._all():
+            yield from topics.retained()
+        home = list(self._discovery())
+        with self._lock:
+            self._home_topics = {message.topic for message in home}
+        yield from home
+
+    def _discovery(self) -> Iterable[Message]:
+        home = self.mqtt.home_assistant
+        if not home.enabled:
+            return []
+        snapshots = {
+            name: camera.plan.labels or () if self.mqtt.snapshots.enabled else ()
+            for name, camera in self._plan.cameras.items()
+        }
+        cameras = {topics.name: topics.counter_keys() for topics in self._all()}
+        return discovery(home.prefix, self.mqtt.prefix, self._plan.site.site, self._version, cameras, snapshots)
+
+    def announce_home(self) -> None:
+        """Tell Home Assistant what there is, and take back what there is no longer."""
+        messages = list(self._discovery())
+        topics = {message.topic for message in messages}
+        with self._lock:
+            gone, self._home_topics = self._home_topics - topics, topics
+        self.publisher.publish(*messages, *(Message(topic, b"", qos=1, retain=True) for topic in sorted(gone)))
+
+    def use(self, plan: SitePlan) -> None:
+        """Go on with a reloaded plan that has the same broker."""
+        self._plan = plan
+
+    def _is_snapshot(self, topic: str) -> bool:
+        """Whether a retained topic is a snapshot of a camera that is still there: it stays until there is a newer."""
+        if not self.mqtt.snapshots.enabled or not topic.endswith("/snapshot"):
+            return False
+        with self._lock:
+            return any(topic.startswith(f"{self.mqtt.prefix}/{topic_word(name)}/") for name in self._cameras)
+
+    def _on_message(self, topic: str, payload: bytes, retained: bool) -> None:
+        """What subscribers ask for; called in the network's thread."""
+        text = payload.decode("utf-8", "replace").strip()
+        if topic == self._home:
+            if text == "online":
+                self.announce_home()
+            return
+        words = topic.removeprefix(f"{self.mqtt.prefix}/").split("/")
+        if words == ["command"] and text == "reload":
+            if not retained:  # else every connection would ask for one more
+                self._command("reload", "", "")
+            return
+        if len(words) == 3 and words[1] in ("detect", "enabled") and words[2] == "set" and text in ("ON", "OFF"):
+            with self._lock:
+                known = words[0] in self._cameras
+            if known:
+                self._command(words[1], words[0], text)
+                return
+        log.warning("MQTT topic %s: %.40r is not understood", topic, text)
+
+
+def _left_open(notes: Mapping[str, str], camera: str) -> list[ObjectState]:
+    """Objects that were in sight when an earlier process ended without a word."""
+    found = []
+    for key, text in notes.items():
+        if key.startswith(f"open/{camera}/"):
+            try:
+                found.append(ObjectState.model_validate(json.loads(text)))
+            except ValueError:
+                log.warning("a kept object (%s) cannot be read; its end is not published", key)
+    return found

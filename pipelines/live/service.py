@@ -1,0 +1,468 @@
+"""The service behind ``run``: starts everything, watches over it, reloads it, and ends it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from config.errors import SightlineError, sentences
+from config.site import Server as ServerConfig
+from pipelines.analyze import sightline_version
+from pipelines.live.camera import LiveCamera
+from pipelines.live.engine import Engine
+from pipelines.live.models import Load, Model, found_by, labels_of, load, load_models
+from pipelines.live.outputs import Outputs
+from pipelines.live.plan import PlannedCamera, SitePlan, live_broker, plan_site
+from pipelines.live.publishing import SitePublisher
+from pipelines.live.watchdog import Watchdog
+from pipelines.log_dir import LogDir
+from pipelines.messages import ServiceStats, StatsPayload
+from pipelines.systemd import Notifier
+
+log = logging.getLogger(__name__)
+STATS_S = 10.0
+TICK_S = 0.2
+Stats = Callable[[], StatsPayload]
+Health = Callable[[], tuple[bool, dict[str, Any]]]
+Serve = Callable[[ServerConfig, Stats, Health], Callable[[], None]]
+_LOOK_AT_FILE_S = 1.0
+_ENGINE_END_S = 1.0
+_FEED_END_S = 0.3
+_BROKER_END_S = 1.5
+_OUTPUTS_END_S = 0.5
+
+
+class Service:
+    """One running site. ``run`` is the main thread's; ``request_reload`` may be called from anywhere."""
+
+    def __init__(
+        self,
+        path: Path,
+        plan: SitePlan,
+        realtime: bool = False,
+        loop: bool = False,
+        log_dir: Path | None = None,
+        loader: Load = load,
+        serve: Serve | None = None,
+    ) -> None:
+        """Prepare; nothing is connected or loaded before ``run``.
+
+        Args:
+            path: The site file, read again at a reload.
+            plan: What it says now, checked.
+            realtime: Files are played at their own pace.
+            loop: Files start again at their end.
+            log_dir: Where CSV and TensorBoard files go, if anywhere.
+            loader: Loads a detector.
+            serve: Starts the HTTP server of a site file that has one; returns what stops it.
+        """
+        self._path = path
+        self._plan = live_broker(plan)
+        self._realtime, self._loop = realtime, loop
+        self._loader = loader
+        self._serve = serve
+        self._log_dir = LogDir(log_dir) if log_dir is not None else None
+        self._started = time.time()
+        self._started_s = time.monotonic()
+        self._stop = threading.Event()
+        self._reload_wanted = threading.Event()
+        self._reloading: threading.Thread | None = None
+        self._reloaded: tuple[SitePlan, dict[str, Model]] | None = None
+        self._reload_error: str | None = None
+        self._seen = _fingerprint(path)
+        self._error: Exception | None = None
+        self._loaded = threading.Event()
+        self._publisher: SitePublisher | None = None
+        self._engine = Engine()
+        self._outputs = Outputs()
+        self._cameras: dict[str, LiveCamera] = {}
+        self._watchdog = Watchdog()
+        self._notifier = Notifier()
+        self._beat_s = time.monotonic()
+        self._lock = threading.Lock()
+
+    # -- from outside ----------------------------------------------------------------------------------------------
+
+    def request_reload(self) -> None:
+        """Read the site file again as soon as possible; safe in a signal handler."""
+        self._reload_wanted.set()
+
+    def stats(self) -> StatsPayload:
+        """All figures now."""
+        with self._lock:
+            cameras, models = dict(self._cameras), dict(self._engine.models)
+        return StatsPayload(
+            boot_id=self._publisher.factory.boot_id if self._publisher is not None else "",
+            cameras={name: camera.stats() for name, camera in cameras.items()},
+            detectors={name: model.stats() for name, model in models.items()},
+            service=self._service_stats(None),
+        )
+
+    def health(self) -> tuple[bool, dict[str, Any]]:
+        """Whether the process does its work, and the states of its parts; a camera that is away is no fault of ours."""
+        with self._lock:
+            cameras = {name: camera.status for name, camera in self._cameras.items()}
+        alive = time.monotonic() - self._beat_s < 10
+        hung = [name for name, (status, reason) in cameras.items() if status == "degraded" and reason]
+        state = "starting" if not self._loaded.is_set() else "degraded" if hung else "ok"
+        return alive and self._loaded.is_set(), {
+            "status": state if alive else "hung",
+            "uptime": round(time.monotonic() - self._started_s, 1),
+            "version": sightline_version(),
+            "cameras": {name: status for name, (status, _) in cameras.items()},
+            "broker": self._broker(),
+            "reload_error": self._reload_error,
+        }
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set, or every camera is a file that is over.
+
+        Raises:
+            SightlineError: It cannot begin: outbox, server, a model or a label.
+        """
+        self._stop = stop
+        reason = "failed"
+        stop_server: Callable[[], None] | None = None
+        try:
+            self._open_publisher(self._plan)
+            if self._serve is not None and self._plan.site.server is not None:
+                stop_server = self._serve(self._plan.site.server, self.stats, self.health)
+            self._outputs.start()
+            self._engine.start(self._load_and_start)
+            reason = self._work()
+        finally:
+            self._close(reason, stop_server)
+        if self._error is not None:
+            raise self._error
+
+    def _open_publisher(self, plan: SitePlan) -> None:
+        """Connect and publish what is known before any model is loaded."""
+        if plan.mqtt is None:
+            return
+        self._publisher = SitePublisher(plan, sightline_version(), self._command)
+        for planned in plan.cameras.values():
+            self._publisher.add(planned)
+        self._publisher.begin()
+
+    def _load_and_start(self) -> None:
+        """In the inference thread: load the models, then connect the cameras."""
+        try:
+            models = load_models(self._plan, self._loader, stopped=self._stop.is_set)
+            if self._stop.is_set():
+                return
+            with self._lock:
+                self._engine.models = models
+                for planned in self._plan.cameras.values():
+                    self._cameras[planned.name] = self._new_camera(planned)
+                self._engine.cameras = tuple(self._cameras.values())
+            for camera in self._cameras.values():
+                camera.start()
+            self._loaded.set()
+            self._notifier.ready()
+            log.info("%d cameras are watched", len(self._cameras))
+        except Exception as error:  # raised by ``run``
+            self._error = error
+
+    def _new_camera(self, planned: PlannedCamera) -> LiveCamera:
+        topics = self._publisher.topics(planned.name) if self._publisher is not None else None
+        models = self._engine.models
+        mqtt = self._plan.mqtt
+        snapshots = mqtt.snapshots if mqtt is not None and mqtt.snapshots.enabled else None
+        merged, by = labels_of(planned, models), found_by(planned, models)
+        return LiveCamera(planned, merged, by, topics, self._outputs, self._engine.wake, snapshots)
+
+    def _work(self) -> str:
+        """The main thread's loop; returns why it ended."""
+        stats_at = time.monotonic() + STATS_S
+        log_at = time.monotonic() + self._plan.site.log.stats_s
+        file_at = time.monotonic()
+        interval_s = self._notifier.interval_s
+        notify_at = time.monotonic()
+        while not self._stop.wait(TICK_S):
+            now = self._beat_s = time.monotonic()
+            if self._error is not None:
+                return "failed"
+            if interval_s is not None and now >= notify_at:
+                notify_at = now + interval_s
+                self._notifier.watchdog()
+            if now >= file_at:
+                file_at = now + _LOOK_AT_FILE_S
+                self._look_at_file()
+            self._reload_if_wanted()
+            if self._loaded.is_set():
+                self._watch(now)
+                if self._all_over():
+                    return "done"
+            if now >= stats_at:
+                stats_at = max(stats_at + STATS_S, now)
+                self._report()
+            if now >= log_at:
+                log_at = max(log_at + self._plan.site.log.stats_s, now)
+                self._log_stats()
+        return "stopped"
+
+    def _all_over(self) -> bool:
+        """Whether every camera is a file that has ended, and all its frames went through."""
+        ended = [camera for camera in self._engine.cameras if camera.ended]
+        if not ended or not self._engine.idle:
+            return False
+        for camera in ended:
+            camera.finish()
+        return len(ended) == len(self._engine.cameras) and self._outputs.depth == 0
+
+    def _close(self, reason: str, stop_server: Callable[[], None] | None) -> None:
+        self._notifier.stopping()
+        log.info("ending (%s)", reason)
+        final = self.stats() if self._loaded.is_set() else None
+        cameras = list(self._cameras.values())
+        ending = [threading.Thread(target=camera.stop, args=(_FEED_END_S,), daemon=True) for camera in cameras]
+        for thread in ending:
+            thread.start()
+        self._engine.stop(_ENGINE_END_S)
+        for thread in ending:
+            thread.join(_FEED_END_S + 0.2)
+        self._outputs.close(_OUTPUTS_END_S if reason != "done" else 10.0)
+        if self._publisher is not None:
+            cameras_stats = final.cameras if final is not None else {}
+            detectors = final.detectors if final is not None else {}
+            self._publisher.stats(cameras_stats, detectors, self._service_stats(reason))
+            self._publisher.close(_BROKER_END_S)
+        if self._log_dir is not None:
+            with suppress(SightlineError):
+                if final is not None:
+                    self._log_dir.write(final, time.monotonic() - self._started_s)
+                self._log_dir.close()
+        if stop_server is not None:
+            stop_server()
+
+    # -- watching --------------------------------------------------------------------------------------------------
+
+    def _watch(self, now: float) -> None:
+        """Replace threads that hang: frames come in and nothing goes out."""
+        hung = self._watchdog.hung(self._engine.cameras, now)
+        if not hung:
+            return
+        names = ", ".join(camera.name for camera in hung)
+        log.error(
+            "nothing goes out for %.0f s although frames come in (%s); starting again", self._watchdog.limit_s, names
+        )
+        for camera in hung:
+            camera.degrade("frames come in and nothing goes out; the stage was started again")
+        self._engine.restart(self._load_again)
+
+    def _load_again(self) -> None:
+        """In the new inference thread: models of its own, for the old thread may still hold the others."""
+        try:
+            self._engine.models = load_models(self._plan, self._loader, stopped=self._stop.is_set)
+        except Exception as error:
+            log.error("the models cannot be loaded again: %s", " ".join(sentences(error)))
+
+    # -- reload ----------------------------------------------------------------------------------------------------
+
+    def _command(self, name: str, camera: str, value: str) -> None:
+        """A subscriber's wish; called in the network's thread, so that the slow ones are done elsewhere."""
+        if name == "reload":
+            log.info("reload is asked for over MQTT")
+            self.request_reload()
+            return
+        with self._lock:
+            found = self._cameras.get(camera)
+        if found is None:
+            log.warning("camera %s is not started yet; %s/set %s is not done", camera, name, value)
+            return
+        switch = "detect" if name == "detect" else "enabled"
+        threading.Thread(target=found.switch, args=(switch, value == "ON"), name="switch", daemon=True).start()
+
+    def _look_at_file(self) -> None:
+        seen = _fingerprint(self._path)
+        if seen is not None and seen != self._seen:
+            log.info("%s has changed", self._path)
+            self.request_reload()
+
+    def _reload_if_wanted(self) -> None:
+        """Read the site file in a thread of its own, then take it over here: loading a model takes seconds."""
+        if self._reloading is not None:
+            if self._reloading.is_alive():
+                return
+            self._reloading = None
+            if self._reloaded is not None:
+                (plan, models), self._reloaded = self._reloaded, None
+                self._take_over(plan, models)
+            self._notifier.ready()
+            return
+        if self._reload_wanted.is_set() and self._loaded.is_set():
+            self._reload_wanted.clear()
+            self._notifier.reloading()
+            self._reloading = threading.Thread(target=self._read_again, name="reload", daemon=True)
+            self._reloading.start()
+
+    def _read_again(self) -> None:
+        self._seen = _fingerprint(self._path)
+        try:
+            plan = live_broker(plan_site(self._path, self._realtime, self._loop, log.info))
+            models = load_models(plan, self._loader, self._engine.models, self._stop.is_set)
+            self._reloaded = (plan, models)
+        except Exception as error:
+            self._reload_error = " ".join(sentences(error))
+            log.error("%s is not taken over, everything goes on as before: %s", self._path, self._reload_error)
+
+    def _take_over(self, plan: SitePlan, models: dict[str, Model]) -> None:
+        """Change what has changed; what has not goes on untouched."""
+        old = self._plan
+        new_broker = plan.publication != old.publication or plan.mqtt != old.mqtt
+        kept = {
+            name
+            for name, camera in self._cameras.items()
+            if not new_broker and name in plan.cameras and camera.planned.same_as(plan.cameras[name])
+        }
+        gone = {name: camera for name, camera in self._cameras.items() if name not in kept}
+        for camera in gone.values():
+            camera.stop()
+        with self._lock:
+            self._engine.cameras = tuple(camera for name, camera in self._cameras.items() if name in kept)
+            self._cameras = {name: self._cameras[name] for name in kept}
+            self._plan = plan
+            self._engine.models = models
+        self._change_topics(plan, new_broker, gone)
+        new = [planned for name, planned in plan.cameras.items() if name not in kept]
+        added = {planned.name: self._new_camera(planned) for planned in new}
+        with self._lock:
+            self._cameras = {name: (self._cameras | added)[name] for name in plan.cameras}
+            self._engine.cameras = tuple(self._cameras.values())
+        for camera in added.values():
+            camera.start()
+        self._reload_error = None
+        for block in ("server", "log"):
+            if getattr(plan.site, block) != getattr(old.site, block):
+                log.warning("%s: a change of '%s' needs a restart", self._path, block)
+        log.info(
+            "%s is taken over: %d cameras as before, %d started, %d ended",
+            self._path, len(kept), len(added), len(set(gone) - set(added)),
+        )  # fmt: skip
+
+    def _change_topics(self, plan: SitePlan, new_broker: bool, gone: dict[str, LiveCamera]) -> None:
+        """Clear what is no longer ours, announce what is new."""
+        if new_broker:
+            if self._publisher is not None:
+                self._publisher.close(_BROKER_END_S)
+                self._publisher = None
+            self._open_publisher(plan)
+            return
+        if self._publisher is None:
+            return
+        self._publisher.use(plan)
+        for name in gone:
+            self._publisher.replace(name, plan.cameras.get(name))
+        for name, planned in plan.cameras.items():
+            if self._publisher.topics(name) is None:
+                self._publisher.announce(self._publisher.add(planned))
+        self._publisher.announce_home()
+
+    # -- reports ---------------------------------------------------------------------------------------------------
+
+    def _broker(self) -> str | None:
+        if self._publisher is None:
+            return None
+        publisher = self._publisher.publisher
+        return "connected" if publisher.connected else publisher.refusal or "away"
+
+    def _service_stats(self, reason: str | None) -> ServiceStats:
+        publisher = self._publisher.publisher if self._publisher is not None else None
+        return ServiceStats(
+            uptime=round(time.monotonic() - self._started_s, 1),
+            version=sightline_version(),
+            rss_mb=round(psutil.Process().memory_info().rss / 1e6, 1),
+            spooled=publisher.depth if publisher is not None else 0,
+            dropped=publisher.dropped if publisher is not None else 0,
+            reason=reason,
+            broker=self._broker(),
+            queues={"results": self._engine.depth, "outputs": self._outputs.depth},
+            reload_error=self._reload_error,
+            restarts=self._engine.restarts,
+        )
+
+    def _report(self) -> None:
+        stats = self.stats()
+        if self._publisher is not None:
+            self._publisher.stats(stats.cameras, stats.detectors, stats.service)
+        if self._log_dir is not None:
+            try:
+                self._log_dir.write(stats, time.monotonic() - self._started_s)
+            except SightlineError as error:
+                log.warning("%s", error)
+
+    def _log_stats(self) -> None:
+        """One line for each camera and detector."""
+        stats = self.stats()
+        for name, camera in stats.cameras.items():
+            p50, p95, p99 = (camera.latency_ms[key] for key in ("p50", "p95", "p99"))
+            log.info(
+                "camera %s: %s; %.1f captured, %.1f processed, %.1f detected, %.1f skipped FPS; "
+                "latency %.0f/%.0f/%.0f ms; %d reconnects; %.1f %% observed; %.1f %% gated",
+                name, camera.status, camera.camera_fps, camera.process_fps, camera.detection_fps, camera.skipped_fps,
+                p50, p95, p99, camera.reconnects, camera.observed_share * 100, camera.gated_share * 100,
+                extra={"fields": {"camera": name, **camera.model_dump()}},
+            )  # fmt: skip
+        for name, detector in stats.detectors.items():
+            times = "/".join(f"{detector.inference_ms[key]:.1f}" for key in ("p50", "p95", "p99"))
+            log.info(
+                "detector %s: %s %s %s %s: %.1f FPS; %s ms",
+                name, detector.framework, detector.precision, detector.device, detector.model, detector.fps, times,
+                extra={"fields": {"detector": name, **detector.model_dump()}},
+            )  # fmt: skip
+        service = stats.service
+        log.info(
+            "service: %.0f MB; broker %s; outbox %d; dropped %d", service.rss_mb, service.broker, service.spooled,
+            service.dropped, extra={"fields": service.model_dump()},
+        )  # fmt: skip
+
+
+def _fingerprint(path: Path) -> str | None:
+    """What the site file holds; ``None`` while it cannot be read (an editor is writing it)."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def run_site(
+    path: Path,
+    stop: threading.Event,
+    on_service: Callable[[Service], None],
+    realtime: bool = False,
+    loop: bool = False,
+    log_dir: Path | None = None,
+    set_up_logs: Callable[[SitePlan], None] = lambda plan: None,
+    serve: Serve | None = None,
+) -> None:
+    """Do what ``run`` was asked for.
+
+    Args:
+        path: The site file.
+        stop: Set by a signal.
+        on_service: Given the service once there is one, to pass on signals.
+        realtime: Files are played at their own pace.
+        loop: Files start again at their end.
+        log_dir: Where CSV and TensorBoard files go, if anywhere.
+        set_up_logs: Called as soon as it is known what must not be shown.
+        serve: Starts the HTTP server.
+
+    Raises:
+        ConfigError: The site file is wrong; nothing was started.
+        SightlineError: It cannot begin.
+    """
+    plan = plan_site(path, realtime, loop, log.info)
+    set_up_logs(plan)
+    service = Service(path, plan, realtime, loop, log_dir, serve=serve)
+    on_service(service)
+    service.run(stop)

@@ -1,0 +1,142 @@
+"""Counters that outlive the process: what rules have counted in this run, added to what was counted before."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from pipelines.values import CounterKey
+
+log = logging.getLogger(__name__)
+Notes = dict[str, str | None]
+
+
+@dataclass(slots=True)
+class Total:
+    """One counter.
+
+    Attributes:
+        value: What is published.
+        since: Unix seconds since when it counts.
+        watched_before: What ``Totals.watched_s`` was then.
+    """
+
+    value: int
+    since: float
+    watched_before: float
+
+
+class Totals:
+    """The counters of one camera. Pure: what must be kept is handed out as notes (key → text).
+
+    Counts (``("counts", …)``) grow for ever; occupancy is what is there now.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        configured: Collection[CounterKey],
+        places: Collection[CounterKey],
+        notes: Mapping[str, str],
+        now: float,
+    ) -> None:
+        """Begin with what was counted before.
+
+        Args:
+            camera: Name of the camera.
+            configured: Counters that exist from the start, zeros included.
+            places: ``("counts", line)`` and ``("occupancy", zone)`` of rules for all labels: what was kept of any label
+                there goes on.
+            notes: What was kept, of all cameras.
+            now: Unix seconds.
+        """
+        self._prefix = f"total/{camera}/"
+        self._watched_key = f"watched/{camera}"
+        self.watched_s = _number(notes.get(self._watched_key))
+        self._totals: dict[CounterKey, Total] = {}
+        self._seen: dict[CounterKey, int] = {}
+        for key, text in notes.items():
+            if key.startswith(self._prefix) and (kept := _read(key, key[len(self._prefix) :], text)):
+                name, total = kept
+                if name in configured or name[:2] in places:
+                    self._totals[name] = total
+        for name in configured:
+            self._totals.setdefault(name, Total(0, now, self.watched_s))
+
+    def items(self) -> list[tuple[CounterKey, Total]]:
+        """Every counter, in a stable order."""
+        return sorted(self._totals.items())
+
+    def update(self, counters: Mapping[CounterKey, int], now: float) -> tuple[list[tuple[CounterKey, Total]], Notes]:
+        """Take the rules' counters, which began at 0 with this run.
+
+        Returns:
+            The counters that changed or are new, and what must be kept.
+        """
+        changed: list[tuple[CounterKey, Total]] = []
+        notes: Notes = {}
+        for key, value in counters.items():
+            before = self._seen.get(key, 0)
+            total = self._totals.get(key)
+            if total is not None and value == before and (key[0] == "counts" or total.value == value):
+                continue
+            is_new = total is None
+            if total is None:
+                total = self._totals[key] = Total(0, now, self.watched_s)
+            self._seen[key] = value
+            if key[0] == "counts":
+                total.value += max(0, value - before)
+            else:
+                total.value = value
+            changed.append((key, total))
+            if is_new or key[0] == "counts":
+                notes[self._prefix + json.dumps(key)] = self._text(key, total)
+        if notes:
+            notes[self._watched_key] = f"{self.watched_s:.3f}"
+        return changed, notes
+
+    def watched(self) -> Notes:
+        """The seconds watched so far, to be kept now and then."""
+        return {self._watched_key: f"{self.watched_s:.3f}"}
+
+    def restart(self) -> None:
+        """The rules begin at 0 again (another picture size): what they counted stays."""
+        self._seen.clear()
+
+    def empty(self) -> list[tuple[CounterKey, Total]]:
+        """Nobody can be said to be there: every occupancy that is not 0 becomes 0; returns those."""
+        emptied = []
+        for key, total in self.items():
+            if key[0] == "occupancy" and total.value:
+                total.value = 0
+                emptied.append((key, total))
+        return emptied
+
+    def observed_s(self, total: Total) -> float:
+        """Seconds in which the camera was really watched since this counter began."""
+        return max(0.0, self.watched_s - total.watched_before)
+
+    @staticmethod
+    def _text(key: CounterKey, total: Total) -> str:
+        value = total.value if key[0] == "counts" else 0
+        return json.dumps({"value": value, "since": total.since, "watched_before": round(total.watched_before, 3)})
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or 0.0)
+    except ValueError:
+        return 0.0
+
+
+def _read(note: str, key: str, text: str) -> tuple[CounterKey, Total] | None:
+    """A kept counter; one that cannot be read is told and begins anew."""
+    try:
+        name = tuple(str(part) for part in json.loads(key))
+        values = json.loads(text)
+        return name, Total(int(values["value"]), float(values["since"]), float(values["watched_before"]))
+    except (ValueError, TypeError, KeyError):
+        log.warning("a kept total (%s) cannot be read; it begins at 0", note)
+        return None

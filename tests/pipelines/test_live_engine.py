@@ -1,0 +1,226 @@
+"""Many cameras, few models: who is served when, how old a frame gets, and what happens when something hangs."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipelines.live import camera as live_camera
+from pipelines.live.camera import LiveCamera
+from tests.support.live import WHOLE, Boxes, MemoryCamera, in_this_process, wait_until, write_site
+from tests.support.mosquitto import Mosquitto
+from tests.support.subscriber import Subscriber
+
+Cameras = Callable[..., None]
+
+
+@pytest.fixture
+def cameras(monkeypatch: pytest.MonkeyPatch) -> Cameras:
+    """Put cameras made of memory in the place of ``live_source``: name of the host → frames a second."""
+
+    def use(fps: dict[str, float], sizes: dict[str, tuple[int, int]] | None = None, **silent: threading.Event) -> None:
+        def source(address: str, **_: Any) -> MemoryCamera:
+            name = str(address).rpartition("/")[2]
+            width, height = (sizes or {}).get(name, (64, 48))
+            pictures = [np.full((height, width, 3), value, np.uint8) for value in (20, 200)]
+            return MemoryCamera(pictures, fps[name], silent.get(name))
+
+        monkeypatch.setattr(live_camera, "live_source", source)
+
+    return use
+
+
+def site(folder: Path, names: list[str], each: dict[str, Any] | None = None, **blocks: Any) -> Path:
+    every = {name: {"source": f"rtsp://memory/{name}", **(each or {})} for name in names}
+    return write_site(folder / "site.yaml", every, **blocks)
+
+
+def started(service: Any, count: int) -> dict[str, LiveCamera]:
+    wait_until(lambda: service.health()[0], "it does not start")
+    found: dict[str, LiveCamera] = service._cameras
+    wait_until(lambda: all(camera.processed > 0 for camera in found.values()), "no frame goes through")
+    assert len(found) == count
+    return found
+
+
+def shares(found: dict[str, LiveCamera], seconds: float) -> dict[str, float]:
+    before = {name: camera.processed for name, camera in found.items()}
+    time.sleep(seconds)
+    return {name: (camera.processed - before[name]) / seconds for name, camera in found.items()}
+
+
+def test_each_camera_gets_the_rate_it_asks_for(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:
+    cameras({"a": 25, "b": 10, "c": 10})
+    with in_this_process(site(tmp_path, ["a", "b", "c"]), lambda planned: Boxes()) as service:
+        rates = shares(started(service, 3), 4)
+    assert rates == {name: pytest.approx(10, abs=1.2) for name in "abc"}
+
+
+def test_overload_is_shared_fairly_counted_and_keeps_frames_young(
+    cameras: Cameras, tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten times more than can be done: five cameras of 25 fps, and a detector that takes 80 ms a picture."""
+    slow = Boxes(0.08)
+    ages: list[float] = []
+    handle = LiveCamera.handle
+
+    def watch(self: LiveCamera, work: Any, *rest: Any) -> None:
+        ages.append(time.monotonic() - work.arrived_s)
+        handle(self, work, *rest)
+
+    monkeypatch.setattr(LiveCamera, "handle", watch)
+    names = list("abcde")
+    cameras(dict.fromkeys(names, 25.0))
+    path = site(tmp_path, names, {"detect_fps": 25}, detectors={"main": {"batch": 1}})
+    with in_this_process(path, lambda planned: slow) as service:
+        found = started(service, 5)
+        ages.clear()
+        rates = shares(found, 6)
+        stats = service.stats().cameras
+    assert statistics.quantiles(ages, n=20)[-1] < 2 * 0.08 + 0.04
+    middle = statistics.mean(rates.values())
+    assert middle == pytest.approx(12.5 / 5, rel=0.2)
+    assert all(rate == pytest.approx(middle, abs=0.5) for rate in rates.values()), rates
+    for camera in stats.values():  # each due frame was processed, skipped, or is on its way
+        assert camera.skipped > 5 * camera.processed
+        assert abs(camera.captured - camera.processed - camera.skipped) <= 3
+
+
+def test_a_batch_holds_cameras_of_one_size(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:
+    slow = Boxes(0.03)
+    shapes: list[set[tuple[int, ...]]] = []
+    detect = slow.detect
+
+    def watch(images: Any) -> Any:
+        shapes.append({image.shape for image in images})
+        return detect(images)
+
+    slow.detect = watch  # type: ignore[method-assign]
+    cameras(dict.fromkeys("abcd", 25.0), {"c": (80, 60), "d": (80, 60)})
+    path = site(tmp_path, list("abcd"), {"detect_fps": 25}, detectors={"main": {"batch": 4}})
+    with in_this_process(path, lambda planned: slow) as service:
+        started(service, 4)
+        shapes.clear()
+        time.sleep(2)
+    assert max(count for _, count in slow.calls) == 2
+    assert all(len(found) == 1 for found in shapes)
+    assert {next(iter(found)) for found in shapes} == {(48, 64, 3), (60, 80, 3)}
+
+
+def test_a_camera_that_falls_silent_costs_the_others_nothing(
+    cameras: Cameras, tmp_path: Path, models_dir: Path
+) -> None:
+    silent = threading.Event()
+    cameras(dict.fromkeys("abc", 10.0), c=silent)
+    with in_this_process(site(tmp_path, list("abc")), lambda planned: Boxes(0.01)) as service:
+        found = started(service, 3)
+        silent.set()
+        wait_until(lambda: found["c"].status[0] == "offline", "it is not seen", 10)
+        rates = shares(found, 4)
+    assert rates["c"] == 0
+    assert rates["a"] == pytest.approx(10, abs=1.2) and rates["b"] == pytest.approx(10, abs=1.2)
+
+
+def test_several_models_for_several_cameras(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:
+    """One model for one camera, another for the next, both for the third, which gets one picture of it all."""
+    made = {"people": Boxes(label="person"), "cars": Boxes(label="car")}
+    cameras(dict.fromkeys("abc", 10.0))
+    every = {
+        "a": {"source": "rtsp://memory/a", "detector": "people"},
+        "b": {"source": "rtsp://memory/b", "detector": "cars"},
+        "c": {"source": "rtsp://memory/c", "detector": ["people", "cars"]},
+    }
+    for camera in every.values():
+        camera |= {"zones": {"all": WHOLE}, "rules": [{"kind": "zone_count", "zone": "all"}]}
+    path = write_site(tmp_path / "site.yaml", every, detectors={"people": {}, "cars": {"iou": 0.6}})
+    with in_this_process(path, lambda planned: made[planned.name]) as service:
+        found = started(service, 3)
+        wait_until(lambda: all(len(camera._last) for camera in found.values()), "nothing is found")
+        last = {name: [camera._last.label(row) for row in range(len(camera._last))] for name, camera in found.items()}
+        assert set(service.stats().detectors) == {"people", "cars"}
+    assert last == {"a": ["person"], "b": ["car"], "c": ["person", "car"]}
+
+
+def test_a_detector_that_hangs_is_left_behind(
+    cameras: Cameras, tmp_path: Path, models_dir: Path, broker: Mosquitto
+) -> None:
+    made: list[Boxes] = []
+
+    def load(planned: Any) -> Boxes:
+        made.append(Boxes())
+        return made[-1]
+
+    cameras({"a": 10.0})
+    path = site(tmp_path, ["a"], mqtt={"port": broker.port})
+    with Subscriber(broker.address) as seen, in_this_process(path, load) as service:
+        service._watchdog.limit_s = 2.0
+        found = started(service, 1)
+        made[0].hang.set()
+        seen.wait_for("sightline/a/status", "degraded")
+        wait_until(lambda: len(made) == 2, "nothing is started again")
+        seen.wait_for("sightline/a/status", "online")
+        wait_until(lambda: found["a"].processed > 0 and made[1].calls, "no frame goes through")
+        assert service.stats().service.restarts == 1
+        made[0].go_on.set()  # the old thread comes back, and finds that it is no longer needed
+        before = len(made[0].calls)
+        time.sleep(1)
+        assert len(made[0].calls) <= before + 1
+
+
+def test_a_detector_that_fails_now_and_then_ends_nothing(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:
+    flaky = Boxes()
+    detect, failures = flaky.detect, [0]
+
+    def fail(images: Any) -> Any:
+        if len(flaky.calls) % 5 == 4 and failures[0] < 3:
+            failures[0] += 1
+            flaky.calls.append((time.monotonic(), 0))
+            raise RuntimeError("out of memory")
+        return detect(images)
+
+    flaky.detect = fail  # type: ignore[method-assign]
+    cameras({"a": 20.0})
+    with in_this_process(site(tmp_path, ["a"], {"detect_fps": 20}), lambda planned: flaky) as service:
+        found = started(service, 1)
+        wait_until(lambda: failures[0] == 3, "it does not fail", 15)
+        count = found["a"].processed
+        wait_until(lambda: found["a"].processed > count + 10, "it does not go on")
+
+
+def test_another_picture_size_keeps_the_totals(
+    cameras: Cameras, tmp_path: Path, models_dir: Path, broker: Mosquitto
+) -> None:
+    sizes = {"a": (64, 48)}
+    silent = threading.Event()
+    cameras({"a": 10.0}, sizes, a=silent)
+    each = {"zones": {"all": WHOLE}, "rules": [{"kind": "zone_count", "zone": "all", "labels": ["person"]}]}
+    path = site(tmp_path, ["a"], each, mqtt={"port": broker.port})
+    with Subscriber(broker.address) as seen, in_this_process(path, lambda planned: Boxes()) as service:
+        started(service, 1)
+        seen.wait_for("sightline/a/occupancy/all/person", "1")
+        silent.set()
+        seen.wait_for("sightline/a/status", "offline")
+        seen.wait_for("sightline/a/occupancy/all/person", "0")
+        sizes["a"] = (96, 72)
+        silent.clear()
+        seen.wait_for("sightline/a/occupancy/all/person", "1")
+        widths = {m.json["width"] for m in seen.of("sightline/a/detections")}
+    assert widths == {64, 96}
+
+
+def test_geometry_of_another_shape_is_told_and_nothing_is_counted(
+    cameras: Cameras, tmp_path: Path, models_dir: Path
+) -> None:
+    cameras({"a": 10.0})
+    path = site(tmp_path, ["a"], {"drawn_on": [1920, 1080], "zones": {"all": WHOLE}})
+    with in_this_process(path, lambda planned: Boxes()) as service:
+        wait_until(lambda: service.health()[1]["cameras"].get("a") == "degraded", "it is not told")
+        assert "another aspect ratio" in str(service.stats().cameras["a"].reason)
+        assert service.stats().cameras["a"].processed == 0

@@ -1,0 +1,507 @@
+"""``run`` as operators use it: real cameras, a real broker, signals, kills, reloads; in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.camera import Film, RtspCamera
+from tests.support.cli import run_app
+from tests.support.live import WHOLE, Running, wait_until, write_site
+from tests.support.mosquitto import Mosquitto
+from tests.support.results import lines
+from tests.support.subscriber import Subscriber
+
+TRAFFIC = {
+    "labels": ["car", "truck", "bus", "person"],
+    "lines": {"road": [[0.0, 0.55], [1.0, 0.55]]},
+    "zones": {"all": WHOLE},
+    "rules": [
+        {"kind": "line_crossing", "line": "road", "labels": ["car", "truck"]},
+        {"kind": "zone_count", "zone": "all", "labels": ["car", "truck"]},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def camera() -> Iterator[RtspCamera]:
+    """A camera that shows the street, for tests that leave it alone."""
+    with RtspCamera(Film()) as running:
+        yield running
+
+
+def mqtt_of(broker: Mosquitto, **more: Any) -> dict[str, Any]:
+    return {"port": broker.port, **more}
+
+
+def retained(broker: Mosquitto, wait_for: str = "sightline/street/occupancy/all/truck/detail") -> dict[str, str]:
+    """What a late subscriber finds; the last retained topic of a camera tells that all of them are there."""
+    with Subscriber(broker.address) as late:
+        late.wait(lambda messages: any(m.topic == wait_for for m in messages), f"no {wait_for}")
+        time.sleep(0.3)
+        return {message.topic: message.text for message in late.messages if message.retained}
+
+
+def test_a_file_is_analysed_to_its_end_as_analyze_does(
+    broker: Mosquitto, data_dir: Path, models_dir: Path, tmp_path: Path
+) -> None:
+    video = data_dir / "person-bicycle-car-detection.mp4"
+    blocks = {"outputs": {"jsonl": {"path": "results"}}, "mqtt": mqtt_of(broker)}
+    camera = {"source": str(video), **TRAFFIC, "rules": [{"kind": "zone_count", "zone": "all"}]}
+    site = write_site(tmp_path / "site.yaml", {"lot": camera}, **blocks)
+    with Subscriber(broker.address) as seen, Running(site) as app:
+        done = app.finish()
+        assert done.code == 0, done.err
+        seen.wait_for("sightline/available", "offline")
+        messages = seen.messages
+    again = run_app("analyze", video, "--config", site, "--out", tmp_path / "analyze", cwd=tmp_path)
+    assert again.code == 0, again.err
+    live = [line for path in (tmp_path / "results" / "lot").glob("events-*.jsonl") for line in lines(path)]
+    expected = lines(tmp_path / "analyze" / video.stem / "events.jsonl")
+    assert len(expected) > 0
+    assert [{key: line[key] for key in expected[0]} for line in live] == expected
+    frames = [line for path in (tmp_path / "results" / "lot").glob("detections-*.jsonl") for line in lines(path)]
+    assert [line["frame"] for line in frames] == list(range(41))
+    begun = [m.json for m in messages if m.topic == "sightline/events"]
+    assert {event["type"] for event in begun} >= {"new", "end"}
+    by_object: dict[str, list[str]] = {}
+    for event in begun:
+        by_object.setdefault(event["after"]["id"], []).append(event["type"])
+    assert all(steps[0] == "new" and steps[-1] == "end" for steps in by_object.values()), by_object
+    assert [m.json["service"]["reason"] for m in messages if m.topic == "sightline/stats"][-1] == "done"
+
+
+def test_a_camera_is_watched_and_everything_is_published(
+    camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path
+) -> None:
+    site = write_site(
+        tmp_path / "site.yaml",
+        {"street": {"source": camera.url, **TRAFFIC}},
+        mqtt=mqtt_of(broker, snapshots={"enabled": True}, home_assistant={"enabled": True}),
+        log={"format": "json", "stats_s": 5},
+    )
+    with Subscriber(broker.address) as seen, Running(site, "--log-dir", str(tmp_path / "logs")) as app:
+        seen.wait_for("sightline/available", "online")
+        assert not seen.of("sightline/street/detections")  # the state is there before the models are
+        assert seen.last("sightline/street/status") == "offline"
+        assert seen.last("sightline/street/counts/road/in/car") == "0"
+        assert seen.last("sightline/street/detect/state") == "ON"
+        app.wait_online("street")
+        seen.wait_for("sightline/street/status", "online")
+        seen.wait(lambda messages: [m for m in messages if m.topic.endswith("/snapshot")], "no snapshot")
+        seen.wait(lambda messages: [m for m in messages if m.topic == "sightline/events"], "no events")
+        seen.wait(lambda messages: [m for m in messages if m.topic == "sightline/stats"], "no stats")
+        stats = seen.of("sightline/stats")[-1].json
+        found = stats["cameras"]["street"]
+        assert 7 < found["camera_fps"] < 13
+        assert found["detection_fps"] > 1
+        assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
+        assert found["captured"] >= found["processed"] > 0
+        assert stats["detectors"]["main"]["framework"] == "torch"
+        assert stats["service"]["broker"] == "connected"
+        discovered = {m.topic: m.json for m in seen.messages if m.topic.startswith("homeassistant/")}
+        assert any(entity.get("state_topic", "").endswith("/counts/road/in/car") for entity in discovered.values())
+        detections = seen.of("sightline/street/detections")[-1].json
+        assert detections["width"] == 640 and detections["framework"] == "torch"
+        code, seconds = app.stop()
+    assert (code, seconds < 5) == (0, True), app.log
+    said = [json.loads(line) for line in app.log.splitlines()]
+    assert any(line.get("camera") == "street" and "latency_ms" in line for line in said)
+    assert (tmp_path / "logs" / "frameworks.csv").read_text().count("\n") >= 2
+    assert list((tmp_path / "logs" / "torch").glob("events.out.tfevents.*"))
+    state = retained(broker)
+    assert state["sightline/available"] == state["sightline/street/status"] == "offline"
+    assert state["sightline/street/occupancy/all/car"] == "0"
+
+
+def test_a_camera_that_goes_and_comes_back(broker: Mosquitto, models_dir: Path, tmp_path: Path) -> None:
+    with RtspCamera(Film()) as camera, Subscriber(broker.address) as seen:
+        site = write_site(tmp_path / "site.yaml", {"street": {"source": camera.url, **TRAFFIC}}, mqtt=mqtt_of(broker))
+        with Running(site) as app:
+            app.wait_online("street")
+            seen.wait(lambda messages: [m for m in messages if m.topic == "sightline/events"], "nobody is seen", 40)
+            camera.stop()
+            gone = time.monotonic()
+            seen.wait_for("sightline/street/status", "offline")
+            assert time.monotonic() - gone < 10
+            seen.wait_for("sightline/street/occupancy/all/car", "0")
+            camera.start()
+            back = time.monotonic()
+            seen.wait_for("sightline/street/status", "online")
+            assert time.monotonic() - back < 15
+            seconds = [m.json["pts_s"] for m in seen.of("sightline/street/detections")]
+            assert seconds == sorted(set(seconds))
+            opened = [m.json for m in seen.of("sightline/events")]
+            before = {event["after"]["id"] for event in opened if event["type"] == "new"}
+            ended = {event["after"]["id"] for event in opened if event["type"] == "end"}
+            assert ended and ended <= before
+
+
+def silent_port() -> tuple[socket.socket, int]:
+    """A port that takes connections and says nothing."""
+    server = socket.create_server(("127.0.0.1", 0))
+    return server, server.getsockname()[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("state", ["loading", "connecting", "frozen", "broker away"])
+def test_a_signal_ends_it_from_any_state(
+    state: str, number: signal.Signals, tmp_path: Path, models_dir: Path, broker: Mosquitto
+) -> None:
+    server, port = silent_port()
+    source = f"rtsp://127.0.0.1:{port}/x"
+    with server, RtspCamera(Film()) as camera:
+        if state in ("frozen", "broker away"):
+            source = camera.url
+        site = write_site(tmp_path / "site.yaml", {"street": {"source": source, **TRAFFIC}}, mqtt=mqtt_of(broker))
+        if state == "broker away":
+            broker.stop()
+        with Running(site) as app:
+            if state == "loading":
+                app.wait_health(lambda health: health.get("status") == "starting", "it does not start")
+            elif state == "connecting":
+                app.wait_health(lambda health: health.get("status") == "ok", "it does not start")
+                time.sleep(0.5)
+            else:
+                app.wait_online("street")
+            if state == "frozen":
+                camera.freeze()
+                time.sleep(0.5)
+            app.signal(number)
+            begin = time.monotonic()
+            assert app.process is not None
+            code = app.process.wait(20)
+            assert time.monotonic() - begin < 5
+            assert code == 0, app.log
+            assert "Traceback" not in app.log
+            if state == "frozen":
+                camera.thaw()
+
+
+def test_a_kill_loses_no_total_and_the_state_is_right_after_it(
+    camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path
+) -> None:
+    kill_again_and_again(camera, broker, tmp_path, 3)
+
+
+@pytest.mark.slow
+def test_twenty_kills(camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path) -> None:
+    kill_again_and_again(camera, broker, tmp_path, 20)
+
+
+def kill_again_and_again(camera: RtspCamera, broker: Mosquitto, folder: Path, times: int) -> None:
+    """SIGKILL at moments that differ; after each start the state is right within 5 s, and totals never go back."""
+    line = {"kind": "line_crossing", "line": "road", "labels": ["car", "truck"], "margin": 0.0}
+    settings = {**TRAFFIC, "lines": {"road": [[0.0, 0.5], [1.0, 0.5]]}, "rules": [line, TRAFFIC["rules"][1]]}
+    site = write_site(folder / "site.yaml", {"street": {"source": camera.url, **settings}}, mqtt=mqtt_of(broker))
+    totals: dict[str, int] = {}
+    opened: set[str] = set()
+    with Subscriber(broker.address, qos=0) as seen, ExitStack() as stack:
+        app = Running(site)
+        stack.push(app.__exit__)
+        for turn in range(times):
+            seen_before = len(seen.messages)
+            app.start()
+            begin = time.monotonic()
+            seen.wait(
+                lambda messages, since=seen_before: [  # type: ignore[misc]
+                    m for m in messages[since:] if m.topic == "sightline/available" and m.text == "online"
+                ],
+                "it does not come online",
+            )
+            seen.wait_for("sightline/street/status", "offline")
+            seen.wait_for("sightline/street/occupancy/all/car", "0")
+            seen.wait_for("sightline/street/occupancy/all/truck", "0")
+            assert time.monotonic() - begin < 5
+            state = retained(broker)
+            assert state["sightline/street/occupancy/all/car"] == "0"
+            now = {topic: int(text) for topic, text in state.items() if "/counts/" in topic and text.isdigit()}
+            assert now.keys() >= totals.keys()
+            assert all(now[topic] >= value for topic, value in totals.items()), (totals, now)
+            app.wait_online("street")
+            time.sleep(1.5 + 1.7 * (turn % 3))
+            app.kill()
+            seen.wait_for("sightline/available", "offline")  # the will
+            check_outbox(folder / "var" / "outbox.sqlite")
+            time.sleep(0.3)
+            state = retained(broker)
+            totals = {topic: int(text) for topic, text in state.items() if "/counts/" in topic and text.isdigit()}
+        app.start()
+        app.wait_online("street")
+        assert app.stop()[0] == 0
+        for message in seen.of("sightline/events"):
+            event = message.json
+            (opened.discard if event["type"] == "end" else opened.add)(event["after"]["id"])
+    assert opened == set()  # what was in sight at a kill is ended by the next start
+    assert sum(totals.values()) > 0
+    crossings = [m.json for m in seen.messages if "/rules/line_crossing_road" in m.topic and not m.retained]
+    unique = {(event["boot_id"], event["seq"]) for event in crossings}
+    final = retained(broker)
+    assert sum(int(t) for topic, t in final.items() if "/counts/" in topic and t.isdigit()) == len(unique)
+
+
+def check_outbox(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_broker_killed_under_load_gets_every_event(
+    camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path
+) -> None:
+    kill_the_broker(camera, broker, tmp_path, 5)
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_away_for_a_minute(
+    camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path
+) -> None:
+    kill_the_broker(camera, broker, tmp_path, 60)
+
+
+def kill_the_broker(camera: RtspCamera, broker: Mosquitto, folder: Path, away_s: float) -> None:
+    """Events of the time without a broker come late, marked, in order, and none is missing; the pipeline goes on."""
+    many = [{"kind": "dwell", "name": f"stay{n}", "zone": "all", "seconds": 0.2 * n} for n in range(1, 15)]
+    site = write_site(
+        folder / "site.yaml",
+        {"street": {"source": camera.url, **TRAFFIC, "rules": [*TRAFFIC["rules"], *many]}},
+        mqtt=mqtt_of(broker),
+    )
+    with Subscriber(broker.address, qos=0) as seen, Running(site) as app:
+        app.wait_online("street")
+        seen.wait(lambda messages: len([m for m in messages if "/rules/" in m.topic]) > 10, "no events")
+        rate = processed_per_s(app, 4)
+        broker.stop()
+        without = processed_per_s(app, away_s)
+        broker.start()
+        seen.wait(lambda _: seen.subscriptions > 1, "no new subscription")
+        seen.wait(lambda messages: [m for m in messages if '"replayed":true' in m.text], "nothing comes late", 30)
+        time.sleep(3)
+        code, _ = app.stop()
+        assert code == 0
+        seen.wait_for("sightline/available", "offline")
+        messages = seen.messages
+    assert without > 0.75 * rate, (without, rate)
+    by_topic: dict[tuple[str, str], list[int]] = {}
+    for message in messages:
+        if message.topic == "sightline/events" or "/rules/" in message.topic:
+            body = message.json
+            by_topic.setdefault((body["boot_id"], message.topic), []).append(body["seq"])
+    assert len(by_topic) > 5
+    for topic, numbers in by_topic.items():
+        first_seen = list(dict.fromkeys(numbers))
+        assert first_seen == list(range(1, len(first_seen) + 1)), (topic, numbers)
+
+
+def processed_per_s(app: Running, seconds: float) -> float:
+    """Frames that go through, a second."""
+    from benchmarks.cameras import figures
+
+    begin, first = time.monotonic(), figures(app.port)["street"]["process"]
+    time.sleep(seconds)
+    return (figures(app.port)["street"]["process"] - first) / (time.monotonic() - begin)
+
+
+def test_switches_and_reload_over_mqtt(camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path) -> None:
+    site = write_site(
+        tmp_path / "site.yaml",
+        {"street": {"source": camera.url, **TRAFFIC}},
+        mqtt=mqtt_of(broker, commands={"reload": True}),
+    )
+    with Subscriber(broker.address) as seen, Running(site) as app:
+        app.wait_online("street")
+        seen.say("sightline/street/detect/set", "OFF")
+        seen.wait_for("sightline/street/detect/state", "OFF")
+        time.sleep(0.7)
+        count = len(seen.of("sightline/street/detections"))
+        time.sleep(1)
+        assert len(seen.of("sightline/street/detections")) == count
+        assert seen.last("sightline/street/status") == "online"
+        seen.say("sightline/street/detect/set", "ON")
+        seen.wait(lambda messages: len([m for m in messages if m.topic.endswith("/detections")]) > count, "stays off")
+        seen.say("sightline/street/enabled/set", "OFF")
+        seen.wait_for("sightline/street/status", "disabled")
+        seen.say("sightline/street/enabled/set", "nonsense")
+        seen.say("sightline/nobody/enabled/set", "ON")
+        app.kill()
+        app.start()  # what was switched off stays off
+        seen.wait_for("sightline/street/enabled/state", "OFF")
+        seen.wait_for("sightline/street/status", "disabled")
+        app.wait_health(lambda health: health.get("status") == "ok", "it does not start")
+        seen.say("sightline/street/enabled/set", "ON")
+        seen.wait_for("sightline/street/status", "online")
+        seen.say("sightline/command", "reload")
+        wait_until(lambda: "is taken over" in app.log, "no reload")
+        assert "'nonsense' is not understood" in app.log
+
+
+def test_reload_leaves_alone_what_did_not_change(
+    camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path
+) -> None:
+    cameras: dict[str, Any] = {"a": {"source": camera.url, **TRAFFIC}, "b": {"source": camera.url, **TRAFFIC}}
+    site = write_site(tmp_path / "site.yaml", cameras, mqtt=mqtt_of(broker))
+    with Subscriber(broker.address) as seen, Running(site) as app:
+        app.wait_online("a", "b")
+        content = yaml.safe_load(site.read_text())
+
+        def change(text: str, number: signal.Signals | None = None) -> None:
+            site.write_text(text)
+            if number is not None:
+                app.signal(number)
+
+        change("version: 1\ncameras: {a: {sauce: x}}\n", signal.SIGHUP)
+        app.wait_health(lambda health: health.get("reload_error"), "a wrong file is not reported")
+        assert "unknown key (did you mean 'source'?)" in app.health()["reload_error"]
+        assert "everything goes on as before" in app.log
+        assert app.health()["cameras"] == {"a": "online", "b": "online"}
+        content["cameras"]["b"]["lines"] = {"other": [[0.0, 0.4], [1.0, 0.4]]}
+        content["cameras"]["b"]["rules"] = [{"kind": "line_crossing", "line": "other", "labels": ["car"]}]
+        content["cameras"]["c"] = {"source": camera.url, **TRAFFIC}
+        change(yaml.safe_dump(content))  # nobody says so: the file is looked at
+        app.wait_online("a", "b", "c")
+        seen.wait_for("sightline/c/status", "online")
+        seen.wait_for("sightline/b/counts/other/in/car", "0")
+        seen.wait_for("sightline/b/counts/road/in/car", "")  # cleared: no longer ours
+        assert app.health()["reload_error"] is None
+        statuses = [message.text for message in seen.of("sightline/a/status")]
+        assert statuses.count("online") == 1 and statuses[-1] == "online"  # never touched
+        del content["cameras"]["c"]
+        change(yaml.safe_dump(content), signal.SIGHUP)
+        seen.wait_for("sightline/c/status", "")
+        app.wait_health(lambda health: list(health.get("cameras", {})) == ["a", "b"], "c stays")
+    state = retained(broker, "sightline/a/occupancy/all/truck/detail")
+    assert not [topic for topic in state if topic.startswith("sightline/c/")]
+
+
+def test_topics_that_are_no_longer_ours_are_cleared_at_the_next_start(
+    camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "site.yaml"
+    two = {"a": {"source": camera.url, **TRAFFIC}, "gone": {"source": camera.url, **TRAFFIC}}
+    with Running(write_site(path, two, mqtt=mqtt_of(broker))) as app:
+        app.wait_online("a", "gone")
+    assert "sightline/gone/status" in retained(broker, "sightline/a/occupancy/all/truck/detail")
+    with Running(write_site(path, {"a": two["a"]}, mqtt=mqtt_of(broker))) as app:
+        app.wait_online("a")
+        state = retained(broker, "sightline/a/occupancy/all/truck/detail")
+        assert not [topic for topic in state if topic.startswith("sightline/gone/")]
+
+
+def test_one_wedged_camera_of_four_costs_the_others_nothing(models_dir: Path, tmp_path: Path) -> None:
+    """At a rate the machine can hold: what is measured is the wedge, not the load."""
+    with RtspCamera(Film(), cameras=3) as good, RtspCamera(Film()) as bad:
+        urls = {f"good{number}": url for number, url in enumerate(good.urls)}
+        cameras = {name: {"source": url, "detect_fps": 2, **TRAFFIC} for name, url in {**urls, "bad": bad.url}.items()}
+        with Running(write_site(tmp_path / "site.yaml", cameras)) as app:
+            app.wait_online(*cameras)
+            time.sleep(4)
+            before = rates(app, 8)
+            bad.freeze()
+            after = rates(app, 12)
+            app.wait_health(lambda health: health["cameras"]["bad"] == "offline", "the wedge is not seen", 10)
+            bad.thaw()
+            app.wait_online("bad", timeout_s=20)
+    for name in urls:
+        assert after[name] >= 0.9 * before[name], (before, after)  # 95 % is measured over minutes, in the soak
+    assert after["bad"] < 0.5 * before["bad"]
+
+
+def rates(app: Running, seconds: float) -> dict[str, float]:
+    """Analysed frames a second of each camera."""
+    from benchmarks.cameras import figures
+
+    begin, first = time.monotonic(), figures(app.port)
+    time.sleep(seconds)
+    last, elapsed = figures(app.port), time.monotonic() - begin
+    return {name: (last[name]["detection"] - first[name]["detection"]) / elapsed for name in last}
+
+
+BAD = {
+    "source": ({"source": "nowhere.mp4"}, "nowhere.mp4 is not a file"),
+    "scheme": ({"source": "ftp://user:secret@host/x"}, "ftp://host/x cannot be opened"),
+    "stall": ({"source": "rtsp://h/x", "stall_s": 100}, "must be at most 8"),
+    "detector": ({"source": "rtsp://h/x", "detector": "other"}, "unknown detector 'other'"),
+    "two passwords": ({"source": "rtsp://h/x", "password": "secret", "password_file": "p"}, "keep one of them"),
+    "no such password": ({"source": "rtsp://h/x", "password_file": "nowhere"}, "nowhere cannot be read"),
+    "gst on opencv": ({"source": "gst:videotestsrc", "backend": "opencv"}, "needs 'backend: gstreamer'"),
+    "tiles": ({"source": "rtsp://h/x", "tiles": {"rows": 2, "cols": 2}}, "cannot do 'tiles'"),
+    "rule": ({"source": "rtsp://h/x", "rules": [{"kind": "dwell", "zone": "z", "seconds": 3}]}, "unknown zone 'z'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_wrong_file_is_refused_before_anything_starts(
+    name: str, broker: Mosquitto, models_dir: Path, tmp_path: Path
+) -> None:
+    camera, sentence = BAD[name]
+    site = write_site(tmp_path / "site.yaml", {"a": camera}, mqtt=mqtt_of(broker))
+    done = run_app("run", site, cwd=tmp_path)
+    said = done.failed(2, sentence, "site.yaml:")
+    assert "secret" not in said
+    assert not (tmp_path / "var").exists()
+
+
+def test_all_faults_at_once(models_dir: Path, tmp_path: Path) -> None:
+    cameras: dict[str, Any] = {f"c{n}": camera for n, (camera, _) in enumerate(BAD.values()) if "stall_s" not in camera}
+    del cameras["c3"]
+    site = write_site(tmp_path / "site.yaml", cameras, detectors={"main": {"model": "no-such-model"}})
+    done = run_app("run", site, cwd=tmp_path)
+    assert done.code == 2
+    assert len(done.errors) == len(cameras) + 1, done.err
+    assert "no-such-model" in done.err and "secret" not in done.err
+
+
+def test_an_unknown_label_ends_it_with_a_sentence(broker: Mosquitto, models_dir: Path, tmp_path: Path) -> None:
+    camera = {"source": "rtsp://127.0.0.1:1/x", "labels": ["unicorn"]}
+    site = write_site(tmp_path / "site.yaml", {"a": camera}, mqtt=mqtt_of(broker), log={"path": "log.txt"})
+    run_app("run", site, cwd=tmp_path).failed(2, "has no label 'unicorn'")
+
+
+def test_a_port_in_use_and_an_outbox_in_use(
+    broker: Mosquitto, data_dir: Path, models_dir: Path, tmp_path: Path
+) -> None:
+    server, port = silent_port()
+    camera = {"source": str(data_dir / "people-detection.mp4")}
+    with server:
+        site = write_site(tmp_path / "a.yaml", {"a": camera}, server={"port": port}, log={"path": "log.txt"})
+        run_app("run", site, cwd=tmp_path).failed(1, f"127.0.0.1:{port}")
+    site = write_site(tmp_path / "b.yaml", {"a": camera}, mqtt=mqtt_of(broker), log={"path": "log.txt"})
+    with Running(site, "--loop", "--realtime") as app:
+        app.wait_online("a")
+        content = yaml.safe_load(site.read_text())
+        content["server"]["port"] = 0
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump(content))
+        run_app("run", tmp_path / "c.yaml", cwd=tmp_path).failed(1, "outbox.sqlite")
+
+
+def test_no_password_is_ever_shown(broker: Mosquitto, models_dir: Path, tmp_path: Path) -> None:
+    password = "geh/eim:ü@?#"  # noqa: S105 - a made-up one
+    (tmp_path / "password").write_text(f"{password}\n", encoding="utf-8")
+    with RtspCamera(Film(), login=("root", password)) as camera:
+        cameras = {
+            "right": {"source": camera.url, "username": "root", "password_file": "password"},
+            "wrong": {"source": camera.url, "username": "root", "password": "${WRONG}"},
+            "inside": {"source": camera.url.replace("rtsp://", "rtsp://root:in%2Fside@")},
+        }
+        site = write_site(tmp_path / "site.yaml", cameras, mqtt=mqtt_of(broker), log={"stats_s": 1})
+        secrets = [password, "not-the-one", "in/side", "in%2Fside", "geh%2Feim"]
+        with Subscriber(broker.address) as seen, Running(site, env={"WRONG": "not-the-one", "GST_DEBUG": "2"}) as app:
+            app.wait_online("right")
+            wait_until(lambda: "camera wrong is offline" in app.log, "the refusal is not told", 20)
+            wait_until(lambda: "camera inside is offline" in app.log, "the refusal is not told", 20)
+            time.sleep(11)
+            seen.wait(lambda messages: [m for m in messages if m.topic == "sightline/stats"], "no stats")
+            stats = seen.of("sightline/stats")[-1].json
+            assert "login" in stats["cameras"]["wrong"]["reason"]
+            text = app.log + "".join(m.text for m in seen.messages) + json.dumps(app.health())
+    for word in secrets:
+        assert word not in text
