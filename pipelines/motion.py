@@ -8,6 +8,7 @@ what keeps moving keeps differing. OpenCV's MOG2 alone takes twice as long on th
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.site import Motion
+from pipelines.geometry import Xy
 
 Luma = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -55,19 +57,21 @@ class MotionGate:
     without. A single change of the picture or a part of it, such as a lamp, opens it for 2 s and ``hold_s`` at most.
     """
 
-    def __init__(self, config: Motion) -> None:
+    def __init__(self, config: Motion, masks: Sequence[Sequence[Xy]] = ()) -> None:
         """Start without a scene.
 
         Args:
             config: Least area and times; ``enabled`` is the caller's business.
+            masks: Polygons in relative coordinates (0..1) in which nothing counts as motion: a clock, a tree.
         """
         self._config = config
+        self._masks = masks
         self._shape: tuple[int, ...] = ()
         self._last_s = 0.0
         self._start(0.0)
 
     def _start(self, pts_s: float) -> None:
-        self._scene = _Scene(self._config.min_area)
+        self._scene = _Scene(self._config.min_area, self._masks)
         self._start_s = pts_s
         self._moved_s = float("-inf")
         self._open_s = pts_s
@@ -98,8 +102,10 @@ class MotionGate:
 class _Scene:
     """How the scene looked a second or two ago, and how noisy each pixel is."""
 
-    def __init__(self, min_area: float) -> None:
+    def __init__(self, min_area: float, masks: Sequence[Sequence[Xy]]) -> None:
         self._min_area = min_area
+        self._masks = masks
+        self._looked_at: Luma | None = None  # (h, w) uint8, 0 where a mask lies
         self._block: Plane | None = None  # (h, w) float32, sum of the small copies of the block under way
         self._block_frames = 0
         self._block_start_s = 0.0
@@ -117,6 +123,10 @@ class _Scene:
             return False
         difference = difference_beyond_light(now, *self._past[0])
         changed = np.asarray(cv2.compare(difference, self._least_change(difference, pts_s), cv2.CMP_GT), np.uint8)
+        if self._masks:
+            if self._looked_at is None:
+                self._looked_at = outside(self._masks, *small.shape)
+            changed = np.asarray(cv2.bitwise_and(changed, self._looked_at), np.uint8)
         needed = max(1.0, self._min_area * small.size)
         return cv2.countNonZero(changed) >= needed and largest_cluster(changed, self._min_area) >= needed
 
@@ -152,6 +162,15 @@ class _Scene:
             self._mean_noise += weight * (mean - self._mean_noise)
         self._noise_s = pts_s
         return self._noise
+
+
+def outside(masks: Sequence[Sequence[Xy]], height: int, width: int) -> Luma:
+    """(height, width) uint8: 255 outside of all polygons, which are in relative coordinates; 0 inside and on them."""
+    found = np.full((height, width), 255, np.uint8)
+    for mask in masks:
+        corners = np.array([(round(x * (width - 1)), round(y * (height - 1))) for x, y in mask], np.int32)
+        cv2.fillPoly(found, [corners], 0)
+    return found
 
 
 def small_copy(luma: Luma) -> Luma:

@@ -26,6 +26,11 @@ def source_fault(shown: str, domain: str, code: int, detail: str) -> SourceError
     return SourceError(f"{shown} {_what(domain, code, detail)}")
 
 
+def is_read_fault(domain: str, code: int) -> bool:
+    """Whether a message says that nothing can be read any more."""
+    return domain == _RESOURCE and code == _READ
+
+
 def _what(domain: str, code: int, detail: str) -> str:
     is_timeout = "imeout" in detail or "imed out" in detail
     if domain == _RESOURCE and code == _NOT_FOUND:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlunsplit
 
 from streams.errors import SourceError
 from streams.gst import copy_planes, load_gst
-from streams.gst_faults import source_fault
+from streams.gst_faults import is_read_fault, source_fault
 from streams.look import redacted, split_address
 from streams.shot import Shot
 
@@ -190,17 +190,23 @@ class GStreamerLive:
         Raises:
             SourceError: An error, or the end of the stream.
         """
-        if self._seen and not self._has_video and not self._pipeline.get_bus().peek():
-            return  # the answer to a camera without a video is on its way
-        message = self._pipeline.get_bus().pop_filtered(gst.MessageType.ERROR | gst.MessageType.EOS)
-        if message is None:
-            return
-        if message.type == gst.MessageType.EOS:
-            raise SourceError(f"{self._shown} has ended the stream")
-        error, detail = message.parse_error()
+        kinds = gst.MessageType.ERROR | gst.MessageType.EOS | gst.MessageType.WARNING
+        while (message := self._pipeline.get_bus().pop_filtered(kinds)) is not None:
+            if message.type == gst.MessageType.ERROR:
+                raise self._fault(*message.parse_error())
+            if message.type == gst.MessageType.EOS or self._is_closed(message):
+                raise SourceError(f"{self._shown} has ended the stream")
+
+    def _is_closed(self, warning: Any) -> bool:
+        """Whether a warning says that the camera closed the connection; before the first packet no EOS follows."""
+        is_own = warning.src is not None and warning.src.get_name() == _SOURCE
+        error = warning.parse_warning()[0]
+        return is_own and self._transport == "tcp" and is_read_fault(str(error.domain), int(error.code))
+
+    def _fault(self, error: Any, detail: str | None) -> SourceError:
         if self._seen and not self._has_video:
-            raise SourceError(f"{self._shown} sends no video; choose another path of the camera")
-        raise source_fault(self._shown, str(error.domain), int(error.code), str(detail or ""))
+            return SourceError(f"{self._shown} sends no video; choose another path of the camera")
+        return source_fault(self._shown, str(error.domain), int(error.code), str(detail or ""))
 
     def _shot(self, gst: Any, sample: Any) -> Shot:
         arrived_s, now = time.monotonic(), time.time()

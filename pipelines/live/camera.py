@@ -139,7 +139,7 @@ class LiveCamera:
             detect_fps=config.detect_fps,
             stall_s=config.stall_s,
             wake=self._wake,
-            gate=MotionGate(config.motion) if config.motion.enabled else None,
+            gate=MotionGate(config.motion, config.masks) if config.motion.enabled else None,
             lossless=planned.is_file and not planned.realtime,
             on_status=self._on_feed,
         )

@@ -357,3 +357,19 @@ def test_persons_who_enter_and_leave(
     assert [pts_s for pts_s in moving if not is_open[pts_s]] == []
     assert len(empty) > 15
     assert gated >= 0.7
+
+
+def test_what_moves_in_a_mask_does_not_count(street: Luma) -> None:
+    """A running clock in a corner, as most cameras show one; the same thing elsewhere opens the gate."""
+    corner = ((0.0, 0.0), (0.3, 0.0), (0.3, 0.15), (0.0, 0.15))
+    masked, open_everywhere = MotionGate(Motion(), [corner]), MotionGate(Motion())
+    seen: list[tuple[bool, bool]] = []
+    for number in range(60):
+        picture = street.copy()
+        picture[10:30, 20 + 7 * (number % 10) : 40 + 7 * (number % 10)] = 255 * (number % 2)
+        seen.append((masked.moves(picture, number / 10), open_everywhere.moves(picture, number / 10)))
+    assert [inside for inside, _ in seen[12:]] == [False] * 48
+    assert all(everywhere for _, everywhere in seen[12:])
+    picture = street.copy()
+    picture[200:260, 300:360] = 255
+    assert masked.moves(picture, 6.0)

@@ -96,22 +96,25 @@ def test_auto_is_gstreamer_for_cameras(camera: RtspCamera, gstreamer: None) -> N
     assert live_source("http://h/x").backend == "opencv"
 
 
-@pytest.mark.parametrize(
-    ("codec", "audio", "audio_first"),
-    [("h265", "", False), ("h264", "aac", True), ("h264", "opus", False), ("h264", "pcmu", False)],
-)
-def test_codecs_and_a_sound_beside(
+@pytest.mark.parametrize(("codec", "audio", "audio_first"), [("h265", "", False), ("h264", "aac", True)])
+def test_codecs_and_a_sound_before(
     backend: Backend, codec: Literal["h264", "h265"], audio: Literal["", "aac", "opus", "pcmu"], audio_first: bool
 ) -> None:
     with RtspCamera(Film(codec=codec), audio=audio, audio_first=audio_first) as camera:
         check_shots(shots_of(live_source(camera.url, backend=backend), 10), 640, 360, 10)
 
 
+@pytest.mark.parametrize("audio", ["opus", "pcmu"])
+def test_a_sound_behind(gstreamer: None, audio: Literal["opus", "pcmu"]) -> None:
+    with RtspCamera(audio=audio) as camera:
+        check_shots(shots_of(live_source(camera.url), 10), 640, 360, 10)
+
+
 def test_the_first_picture_is_a_key_frame(gstreamer: None) -> None:
     """Who joins midway gets no grey smear: nothing before the key frame, but a sign of life."""
     for codec in ("h264", "h265"):
-        with RtspCamera(Film(codec=codec, gop_s=6)) as camera:  # type: ignore[arg-type]
-            time.sleep(2)
+        with RtspCamera(Film(codec=codec, gop_s=4)) as camera:  # type: ignore[arg-type]
+            time.sleep(1)
             source = live_source(camera.url)
             source.open()
             try:
@@ -121,8 +124,8 @@ def test_the_first_picture_is_a_key_frame(gstreamer: None) -> None:
                     assert time.monotonic() - start < 10
             finally:
                 source.close()
-            assert 2 < time.monotonic() - start < 8
-            assert lives[-1] > lives[2] > 0
+            assert 1 < time.monotonic() - start < 6
+            assert lives[-1] > lives[1] > 0
             assert shot.bgr().std() > 30
 
 
@@ -205,11 +208,11 @@ def test_mjpeg_over_http() -> None:
 
 def test_hls_is_shown_at_its_own_pace(tmp_path: Path) -> None:
     with HlsServer(tmp_path) as server:
-        shots = shots_of(live_source(server.url), 60)
+        shots = shots_of(live_source(server.url), 35)
         check_shots(shots, 320, 240, 10)
         gaps = [late.arrived_s - early.arrived_s for early, late in itertools.pairwise(shots)]
         assert sum(gap > 0.5 for gap in gaps) <= 1
-        assert sum(gaps) == pytest.approx(5.9, abs=1.5)
+        assert sum(gaps) == pytest.approx(3.4, abs=1.0)
 
 
 def test_a_file_over_http_that_ends_is_down(make_video: Callable[..., Path]) -> None:

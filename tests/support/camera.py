@@ -310,7 +310,8 @@ def serve(settings: dict[str, Any]) -> None:
         for source in sounds:
             source.emit("push-buffer", tone.copy())
         if len(settings["paths"]) == 1 and any(is_stuck(source) for source in sources):
-            os.execv(sys.executable, [sys.executable, __file__, json.dumps({**settings, "port": state["port"]})])
+            again = json.dumps({**settings, "port": state["port"]})
+            os.execv(sys.executable, [sys.executable, __file__, again])  # noqa: S606
         state["index"] += 1
         return True
 
