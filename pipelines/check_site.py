@@ -12,10 +12,14 @@ from detectors.errors import ModelError
 from detectors.load import load_detector
 from detectors.model_files import chosen, resolve
 from pipelines.jobs import detector_of, publication_of_site
+from pipelines.merge import MergedLabels
 from pipelines.scenario import CameraPlan, plan_camera
+from pipelines.secrets import secret
+from streams.live_source import first_shot
 from streams.look import is_live, look, redacted
 from streams.message import Message
 from streams.mqtt import MqttPublisher
+from streams.open_live import live_source
 from streams.probe import probe
 
 Labels = tuple[str, tuple[str, ...]]
@@ -97,19 +101,25 @@ def _check_rules(
     known: dict[str, Labels],
     plans: dict[str, CameraPlan],
 ) -> str:
-    plan = plans[name] = plan_camera(document, name)
-    for detector in document.value.detector_names(document.value.cameras[name]):
-        if detector in known:
-            plan.check_labels(*known[detector])
+    plan = plans[name] = plan_camera(document, name, live=True)
+    wanted = document.value.detector_names(document.value.cameras[name])
+    if all(detector in known for detector in wanted):  # the labels of several detectors count together
+        labels = MergedLabels([known[detector][1] for detector in wanted]).labels
+        plan.check_labels("+".join(dict.fromkeys(known[detector][0] for detector in wanted)), labels)
     rules = ", ".join(rule.name for rule in plan.rules) or "none"
     return f"cameras.{name}: rules: {rules}"
 
 
 def _check_source(document: Document[Site], name: str, plan: CameraPlan) -> str:
     camera = document.value.cameras[name]
+    password = secret(document, ("cameras", name), camera.password, camera.password_file)
+    if camera.source.startswith("gst:"):
+        shot = first_shot(lambda: live_source(camera.source, backend=camera.backend))
+        plan.check_size("its picture", shot.width, shot.height)
+        return f"cameras.{name}: {redacted(camera.source)}: {shot.width}x{shot.height}"
     if is_live(camera.source):
         shown = redacted(camera.source)
-        seen = look(camera.source, camera.username, camera.password.get_secret_value())
+        seen = look(camera.source, camera.username, password)
         height, width = seen.image.shape[:2]
         plan.check_size(shown, width, height)
         return f"cameras.{name}: {shown}: {seen.codec} {width}x{height}, {seen.fps:.2f} fps"

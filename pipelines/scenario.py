@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from config.errors import ConfigError
-from config.faults import YamlPath, explain
+from config.faults import YamlPath, explain, line_of
 from config.loader import Document
 from config.scenario import Scenario, load_scenario
 from config.site import Camera, Line, Polygon, RuleSpec, Site, Tracker
@@ -321,4 +321,5 @@ def _not_yet(document: Document[Site], where: YamlPath, camera: Camera, live: bo
         faults.append(((*where, "tiles"), "this version of Sightline cannot do 'tiles' as asked for yet; remove it"))
     if not live and isinstance(camera.detector, tuple) and len(camera.detector) > 1:
         faults.append(((*where, "detector"), "'analyze' uses one detector; 'run' merges several"))
+    faults.sort(key=lambda fault: line_of(document.lines, fault[0]))
     return [document.fault(place, text) for place, text in faults]

@@ -151,6 +151,11 @@ class GStreamerLive:
         try:
             pipeline = gst.parse_launch(line)
         except GLib.Error as error:
+            if not self._source.startswith("gst:"):
+                raise SourceError(
+                    f"{self._shown} needs plugins of GStreamer that are not installed; install those that the README "
+                    "names, or set backend to opencv"
+                ) from None
             raise SourceError(_line_fault(error)) from None  # its text holds parts of the line
         if not isinstance(pipeline, gst.Bin):
             raise SourceError("the gst: launch line makes no pipeline; begin it with a source element")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Protocol
 
+from streams.errors import SourceError
 from streams.shot import Shot
 
 
@@ -48,3 +51,26 @@ class LiveSource(Protocol):
     def close(self) -> None:
         """Disconnect; safe to call twice, and never waits longer than about two seconds."""
         ...
+
+
+def first_shot(make: Callable[[], LiveSource], timeout_s: float = 10.0) -> Shot:
+    """Open a source, take its first picture, and close it.
+
+    Args:
+        make: Makes the source.
+        timeout_s: Seconds to wait for the picture.
+
+    Raises:
+        SourceError: It cannot be opened, breaks off, or gives no picture in time.
+    """
+    source = make()
+    try:
+        source.open()
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            shot = source.read(0.2)
+            if shot is not None:
+                return shot
+    finally:
+        source.close()
+    raise SourceError(f"no picture within {timeout_s:g} s")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.cameras import figures
 from tests.support.camera import Film, RtspCamera
 from tests.support.cli import run_app
 from tests.support.live import WHOLE, Running, wait_until, write_site
@@ -304,8 +305,6 @@ def kill_the_broker(camera: RtspCamera, broker: Mosquitto, folder: Path, away_s:
 
 def processed_per_s(app: Running, seconds: float) -> float:
     """Frames that go through, a second."""
-    from benchmarks.cameras import figures
-
     begin, first = time.monotonic(), figures(app.port)["street"]["process"]
     time.sleep(seconds)
     return (figures(app.port)["street"]["process"] - first) / (time.monotonic() - begin)
@@ -417,22 +416,48 @@ def test_one_wedged_camera_of_four_costs_the_others_nothing(models_dir: Path, tm
 
 def rates(app: Running, seconds: float) -> dict[str, float]:
     """Analysed frames a second of each camera."""
-    from benchmarks.cameras import figures
-
     begin, first = time.monotonic(), figures(app.port)
     time.sleep(seconds)
     last, elapsed = figures(app.port), time.monotonic() - begin
     return {name: (last[name]["detection"] - first[name]["detection"]) / elapsed for name in last}
 
 
+def test_a_still_scene_costs_no_inference_and_a_moving_one_does(
+    broker: Mosquitto, models_dir: Path, tmp_path: Path
+) -> None:
+    settings = {**TRAFFIC, "motion": {"enabled": True}}
+    with RtspCamera(Film(still=True)) as camera, Subscriber(broker.address) as seen:
+        site = write_site(tmp_path / "site.yaml", {"street": {"source": camera.url, **settings}}, mqtt=mqtt_of(broker))
+        with Running(site) as app:
+            app.wait_online("street")
+            seen.wait(lambda messages: [m for m in messages if m.topic == "sightline/events"], "nobody is seen", 40)
+            time.sleep(2)
+            first = figures(app.port)["street"]
+            there = seen.last("sightline/street/occupancy/all/car")
+            time.sleep(6)
+            last = figures(app.port)["street"]
+            assert last["detection"] == first["detection"]
+            assert last["gated"] - first["gated"] > 40
+            assert last["process"] > first["process"]  # the rules see the time pass
+            assert there != "0" and seen.last("sightline/street/occupancy/all/car") == there
+            ended = [m.json["type"] for m in seen.of("sightline/events")]
+            assert "end" not in ended  # what stands still is not lost
+            camera.stop()
+            camera.start(still=False)
+            seen.wait_for("sightline/street/status", "online")
+            app.wait_online("street")
+            wait_until(lambda: figures(app.port)["street"]["detection"] > last["detection"] + 10, "it stays shut")
+
+
 BAD = {
     "source": ({"source": "nowhere.mp4"}, "nowhere.mp4 is not a file"),
-    "scheme": ({"source": "ftp://user:secret@host/x"}, "ftp://host/x cannot be opened"),
+    "scheme": ({"source": "ftp://user:secret@host/x"}, "ftp:// cannot be opened"),
     "stall": ({"source": "rtsp://h/x", "stall_s": 100}, "must be at most 8"),
     "detector": ({"source": "rtsp://h/x", "detector": "other"}, "unknown detector 'other'"),
     "two passwords": ({"source": "rtsp://h/x", "password": "secret", "password_file": "p"}, "keep one of them"),
     "no such password": ({"source": "rtsp://h/x", "password_file": "nowhere"}, "nowhere cannot be read"),
-    "gst on opencv": ({"source": "gst:videotestsrc", "backend": "opencv"}, "needs 'backend: gstreamer'"),
+    "gst on opencv": ({"source": "gst:videotestsrc", "backend": "opencv"}, "needs GStreamer"),
+    "http on gst": ({"source": "http://h/x", "backend": "gstreamer"}, "is read with OpenCV"),
     "tiles": ({"source": "rtsp://h/x", "tiles": {"rows": 2, "cols": 2}}, "cannot do 'tiles'"),
     "rule": ({"source": "rtsp://h/x", "rules": [{"kind": "dwell", "zone": "z", "seconds": 3}]}, "unknown zone 'z'"),
 }

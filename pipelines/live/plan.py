@@ -21,9 +21,8 @@ from pipelines.secrets import secret
 from pipelines.sinks.mqtt import Publication
 from streams.broker import tls_context
 from streams.errors import SourceError
-from streams.look import is_live, is_network, redacted, split_address
-
-SCHEMES = ("rtsp", "rtsps", "rtspt", "http", "https")
+from streams.look import SCHEMES, is_live, is_network, redacted, split_address
+from streams.open_live import live_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,20 +215,14 @@ def _source(document: Document[Site], where: YamlPath, camera: Camera) -> str:
     """The source as it will be opened."""
     source = camera.source
     place = (*where, "source")
-    if is_network(source):
+    if is_live(source):
         try:
-            scheme = split_address(source).scheme.lower()
+            if is_network(source) and (scheme := split_address(source).scheme.lower()) not in SCHEMES:
+                allowed = ", ".join(f"{word}://" for word in SCHEMES)
+                raise SourceError(f"{scheme}:// cannot be opened; streams are {allowed}, and a file is its path alone")
+            live_source(source, backend=camera.backend)  # nothing is opened yet
         except SourceError as error:
             raise ConfigError(document.fault(place, str(error))) from error
-        if scheme not in SCHEMES:
-            allowed = ", ".join(f"{word}://" for word in SCHEMES)
-            raise ConfigError(
-                document.fault(place, f"{redacted(source)} cannot be opened; streams are {allowed}; a file is its path")
-            )
-        return source
-    if is_live(source):
-        if source.startswith("gst:") and camera.backend == "opencv":
-            raise ConfigError(document.fault(place, "a gst: launch line needs 'backend: gstreamer' or 'auto'"))
         return source
     path = document.resolve(Path(source)).absolute()
     if not path.is_file():

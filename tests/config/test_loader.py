@@ -42,7 +42,7 @@ def test_defaults(file: Path) -> None:
     assert list(site.detectors) == ["main"]
     assert site.detectors["main"].model_dump() == {
         "model": "yolov8n", "runtime": "torch", "device": "auto", "precision": "fp32", "imgsz": 640,
-        "confidence": 0.25, "iou": 0.7,
+        "confidence": 0.25, "iou": 0.7, "batch": 4,
     }  # fmt: skip
     camera = site.cameras["a"]
     assert (camera.backend, camera.transport, camera.stall_s, camera.detect_fps) == ("auto", "tcp", 3, 10)
@@ -103,13 +103,13 @@ ONE_FAULT = {
     "no detectors": (HEAD + "detectors: {}\n" + CAMERA, "site.yaml:2: detectors: must not be empty"),
     "unknown key at the top": (
         HEAD + CAMERA + "detector: {}\n",
-        "site.yaml:3: detector: unknown key (did you mean 'detectors'?); allowed: cameras, detectors, mqtt, outputs, "
+        "site.yaml:3: detector: unknown key (did you mean 'detectors'?); allowed: cameras, detectors, log, mqtt, outputs, "
         "server, site, timezone, version",
     ),
     "unknown key of an optional block": (
         HEAD + "mqtt:\n  hots: x\n" + CAMERA,
-        "site.yaml:3: mqtt.hots: unknown key (did you mean 'host'?); allowed: detections, home_assistant, host, "
-        "outbox, password, port, prefix, tls, username",
+        "site.yaml:3: mqtt.hots: unknown key (did you mean 'host'?); allowed: commands, detections, "
+        "home_assistant, host, outbox, password, password_file, port, prefix, protocol, snapshots, tls, username",
     ),
     "unknown key two blocks down": (
         HEAD + "mqtt:\n  tls:\n    enabld: true\n" + CAMERA,
@@ -117,8 +117,8 @@ ONE_FAULT = {
     ),
     "unknown key of a detector": (
         detector("confidance: 0.5\n"),
-        "site.yaml:4: detectors.main.confidance: unknown key (did you mean 'confidence'?); allowed: confidence, "
-        "device, imgsz, iou, model, precision, runtime",
+        "site.yaml:4: detectors.main.confidance: unknown key (did you mean 'confidence'?); allowed: batch, "
+        "confidence, device, imgsz, iou, model, precision, runtime",
     ),
     "unknown key of a camera": (
         camera("line: {}\n"),

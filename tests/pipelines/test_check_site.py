@@ -76,3 +76,22 @@ def test_what_analyze_refuses_check_refuses_too(
     (error,) = done.errors
     assert f"{site}:3: detectors.main: " in error
     assert expected in error
+
+
+def test_several_detectors_know_labels_together_and_a_launch_line_is_looked_at(call: Call, tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    gst_line = "gst:videotestsrc num-buffers=30 ! video/x-raw,width=320,height=240"
+    (tmp_path / "password").write_text("geheim\n")
+    site.write_text(
+        "version: 1\ndetectors: {main: {model: yolov8n}, same: {model: yolov8n, confidence: 0.4}}\ncameras:\n"
+        f'  drawn: {{source: "{gst_line}", detector: [main, same], labels: [person]}}\n'
+        "  away: {source: 'rtsp://127.0.0.1:1/x', username: root, password_file: password, labels: [unicorn]}\n"
+    )
+    done = call("check", site)
+    assert done.code == 2
+    assert "cameras.drawn: a gst: launch line: 320x240" in done.out, done.err
+    assert "cameras.drawn: rules: none" in done.out
+    assert len(done.errors) == 2, done.err
+    assert any("has no label 'unicorn'" in error for error in done.errors)
+    assert any("rtsp://127.0.0.1:1/x" in error for error in done.errors)
+    assert "geheim" not in done.out + done.err

@@ -183,6 +183,7 @@ def test_ids_stay_whatever_else_changes() -> None:
 def test_a_site_without_cameras_has_its_service() -> None:
     assert discovery("homeassistant", "p", "north", "1", {}, {})
 
+
 def test_a_broker_keeps_them(broker: Mosquitto) -> None:
     messages = discovery(*ARGUMENTS)
     address = broker.address

@@ -183,11 +183,15 @@ def test_stats_payload(factory: MessageFactory) -> None:
     assert set(found) == {*ENVELOPE, "cameras", "detectors", "service"}
     assert set(found["cameras"]["gate"]) == {
         "camera_fps", "process_fps", "detection_fps", "skipped_fps", "latency_ms", "reconnects", "observed_share",
+        "status", "reason", "gated_share", "clock_skew_s", "captured", "processed", "detected", "skipped", "gated",
+        "dropped_results",
     }  # fmt: skip
     assert set(found["detectors"]["main"]) == {
-        "framework", "model", "device", "precision", "imgsz", "batch", "fps", "inference_ms",
+        "framework", "model", "device", "precision", "imgsz", "batch", "fps", "inference_ms", "frames",
     }  # fmt: skip
-    assert set(found["service"]) == {"uptime", "version", "rss_mb", "spooled", "dropped", "reason"}
+    assert set(found["service"]) == {
+        "uptime", "version", "rss_mb", "spooled", "dropped", "reason", "broker", "queues", "reload_error", "restarts",
+    }  # fmt: skip
     assert body(stats(factory))["service"]["reason"] is None
 
 

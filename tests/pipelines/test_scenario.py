@@ -184,11 +184,10 @@ WRONG = {
         ],
     ),
     "not yet": (
-        "    motion: {enabled: true}\n    tiles: {rows: 2, cols: 2}\n",
+        "    detector: [main, main]\n    tiles: {rows: 2, cols: 2}\n",
         [
-            f"site.yaml:{line}: cameras.cam.{key}: this version of Sightline cannot do '{key}' as asked for yet; "
-            "remove it"
-            for line, key in ((10, "motion"), (11, "tiles"))
+            "site.yaml:10: cameras.cam.detector: 'analyze' uses one detector; 'run' merges several",
+            "site.yaml:11: cameras.cam.tiles: this version of Sightline cannot do 'tiles' as asked for yet; remove it",
         ],
     ),
     "several": (

@@ -153,6 +153,7 @@ def test_a_network_that_swallows_everything(camera: RtspCamera, backend: Backend
             fault_and_return(watcher, record_property, proxy.blackhole, proxy.restore, down_s=2.0)
 
 
+@OPENCV_TOO
 def test_garbage_instead_of_pictures(camera: RtspCamera, backend: Backend, record_property: Record) -> None:
     with Watcher(lambda: live_source(camera.url, backend=backend)) as watcher:
         fault_and_return(watcher, record_property, camera.garbage, camera.good)

@@ -43,7 +43,7 @@ class Running:
         self.site = site
         self._arguments, self._env = arguments, env
         content = yaml.safe_load(site.read_text(encoding="utf-8"))
-        content.setdefault("server", {}).setdefault("port", 0)
+        self._port: int = content.setdefault("server", {}).setdefault("port", 0)
         site.write_text(yaml.safe_dump(content), encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
         self._begin = 0
@@ -82,7 +82,9 @@ class Running:
 
     @property
     def port(self) -> int:
-        """Of its server; 0 while that is not there."""
+        """Of its server; 0 while it is not known."""
+        if self._port:
+            return self._port
         ports = re.findall(r"http://127\.0\.0\.1:(\d+) answers", self.log[self._begin :])
         return int(ports[-1]) if ports else 0
 
