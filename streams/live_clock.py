@@ -12,7 +12,8 @@ class LiveClock:
 
     A camera's stamps are smoother than the arrival of its packets, but nothing obliges them to be right. A step is
     taken from the stamps where it is plausible beside the monotonic clock, and from the monotonic clock otherwise.
-    Stamps that run 5 s away from the monotonic clock are not trusted again until the next connection.
+    Stamps that run 5 s away from the monotonic clock are not trusted again until the next connection; that one begins
+    in step with the monotonic clock.
     """
 
     def __init__(self, by_stamps: bool = False) -> None:
@@ -27,6 +28,7 @@ class LiveClock:
         self._arrived_s = 0.0
         self._drift_s = 0.0
         self._trusted = True
+        self._is_new = False
         self._step_s = _UNKNOWN_STEP_S
 
     def tick(self, stamp_s: float | None, arrived_s: float) -> float:
@@ -48,7 +50,7 @@ class LiveClock:
 
     def restart(self) -> None:
         """The source was opened anew: its stamps have a new origin, and the gap counts by the monotonic clock."""
-        self._stamp_s, self._drift_s, self._trusted = None, 0.0, True
+        self._stamp_s, self._trusted, self._is_new = None, True, True
 
     def _step(self, stamp_s: float | None, arrived_s: float) -> float:
         by_stamp = None if stamp_s is None or self._stamp_s is None else stamp_s - self._stamp_s
@@ -56,10 +58,15 @@ class LiveClock:
             self._step_s = by_stamp if by_stamp is not None and by_stamp > 0 else self._step_s
             return self._step_s
         passed = max(0.0, arrived_s - self._arrived_s)
+        if self._is_new:
+            self._is_new = False
+            step_s = max(0.0, passed - self._drift_s)
+            self._drift_s += step_s - passed
+            return step_s
         if by_stamp is None or not self._trusted or not 0 < by_stamp <= passed + _LEAP_S:
             return passed
-        self._drift_s += by_stamp - passed
-        if abs(self._drift_s) > _DRIFT_S:
+        if abs(self._drift_s + by_stamp - passed) > _DRIFT_S:
             self._trusted = False
             return passed
+        self._drift_s += by_stamp - passed
         return by_stamp

@@ -26,6 +26,7 @@ _FIRST_KEY_FRAME_S = 30.0
 _REASON_S = 2.0
 _FREEZE_S = 1.0
 _NATURAL = 0.7
+_STALE_S = 0.5
 _MOST_STALE = 300
 
 
@@ -61,7 +62,7 @@ class OpenCVLive:
         self._has_stamps = False
         self._pacer: Pacer | None = None
         self._waiting: Shot | None = None
-        self._freshness = _Freshness()
+        self._freshness = Freshness()
 
     def open(self) -> None:
         """Connect; waits up to 5 s, and 2 s more to find out why it failed.
@@ -81,7 +82,7 @@ class OpenCVLive:
         is_http = self._source.lower().startswith("http")
         self._has_stamps = not is_mjpeg and not self._source.startswith("/dev/")  # FFmpeg makes up those of MJPEG
         self._pacer = Pacer() if is_http and not is_mjpeg else None
-        self._freshness = _Freshness(self._capture.get(cv2.CAP_PROP_FPS), has_backlog=is_rtsp(self._source))
+        self._freshness = Freshness(self._capture.get(cv2.CAP_PROP_FPS), has_backlog=is_rtsp(self._source))
 
     def read(self, wait_s: float) -> Shot | None:
         """Give the next picture.
@@ -181,7 +182,7 @@ class OpenCVLive:
         raise SourceError(f"{self._shown} {what}; check network and camera")
 
 
-class _Freshness:
+class Freshness:
     """Tells pictures that come as they are taken from those that waited in a buffer."""
 
     def __init__(self, fps: float = 0.0, has_backlog: bool = False) -> None:
@@ -196,6 +197,7 @@ class _Freshness:
         self._arrived_s = 0.0
         self._stamp_s: float | None = None
         self._stale = 0
+        self._lag_s = -math.inf
 
     def is_fresh(self, took_s: float, arrived_s: float, stamp_s: float | None) -> bool:
         """Whether a picture may be used.
@@ -213,10 +215,14 @@ class _Freshness:
         if took_s > _FREEZE_S:
             self._wanted, self._stale = 2, 0
             return False
+        lag_s = -math.inf if stamp_s is None else arrived_s - stamp_s
+        if self._wanted == 0 and lag_s < self._lag_s - _STALE_S:  # it was no end of the backlog, only a pause in it
+            self._wanted, self._stale = 2, 0
         if self._wanted == 0 or self._stale >= _MOST_STALE:
             return True
         self._stale += 1
         self._wanted = self._wanted - 1 if passed_s >= _NATURAL * step_s else 2
+        self._lag_s = lag_s
         return False
 
 

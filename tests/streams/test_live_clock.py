@@ -28,13 +28,15 @@ def test_it_rises_from_zero_whatever_comes(frames: list[tuple[float | None, floa
     assert all(time_s == round(time_s, 6) for time_s in times)
 
 
-@given(frames=st.lists(st.tuples(STAMPS, GAPS), min_size=2, max_size=200))
-def test_it_never_leaves_the_monotonic_clock_far(frames: list[tuple[float | None, float]]) -> None:
+@given(frames=st.lists(st.tuples(STAMPS, GAPS, st.booleans()), min_size=2, max_size=200))
+def test_it_never_leaves_the_monotonic_clock_far(frames: list[tuple[float | None, float, bool]]) -> None:
     clock = LiveClock()
     arrived_s = 0.0
     clock.tick(None, arrived_s)
-    for stamp_s, gap_s in frames:
+    for stamp_s, gap_s, restarts in frames:
         arrived_s += gap_s
+        if restarts:
+            clock.restart()
         assert abs(clock.tick(stamp_s, arrived_s) - arrived_s) <= 5.0 + 1e-3
 
 
@@ -68,6 +70,17 @@ def test_a_reconnect_counts_by_the_monotonic_clock() -> None:
     clock.restart()
     assert clock.tick(0.0, 62.1) == pytest.approx(12.1)
     assert clock.tick(0.1, 62.3) == pytest.approx(12.2)
+
+
+def test_many_reconnects_do_not_add_up() -> None:
+    """Each connection begins with a burst of 0.3 s, which the stamps count and the monotonic clock does not."""
+    clock, arrived_s, time_s = LiveClock(), 0.0, 0.0
+    for _ in range(100):
+        clock.restart()
+        for number in range(10):
+            arrived_s += 0.0 if 0 < number <= 3 else 0.1
+            time_s = clock.tick(number / 10, arrived_s)
+    assert time_s == pytest.approx(arrived_s - 0.1, abs=0.4)
 
 
 def test_stamps_at_a_wrong_pace_are_given_up() -> None:

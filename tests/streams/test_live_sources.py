@@ -13,6 +13,7 @@ import pytest
 from streams.errors import LoginRefusedError, SourceEnded, SourceError
 from streams.live_source import LiveSource
 from streams.open_live import live_source
+from streams.opencv_live import Freshness
 from streams.shot import Shot
 from streams.source import Backend
 from tests.support.camera import Film, RtspCamera
@@ -325,3 +326,24 @@ def test_a_file_that_breaks_off_or_is_missing(data_dir: Path, tmp_path: Path) ->
     missing = failure_of(live_source(tmp_path / "no.mp4"))
     assert not isinstance(missing, SourceEnded)
     assert "does not exist" in str(missing)
+
+
+def test_pictures_that_waited_in_a_buffer_are_told_from_new_ones() -> None:
+    def fresh(arrivals: list[float], stamps: list[float | None]) -> list[bool]:
+        freshness = Freshness(10.0, has_backlog=True)
+        before, answers = [0.0, *arrivals], []
+        for last_s, arrived_s, stamp_s in zip(before, arrivals, stamps, strict=False):
+            answers.append(freshness.is_fresh(arrived_s - last_s if last_s else 0.0, arrived_s, stamp_s))
+        return answers
+
+    stamps = [number / 10 for number in range(20)]
+    backlog = [100.0] * 10 + [100 + number / 10 for number in range(1, 11)]
+    assert fresh(backlog, [*stamps]) == [False] * 12 + [True] * 8
+    assert fresh(backlog, [None] * 20) == [False] * 12 + [True] * 8
+    paused = [100.0, 100.1, 100.2] + [100.2] * 9 + [100.2 + number / 10 for number in range(1, 9)]
+    answers = fresh(paused, [*stamps])
+    assert answers[3:8] == [True] * 5  # half a second at most
+    assert answers[9:14] == [False] * 5
+    assert answers[-6:] == [True] * 6
+    frozen = [100 + number / 10 for number in range(5)] + [103.4, 103.4, 103.5, 103.6, 103.7]
+    assert fresh(frozen, [None] * 10)[-6:] == [True, False, False, False, False, True]
