@@ -211,6 +211,17 @@ def run(
     os._exit(0)  # everything is closed; a thread that hangs in a library must not hold the end up
 
 
+@app.command("reset-counts", epilog=EXIT_CODES)
+def reset_counts(
+    config: Annotated[Path, typer.Argument(metavar="SITE", help="A site file.")],
+    cameras: Annotated[list[str] | None, typer.Argument(metavar="CAMERA", help="Cameras; default: all.")] = None,
+) -> None:
+    """Let the totals that outlive the process begin at 0 again; `run` must be stopped."""
+    from pipelines.live.reset import reset_totals
+
+    tell(f"{reset_totals(config, cameras or ())} counts begin at 0 again with the next start")
+
+
 @models_app.command("list", epilog=EXIT_CODES)
 def models_list() -> None:
     """List the models known by name, and where each was found."""

@@ -23,6 +23,8 @@ sys.path.insert(0, str(DOCS.parent))
 
 from config.site import Site  # noqa: E402 - the project need not be installed
 from detectors.detections import Detections  # noqa: E402
+from pipelines.events import ObjectEvent, ObjectState  # noqa: E402
+from pipelines.home_assistant import discovery  # noqa: E402
 from pipelines.messages import PAYLOAD_VERSION, MessageFactory, ServiceStats, payload_models  # noqa: E402
 from pipelines.rules import RULE_KINDS  # noqa: E402
 from pipelines.values import Event, FrameResult, Timings  # noqa: E402
@@ -159,7 +161,7 @@ def between_marks(path: Path, text: str) -> str:
 def module_map() -> str:
     """A list for each room: its modules with the first line of their docstrings."""
     parts = []
-    for room in ("config", "streams", "detectors", "pipelines"):
+    for room in ("config", "streams", "detectors", "pipelines", "dashboard"):
         rows: list[str] = []
         for path in sorted((DOCS.parent / room).rglob("*.py")):
             about = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
@@ -183,16 +185,18 @@ class Topic(NamedTuple):
         pattern: As ``payload_models`` writes it.
         message: One as the code builds it: QoS and retained are read from it.
         about: One sentence.
+        ours: Whether Sightline sends it; else it listens there.
     """
 
     id: str
     pattern: str
     message: Message
     about: str
+    ours: bool = True
 
 
 def topics() -> list[Topic]:
-    """Every topic this version publishes to."""
+    """Every topic this version publishes to or listens to."""
     make = MessageFactory("p", boot_id="0" * 16)
     frame = Frame("camera", 0, np.zeros((2, 2, 3), np.uint8), 0.0, 0.0)
     result = FrameResult(frame, Detections.empty(()), np.empty(0, np.int64), (), (), {}, Timings(0, 0, 0, 0, 0, 0, 0))
@@ -200,18 +204,65 @@ def topics() -> list[Topic]:
     count, count_detail = make.counter("camera", ("counts", "line", "in", "person"), 0, 0.0, 0.0, 0.0)
     inside, inside_detail = make.counter("camera", ("occupancy", "zone", "person"), 0, 0.0, 0.0, 0.0)
     service = ServiceStats(uptime=0, version="0", rss_mb=0, spooled=0, dropped=0, reason=None)
+    state = ObjectState(
+        id="", camera="camera", frame_time=0, label="", top_score=0, score=0, start_time=0, box=(0, 0, 0, 0), area=0
+    )
+    home = discovery("homeassistant", "p", "site", "0", {}, {})[0]
     counts, occupancy = "<p>/<camera>/counts/<line>/<in|out>/<label>", "<p>/<camera>/occupancy/<zone>/<label>"
     return [
         Topic("available", "<p>/available", make.available(True), "The service: online or offline; also its last will"),
-        Topic("status", "<p>/<camera>/status", make.status("camera", "online"), "A camera: online or offline"),
+        Topic(
+            "status",
+            "<p>/<camera>/status",
+            make.status("camera", "online"),
+            "A camera: online, offline, disabled or degraded",
+        ),
         Topic("detections", "<p>/<camera>/detections", make.detections(result, "", "", {}), "The boxes of one frame"),
+        Topic(
+            "events",
+            "<p>/events",
+            make.object_event(ObjectEvent("new", state, state)),
+            "A step in the life of a tracked object",
+        ),
         Topic("rules", "<p>/<camera>/rules/<rule>", make.rule_event(event), "What a rule saw"),
         Topic("counts", counts, count, "Crossings of a line so far, a whole number"),
         Topic("countsDetail", f"{counts}/detail", count_detail, "The same with its times"),
         Topic("occupancy", occupancy, inside, "How many are in a zone now, a whole number"),
         Topic("occupancyDetail", f"{occupancy}/detail", inside_detail, "The same with its times"),
         Topic("stats", "<p>/stats", make.stats({}, {}, service), "Rates and times, every 10 s and at the end"),
+        Topic(
+            "snapshot",
+            "<p>/<camera>/<label>/snapshot",
+            make.snapshot("camera", "person", b""),
+            "The best view of an object of this label, a JPEG",
+        ),
+        *switches(make),
+        Topic(
+            "command", "<p>/command", Message("p/command", b"reload", qos=1), "Reads the site file again", ours=False
+        ),
+        Topic(
+            "homeAssistant",
+            "<discovery>/<component>/<device>/<entity>/config",
+            home,
+            "An entity for Home Assistant's MQTT discovery, one message for each",
+        ),
+        Topic(
+            "homeAssistantStatus",
+            "<discovery>/status",
+            Message("homeassistant/status", b"online", qos=1),
+            "Home Assistant has started: its entities are published again",
+            ours=False,
+        ),
     ]
+
+
+def switches(make: MessageFactory) -> Iterator[Topic]:
+    """The two switches of a camera: where they are set, and what they are."""
+    for word, about in (("detect", "Detection"), ("enabled", "The connection to the camera")):
+        place = f"<p>/<camera>/{word}"
+        wish = Message(f"p/camera/{word}/set", b"ON", qos=1)
+        yield Topic(f"{word}Set", f"{place}/set", wish, f"{about}: switch it on or off", ours=False)
+        yield Topic(f"{word}State", f"{place}/state", make.switch("camera", word, True), f"{about}: on or off")
 
 
 def payload_schemas() -> dict[str, Any]:
@@ -224,7 +275,8 @@ def payload_schemas() -> dict[str, Any]:
         keys["v"] = {"type": "integer", "const": PAYLOAD_VERSION}
         keys["boot_id"] = {"type": "string", "description": "new at each start"}
         keys["seq"] = {"type": "integer", "minimum": 1, "description": "counts per topic"}
-        schemas[model.__name__]["required"] = list(keys)
+    for schema in schemas.values():  # every key is sent, those with a default, too
+        schema["required"] = list(schema["properties"])
     patterns = {pattern: model.__name__ for pattern, model in payload_models()}
     for topic in topics():
         if topic.pattern in patterns and topic.message.qos and not topic.message.retain:  # it may be sent late
@@ -246,7 +298,6 @@ def json_schema() -> str:
 
 def async_api() -> str:
     """``asyncapi.yaml``: the topics, what is sent there, and how."""
-    models = {pattern: model.__name__ for pattern, model in payload_models()}
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
@@ -259,18 +310,14 @@ def async_api() -> str:
             "parameters": parameters(address),
             "messages": {topic.id: {"$ref": f"#/components/messages/{topic.id}"}},
         }
-        operations[f"publish{topic.id[0].upper()}{topic.id[1:]}"] = {
-            "action": "send",
+        verb, action = ("publish", "send") if topic.ours else ("take", "receive")
+        operations[f"{verb}{topic.id[0].upper()}{topic.id[1:]}"] = {
+            "action": action,
             "channel": {"$ref": f"#/channels/{topic.id}"},
             "bindings": {"mqtt": {"qos": topic.message.qos, "retain": topic.message.retain, "bindingVersion": "0.2.0"}},
         }
-        is_json = topic.pattern in models
-        payload = {"$ref": f"#/components/schemas/{models[topic.pattern]}"} if is_json else text_schema(topic)
-        messages[topic.id] = {
-            "summary": topic.about,
-            "contentType": "application/json" if is_json else "text/plain",
-            "payload": payload,
-        }
+        content_type, payload = content(topic)
+        messages[topic.id] = {"summary": topic.about, "contentType": content_type, "payload": payload}
     schemas = json.loads(json.dumps(payload_schemas()).replace("#/$defs/", "#/components/schemas/"))
     info = {
         "title": "Sightline over MQTT",
@@ -299,15 +346,33 @@ def parameters(address: str) -> dict[str, Any]:
         "zone": {"description": "name of the zone"},
         "direction": {"enum": ["in", "out"], "description": "in ends on the left hand of someone walking from A to B"},
         "label": {"description": "label in lower case, other characters than a-z, 0-9, _ and - as _"},
+        "discovery": {"description": "what Home Assistant listens to", "default": "homeassistant"},
+        "component": {"enum": ["binary_sensor", "image", "sensor", "switch"], "description": "kind of entity"},
+        "device": {"description": "a camera or the service: made of site and camera"},
+        "entity": {"description": "what it shows"},
     }
     return {name: value for name, value in known.items() if f"{{{name}}}" in address}
 
 
-def text_schema(topic: Topic) -> dict[str, Any]:
-    """The payload of a topic that is plain text."""
-    if topic.id in ("available", "status"):
-        return {"type": "string", "enum": ["online", "offline"]}
-    return {"type": "integer", "minimum": 0}
+def content(topic: Topic) -> tuple[str, Schema]:
+    """Content type and schema of a topic's payload."""
+    models = {pattern: model.__name__ for pattern, model in payload_models()}
+    if topic.pattern in models:
+        return "application/json", {"$ref": f"#/components/schemas/{models[topic.pattern]}"}
+    if topic.id == "homeAssistant":
+        return "application/json", {"type": "object", "description": "keys of Home Assistant's MQTT integration"}
+    if topic.id == "snapshot":
+        return "image/jpeg", {"type": "string", "format": "binary"}
+    words = {
+        "available": ["online", "offline"],
+        "status": ["online", "offline", "disabled", "degraded"],
+        "command": ["reload"],
+        "homeAssistantStatus": ["online"],
+        **{key: ["ON", "OFF"] for key in ("detectSet", "detectState", "enabledSet", "enabledState")},
+    }
+    if topic.id in words:
+        return "text/plain", {"type": "string", "enum": words[topic.id]}
+    return "text/plain", {"type": "integer", "minimum": 0}
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from benchmarks.cameras import figures
 from tests.support.camera import Film, RtspCamera
 from tests.support.cli import run_app
 from tests.support.live import WHOLE, Running, wait_until, write_site
-from tests.support.mosquitto import Mosquitto
+from tests.support.mosquitto import Mosquitto, make_certificates
 from tests.support.results import lines
 from tests.support.subscriber import Subscriber
 
@@ -447,6 +448,85 @@ def test_a_still_scene_costs_no_inference_and_a_moving_one_does(
             seen.wait_for("sightline/street/status", "online")
             app.wait_online("street")
             wait_until(lambda: figures(app.port)["street"]["detection"] > last["detection"] + 10, "it stays shut")
+
+
+def test_counts_begin_anew_only_when_told(
+    camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path
+) -> None:
+    margin = [{**rule, "margin": 0.0} if rule["kind"] == "line_crossing" else rule for rule in TRAFFIC["rules"]]
+    settings = {**TRAFFIC, "rules": margin}
+    site = write_site(tmp_path / "site.yaml", {"street": {"source": camera.url, **settings}}, mqtt=mqtt_of(broker))
+    with Subscriber(broker.address) as seen, Running(site) as app:
+        app.wait_online("street")
+        seen.wait(lambda messages: [m for m in messages if "/rules/line_crossing" in m.topic], "no crossing", 60)
+        run_app("reset-counts", site, cwd=tmp_path).failed(1, "outbox.sqlite")  # it is in use
+        assert app.stop()[0] == 0
+    before = {topic: text for topic, text in retained(broker).items() if "/counts/" in topic and text.isdigit()}
+    assert sum(map(int, before.values())) > 0
+    run_app("reset-counts", site, "nobody", cwd=tmp_path).failed(2, "no camera nobody")
+    done = run_app("reset-counts", site, "street", cwd=tmp_path)
+    assert (done.code, done.out.split()[0]) == (0, str(len(before)))
+    with Subscriber(broker.address) as seen, Running(site) as app:
+        for topic in before:
+            seen.wait_for(topic, "0")
+
+
+def test_tls_with_client_certificates_and_mqtt_5(models_dir: Path, data_dir: Path, tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path)
+    tls = {"enabled": True, "ca": "ca.pem", "cert": str(certificates.cert), "key": str(certificates.key)}
+    assert certificates.ca == tmp_path / "ca.pem"
+    login = ("camera", "geheim")
+    (tmp_path / "password").write_text("geheim\n")
+    camera = {"source": str(data_dir / "people-detection.mp4"), "zones": {"all": WHOLE}}
+    with Mosquitto(tmp_path, login=login, tls=certificates) as broker:
+        mqtt = {"port": broker.port, "tls": tls, "protocol": "5", "username": "camera", "password_file": "password"}
+        site = write_site(tmp_path / "site.yaml", {"hall": camera}, mqtt=mqtt)
+        address = replace(broker.address, username=login[0], password=login[1], tls=True, ca=certificates.ca)
+        with Subscriber(address) as seen, Running(site) as app:
+            assert app.finish().code == 0, app.log
+            seen.wait_for("sightline/available", "offline")
+            assert [m.json for m in seen.of("sightline/events")]
+        assert "geheim" not in app.log
+
+
+def test_systemd_is_told(camera: RtspCamera, models_dir: Path, tmp_path: Path) -> None:
+    path = tmp_path / "notify"
+    site = write_site(tmp_path / "site.yaml", {"street": {"source": camera.url}})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(path))
+        systemd.settimeout(60)
+        env = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "1000000"}
+        with Running(site, env=env) as app:
+            said: list[str] = []
+
+            def hear(word: str) -> None:
+                while not any(word in text for text in said):
+                    said.append(systemd.recv(4096).decode())
+
+            hear("READY=1")
+            hear("WATCHDOG=1")
+            app.signal(signal.SIGHUP)
+            hear("RELOADING=1")
+            del said[:]
+            hear("READY=1")
+            app.stop()
+            hear("STOPPING=1")
+
+
+def test_two_frameworks_in_one_process(camera: RtspCamera, models_dir: Path, tmp_path: Path, cache_dir: Path) -> None:
+    """GStreamer, PyTorch and TensorFlow side by side; and one camera that both look at."""
+    detectors = {"torch": {"runtime": "torch"}, "tf": {"runtime": "tensorflow"}}
+    cameras = {
+        "one": {"source": camera.url, "detector": "torch", "detect_fps": 2},
+        "two": {"source": camera.url, "detector": "tf", "detect_fps": 2},
+        "both": {"source": camera.url, "detector": ["torch", "tf"], "detect_fps": 1, **TRAFFIC},
+    }
+    site = write_site(tmp_path / "site.yaml", cameras, detectors=detectors)
+    with Running(site, env={"SIGHTLINE_CACHE": str(cache_dir)}) as app:
+        app.wait_online(*cameras, timeout_s=150)
+        wait_until(lambda: all(row["detection"] > 3 for row in figures(app.port).values()), "no detections", 60)
+        code, seconds = app.stop()
+    assert (code, seconds < 5) == (0, True), app.log
 
 
 BAD = {

@@ -68,14 +68,15 @@ class CameraTopics:
         with self._lock:
             return [key for key, _ in self.totals.items()]
 
-    def publish_left_open(self) -> None:
-        """End the objects that were in sight when an earlier process was killed."""
+    def take_up(self) -> None:
+        """End the objects that were in sight when an earlier process was killed, and keep counters that begin now."""
         events = [
             ObjectEvent("end", state, state.model_copy(update={"end_time": state.frame_time}))
             for state in self._left_open
         ]
         self._left_open = []
-        self._publish([self._factory.object_event(event) for event in events], self._open_notes(events))
+        notes, self.totals.begun = self.totals.begun, {}
+        self._publish([self._factory.object_event(event) for event in events], {**notes, **self._open_notes(events)})
 
     def set_status(self, status: CameraStatus, events: Sequence[ObjectEvent] = ()) -> None:
         """Publish the camera's state; unless it is watched, nobody is said to be in its zones.
@@ -231,12 +232,12 @@ class SitePublisher:
         """Connect, now or as soon as the broker is there, and publish the retained state."""
         self.publisher.begin()
         for topics in self._all():
-            topics.publish_left_open()
+            topics.take_up()
 
     def announce(self, topics: CameraTopics) -> None:
         """Publish the state of a camera that came with a reload."""
         self.publisher.publish(*topics.retained())
-        topics.publish_left_open()
+        topics.take_up()
 
     def replace(self, name: str, planned: PlannedCamera | None) -> None:
         """Take a camera away, or put a changed one in its place; retained topics that are no longer ours are cleared.

@@ -62,8 +62,12 @@ class Totals:
                 name, total = kept
                 if name in configured or name[:2] in places:
                     self._totals[name] = total
+        self.begun: Notes = {}
+        """Counters that begin with this process, to be kept: a zero says since when, too."""
         for name in configured:
-            self._totals.setdefault(name, Total(0, now, self.watched_s))
+            if name not in self._totals:
+                total = self._totals[name] = Total(0, now, self.watched_s)
+                self.begun[self._prefix + json.dumps(name)] = self._text(name, total)
 
     def items(self) -> list[tuple[CounterKey, Total]]:
         """Every counter, in a stable order."""

@@ -30,6 +30,9 @@ def test_zeros_are_there_from_the_start() -> None:
     totals = Totals("a", [CAR, BOX], [], {}, 5.0)
     assert values(totals) == {CAR: 0, BOX: 0}
     assert {total.since for _, total in totals.items()} == {5.0}
+    again = Totals("a", [CAR, BOX], [], kept(totals.begun), 99.0)
+    assert {total.since for _, total in again.items()} == {5.0}
+    assert again.begun == {}
 
 
 def test_only_what_changed_is_told_and_kept() -> None:
