@@ -155,15 +155,24 @@ def silent_port() -> tuple[socket.socket, int]:
     return server, server.getsockname()[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("state", ["loading", "connecting", "frozen", "broker away"])
+@pytest.mark.parametrize(
+    ("state", "number"),
+    [
+        ("loading", signal.SIGTERM),
+        ("connecting", signal.SIGTERM),
+        ("frozen", signal.SIGTERM),
+        ("frozen", signal.SIGINT),
+        ("broker away", signal.SIGTERM),
+        ("broker frozen", signal.SIGTERM),
+    ],
+)
 def test_a_signal_ends_it_from_any_state(
     state: str, number: signal.Signals, tmp_path: Path, models_dir: Path, broker: Mosquitto
 ) -> None:
     server, port = silent_port()
     source = f"rtsp://127.0.0.1:{port}/x"
     with server, RtspCamera(Film()) as camera:
-        if state in ("frozen", "broker away"):
+        if state in ("frozen", "broker away", "broker frozen"):
             source = camera.url
         site = write_site(tmp_path / "site.yaml", {"street": {"source": source, **TRAFFIC}}, mqtt=mqtt_of(broker))
         if state == "broker away":
@@ -173,12 +182,13 @@ def test_a_signal_ends_it_from_any_state(
                 app.wait_health(lambda health: health.get("status") == "starting", "it does not start")
             elif state == "connecting":
                 app.wait_health(lambda health: health.get("status") == "ok", "it does not start")
-                time.sleep(0.5)
             else:
                 app.wait_online("street")
             if state == "frozen":
                 camera.freeze()
-                time.sleep(0.5)
+            if state == "broker frozen":
+                broker.freeze()
+            time.sleep(0.5)
             app.signal(number)
             begin = time.monotonic()
             assert app.process is not None

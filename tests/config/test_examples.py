@@ -15,12 +15,12 @@ EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "config" / "examples").
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) >= 3
+    assert len(EXAMPLES) >= 4
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_loads_and_plans(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MQTT_HOST", "MQTT_USER", "MQTT_PASSWORD"):
+    for name in ("MQTT_HOST", "MQTT_USER", "MQTT_PASSWORD", "CAM_USER", "CAM_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     document = load(path, Site)
     labels = catalogue().get("yolov8n").labels

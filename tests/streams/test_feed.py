@@ -213,8 +213,11 @@ def test_a_real_file_as_a_camera_goes_round(desk: Callable[..., Desk], make_vide
     taken: list[Taken] = []
     until(lambda: taken.append(each) or len(taken) >= 20 if (each := one.feed.take()) else False)
     times = [each.shot.pts_s for each in taken]
-    assert [late - early for early, late in itertools.pairwise(times)] == pytest.approx([0.1] * 19, abs=0.001)
-    assert one.feed.stats().capture_fps == pytest.approx(10, rel=0.1)
+    steps = [(late - early) * 10 for early, late in itertools.pairwise(times)]
+    assert steps == pytest.approx([round(step) for step in steps], abs=0.01)  # a busy machine drops a frame
+    assert steps.count(min(steps)) > 10
+    assert min(steps) == pytest.approx(1, abs=0.01)
+    assert one.feed.stats().capture_fps == pytest.approx(10, rel=0.2)
 
 
 # the gate

@@ -77,6 +77,7 @@ def test_many_reconnects_do_not_add_up() -> None:
     clock, arrived_s, time_s = LiveClock(), 0.0, 0.0
     for _ in range(100):
         clock.restart()
+        arrived_s += 0.5
         for number in range(10):
             arrived_s += 0.0 if 0 < number <= 3 else 0.1
             time_s = clock.tick(number / 10, arrived_s)

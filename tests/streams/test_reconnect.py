@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +15,7 @@ from typing import Self
 import psutil
 import pytest
 
-from streams.feed import CameraFeed, FeedStatus, Taken
+from streams.feed import CameraFeed, FeedStatus
 from streams.live_source import LiveSource
 from streams.open_live import live_source
 from streams.source import Backend
@@ -27,11 +28,22 @@ OPENCV_TOO = pytest.mark.parametrize("backend", ["gstreamer", pytest.param("open
 """OpenCV takes seconds to connect: what it does not do in a way of its own is tried in the long form."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is noted of a shot; not its picture, so that memory can be measured."""
+
+    at_s: float
+    index: int
+    pts_s: float
+    arrived_s: float
+    size: tuple[int, int]
+
+
 class Watcher:
     """A feed and a consumer that notes everything; use it in a ``with`` statement."""
 
     def __init__(self, make: Callable[[], LiveSource], detect_fps: float = 100.0) -> None:
-        self.taken: list[tuple[float, Taken]] = []
+        self.taken: list[Seen] = []
         self.told: list[tuple[float, FeedStatus, str]] = []
         self.woken = threading.Event()
         self.feed = CameraFeed(
@@ -49,7 +61,10 @@ class Watcher:
             self.woken.clear()
             taken = self.feed.take()
             if taken is not None:
-                self.taken.append((time.monotonic(), taken))
+                shot = taken.shot
+                size = (shot.width, shot.height)
+                self.taken.append(Seen(time.monotonic(), taken.index, shot.pts_s, shot.arrived_s, size))
+                del taken, shot
 
     def __enter__(self) -> Self:
         self._consumer.start()
@@ -81,18 +96,15 @@ class Watcher:
 
     def check(self) -> None:
         """Media time must rise, frames must be as new as they say, and none may come while it was down."""
-        times = [taken.shot.pts_s for _, taken in self.taken]
-        assert all(late > early for early, late in itertools.pairwise(times))
-        indices = [taken.index for _, taken in self.taken]
-        assert all(late > early for early, late in itertools.pairwise(indices))
-        for at_s, taken in self.taken:
-            assert at_s - taken.shot.arrived_s < 0.5
+        assert all(late.pts_s > early.pts_s for early, late in itertools.pairwise(self.taken))
+        assert all(late.index > early.index for early, late in itertools.pairwise(self.taken))
+        assert all(seen.at_s - seen.arrived_s < 0.5 for seen in self.taken)
         for (from_s, status, _), (until_s, _, _) in itertools.pairwise([*self.told, (time.monotonic(), "", "")]):
             if status != "online":
-                assert [at for at, _ in self.taken if from_s + 0.02 < at < until_s - 0.02] == []
+                assert [seen for seen in self.taken if from_s + 0.02 < seen.at_s < until_s - 0.02] == []
         # media time follows real time over the faults, too
-        (first_s, first), (last_s, last) = self.taken[0], self.taken[-1]
-        assert last.shot.pts_s - first.shot.pts_s == pytest.approx(last_s - first_s, abs=1.5)
+        first, last = self.taken[0], self.taken[-1]
+        assert last.pts_s - first.pts_s == pytest.approx(last.at_s - first.at_s, abs=1.5)
 
 
 Record = Callable[[str, object], None]
@@ -168,7 +180,7 @@ def test_a_camera_that_comes_back_with_another_size(
 
     with Watcher(lambda: live_source(camera.url, backend=backend)) as watcher:
         fault_and_return(watcher, record_property, camera.stop, other_size)
-        sizes = [(taken.shot.width, taken.shot.height) for _, taken in watcher.taken]
+        sizes = [seen.size for seen in watcher.taken]
         assert sizes[0] == (640, 360)
         assert sizes[-1] == (320, 240)
         assert set(sizes) == {(640, 360), (320, 240)}
