@@ -191,10 +191,16 @@ def run(
         log = log if log_format is None else log.model_copy(update={"format": log_format})
         logging.getLogger().handlers.clear()  # what was for the command line alone
         set_up(log, plan.document.resolve(log.path) if log.path else None, debug, plan.secrets())
+        logging.captureWarnings(True)
 
-    def pass_signals(service: Service) -> None:
-        if hasattr(signal, "SIGHUP"):
-            signal.signal(signal.SIGHUP, lambda number, frame: service.request_reload())
+    services: list[Service] = []
+
+    def reload(number: int, frame: Any) -> None:
+        for service in services:  # before there is one, the file is just being read
+            service.request_reload()
+
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, reload)
 
     def serve(server: ServerConfig, stats: Stats, health: Health) -> Callable[[], None]:
         from dashboard.server import Server
@@ -205,7 +211,7 @@ def run(
         return running.stop
 
     with watching(stop):
-        run_site(config, stop, pass_signals, realtime, loop, log_dir, set_up_logs, serve)
+        run_site(config, stop, services.append, realtime, loop, log_dir, set_up_logs, serve)
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)  # everything is closed; a thread that hangs in a library must not hold the end up

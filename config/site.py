@@ -208,7 +208,8 @@ class Camera(Strict):
     """One camera, or a file that stands for one."""
 
     source: str = Field(
-        min_length=1, description="a video file, rtsp(s)://, http(s):// or /dev/videoN; 'analyze' takes its own files"
+        min_length=1,
+        description="a video file, rtsp(s)://, http(s)://, /dev/videoN, gst:<line>; `analyze` takes its own files",
     )
     enabled: bool = Field(True, description="whether `run` connects to it; MQTT can switch it")
     username: str = Field("", description="login of a live source; empty for none")

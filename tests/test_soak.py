@@ -102,17 +102,20 @@ def test_flapping_cameras_and_broker(broker: Mosquitto, models_dir: Path, tmp_pa
             camera.stop()
     assert (code, seconds < 5) == (0, True)
     assert not any("Traceback" in path.read_text(errors="replace") for path in log_files)
+    if trace := os.environ.get("SIGHTLINE_SOAK_TRACE"):
+        np.savetxt(trace, np.array(samples), delimiter=",", header="seconds,rss_mb,threads,files", fmt="%.1f")
     warm = [row for row in samples if row[0] >= WARM_SHARE * SECONDS]
     times, memory = np.array([row[0] for row in warm]), np.array([row[1] for row in warm])
     slope = float(np.polyfit(times, memory, 1)[0] * 600)
     threads, files = [row[2] for row in warm], [row[3] for row in warm]
     tenth = max(1, len(warm) // 10)
+    reconnects = sum(camera["reconnects"] for camera in stats["cameras"].values())
     print(
         f"\nsoak: {SECONDS:.0f} s, {sum(troubles.values())} troubles {troubles}; RSS {memory[:tenth].mean():.0f} -> "
-        f"{memory[-tenth:].mean():.0f} MB, slope {slope:+.1f} MB in 10 min (noise: sd {memory.std():.1f} MB); threads "
-        f"{min(threads)} to {max(threads)}, at first {whole[2]}, at the end {threads[-1]}; files {min(files)} to "
-        f"{max(files)}, at first {whole[3]}, at the end {files[-1]}; reconnects {sum(camera['reconnects'] for camera in stats['cameras'].values())}; dropped "
-        f"{stats['service']['dropped']}"
+        f"{memory[-tenth:].mean():.0f} MB, slope {slope:+.1f} MB in 10 min (noise: sd {memory.std():.1f} MB)\n"
+        f"threads {min(threads)} to {max(threads)}, at first {whole[2]}, at the end {threads[-1]}; "
+        f"files {min(files)} to {max(files)}, at first {whole[3]}, at the end {files[-1]}\n"
+        f"reconnects {reconnects}; dropped {stats['service']['dropped']}"
     )
     assert memory[-tenth:].mean() < memory[:tenth].mean() * 1.05
     assert threads[-1] <= whole[2] + 4

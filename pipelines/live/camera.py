@@ -108,6 +108,8 @@ class LiveCamera:
         self._reported: CameraStatus = "offline"
         self._feed: CameraFeed | None = None
         self._before: tuple[int, int, int, int] = (0, 0, 0, 0)
+        self._media_s, self._media_at = 0.0, time.monotonic()  # media time of the last frame, and when that was
+        self._offset_s = 0.0
         self._reconnects_before = 0
         self._skipped_seen = (time.monotonic(), 0, 0.0)
 
@@ -117,6 +119,8 @@ class LiveCamera:
         """Connect, unless it is switched off."""
         with self._lock:
             if self.enabled and self._feed is None:
+                if self._before[0]:  # it was switched off: its media time goes on, the pause included
+                    self._offset_s = self._media_s + time.monotonic() - self._media_at
                 self._feed = self._new_feed()
                 self._feed.start()
         self._report()
@@ -270,11 +274,12 @@ class LiveCamera:
         if taken is None or feed is None:
             return None
         self.picked_s = time.monotonic()
-        shot = taken.shot
+        shot = dataclasses.replace(taken.shot, pts_s=round(self._offset_s + taken.shot.pts_s, 6))
+        self._media_s, self._media_at = shot.pts_s, shot.arrived_s
         if shot.camera_time is not None and (skew_s := feed.stats().skew_s) is not None:
             # the camera knows when it looked, this host knows what time it was then
             shot = dataclasses.replace(shot, captured_at=shot.camera_time - skew_s)
-        return Work(shot.frame(self.name, taken.index), taken.moving, shot.arrived_s)
+        return Work(shot.frame(self.name, self._before[0] + taken.index), taken.moving, shot.arrived_s)
 
     def handle(self, work: Work, found: Detections | None, times: StageTimes, taken: float) -> None:
         """Track, run the rules and publish; in the results thread, in order.
@@ -333,7 +338,7 @@ class LiveCamera:
         """Seconds by which this frame lengthens the time the camera was watched."""
         before, self._last_pts_s = self._last_pts_s, pts_s
         most = max(_MOST_GAP_S, 3 / self.planned.config.detect_fps)
-        step = pts_s - before if before is not None and pts_s - before <= most else 0.0
+        step = pts_s - before if before is not None and 0 < pts_s - before <= most else 0.0
         self._watched_s += step
         return step
 

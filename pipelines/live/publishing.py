@@ -49,8 +49,10 @@ class CameraTopics:
         self.totals = Totals(planned.name, tuple(rules.counters()), places, notes, now)
         self.switches: dict[SwitchName, bool] = {
             "detect": notes.get(f"switch/{self.name}/detect", "ON") == "ON",
-            "enabled": notes.get(f"switch/{self.name}/enabled", "ON" if planned.config.enabled else "OFF") == "ON",
+            "enabled": _enabled(notes.get(f"switch/{self.name}/enabled", ""), planned.config.enabled),
         }
+        self._enabled_by_file = planned.config.enabled
+        self._snapshots: set[str] = set()
         self._left_open = _left_open(notes, self.name)
         self._pace = Pace(site.mqtt.detections.max_hz)
         self._lock = threading.Lock()
@@ -70,10 +72,7 @@ class CameraTopics:
 
     def take_up(self) -> None:
         """End the objects that were in sight when an earlier process was killed, and keep counters that begin now."""
-        events = [
-            ObjectEvent("end", state, state.model_copy(update={"end_time": state.frame_time}))
-            for state in self._left_open
-        ]
+        events = [_ended(state) for state in self._left_open]
         self._left_open = []
         notes, self.totals.begun = self.totals.begun, {}
         self._publish([self._factory.object_event(event) for event in events], {**notes, **self._open_notes(events)})
@@ -99,7 +98,10 @@ class CameraTopics:
             messages = [self._factory.object_event(event) for event in events]
             messages.append(self._factory.switch(self.name, name, on))
             messages += self._nobody() if not on else []
-            notes: Notes = {f"switch/{self.name}/{name}": "ON" if on else "OFF", **self._open_notes(events)}
+            text = "ON" if on else "OFF"
+            if name == "enabled":
+                text += f" over {self._enabled_by_file}"
+            notes: Notes = {f"switch/{self.name}/{name}": text, **self._open_notes(events)}
             self._publish(messages, notes)
 
     def result(
@@ -123,6 +125,7 @@ class CameraTopics:
         """
         with self._lock:
             self.totals.watched_s += watched_s
+            known = len(self.totals)
             changed, notes = self.totals.update(result.counters, time.time())
             messages = [self._factory.object_event(event) for event in events]
             messages += [self._factory.rule_event(event) for event in result.events]
@@ -132,6 +135,8 @@ class CameraTopics:
                 inside = zones_by_track(result, zones)
                 messages.append(self._factory.detections(result, framework, model, inside))
             self._publish(messages, {**notes, **self._open_notes(events)})
+        if len(self.totals) > known:
+            self._site.announce_home()
 
     def _wants_detections(self, result: FrameResult) -> bool:
         return self._site.mqtt.detections.enabled and result.analysed and self._pace.due(time.monotonic())
@@ -143,7 +148,13 @@ class CameraTopics:
 
     def snapshot(self, label: str, jpeg: bytes) -> None:
         """Publish the best view of a label."""
-        self._publish([self._factory.snapshot(self.name, label, jpeg)], {})
+        message = self._factory.snapshot(self.name, label, jpeg)
+        self._snapshots.add(message.topic)
+        self._publish([message], {})
+
+    def retained_topics(self) -> set[str]:
+        """Every retained topic of this camera, snapshots included."""
+        return {message.topic for message in self.retained()} | self._snapshots
 
     def _nobody(self) -> list[Message]:
         return [message for key, total in self.totals.empty() for message in self._counter(key, total)]
@@ -233,6 +244,18 @@ class SitePublisher:
         self.publisher.begin()
         for topics in self._all():
             topics.take_up()
+        self._end_left_open()
+
+    def _end_left_open(self) -> None:
+        """End the objects of cameras that were taken away while no process ran."""
+        with self._lock:
+            keys = [key for key in self.notes if key.startswith("open/") and key.split("/")[1] not in self._cameras]
+            notes = {key: self.notes[key] for key in keys}
+        for name in {key.split("/")[1] for key in keys}:
+            events = [_ended(state) for state in _left_open(notes, name)]
+            self.publish([self.factory.object_event(event) for event in events], {})
+        if keys:
+            self.publish([], dict.fromkeys(keys))
 
     def announce(self, topics: CameraTopics) -> None:
         """Publish the state of a camera that came with a reload."""
@@ -250,10 +273,10 @@ class SitePublisher:
             topics = self._cameras.pop(name, None)
         if topics is None:
             return
-        gone = {message.topic for message in topics.retained()}
+        gone = topics.retained_topics()
         if planned is not None:
             new = self.add(planned)
-            gone -= {message.topic for message in new.retained()}
+            gone = {topic for topic in gone - new.retained_topics() if not self._is_snapshot(topic)}
             self.announce(new)
         self.publisher.publish(*(Message(topic, b"", qos=1, retain=True) for topic in sorted(gone)))
 
@@ -274,7 +297,12 @@ class SitePublisher:
         notes: Notes = {}
         for topics in self._all():
             notes |= topics.totals.watched()
-        self.publish([self.factory.stats(cameras, detectors, service)], notes)
+        try:
+            message = self.factory.stats(cameras, detectors, service)
+        except ValueError as error:  # hundreds of cameras
+            log.warning("%s; cameras are left out", error)
+            message = self.factory.stats({}, detectors, service)
+        self.publish([message], notes)
 
     def close(self, timeout_s: float) -> None:
         """Publish the end and disconnect; what was not confirmed waits in the outbox for the next start."""
@@ -312,7 +340,9 @@ class SitePublisher:
         return discovery(home.prefix, self.mqtt.prefix, self._plan.site.site, self._version, cameras, snapshots)
 
     def announce_home(self) -> None:
-        """Tell Home Assistant what there is, and take back what there is no longer."""
+        """Tell Home Assistant what there is, and take back what there is no longer; does nothing unless asked for."""
+        if not self.mqtt.home_assistant.enabled:
+            return
         messages = list(self._discovery())
         topics = {message.topic for message in messages}
         with self._lock:
@@ -349,6 +379,16 @@ class SitePublisher:
                 self._command(words[1], words[0], text)
                 return
         log.warning("MQTT topic %s: %.40r is not understood", topic, text)
+
+
+def _enabled(note: str, by_file: bool) -> bool:
+    """Whether a camera is on: as it was switched last, unless the site file says something else since then."""
+    word, _, over = note.partition(" over ")
+    return word == "ON" if over == str(by_file) else by_file
+
+
+def _ended(state: ObjectState) -> ObjectEvent:
+    return ObjectEvent("end", state, state.model_copy(update={"end_time": state.frame_time}))
 
 
 def _left_open(notes: Mapping[str, str], camera: str) -> list[ObjectState]:

@@ -18,14 +18,16 @@ from config.site import Server as ServerConfig
 from pipelines.analyze import sightline_version
 from pipelines.live.camera import LiveCamera
 from pipelines.live.engine import Engine
+from pipelines.live.memory import few_arenas
 from pipelines.live.models import Load, Model, found_by, labels_of, load, load_models
 from pipelines.live.outputs import Outputs
 from pipelines.live.plan import PlannedCamera, SitePlan, live_broker, plan_site
-from pipelines.live.publishing import SitePublisher
+from pipelines.live.publishing import SitePublisher, SwitchName
 from pipelines.live.watchdog import Watchdog
 from pipelines.log_dir import LogDir
 from pipelines.messages import ServiceStats, StatsPayload
 from pipelines.systemd import Notifier
+from streams.outbox import Outbox
 
 log = logging.getLogger(__name__)
 STATS_S = 10.0
@@ -52,6 +54,7 @@ class Service:
         log_dir: Path | None = None,
         loader: Load = load,
         serve: Serve | None = None,
+        on_plan: Callable[[SitePlan], None] = lambda plan: None,
     ) -> None:
         """Prepare; nothing is connected or loaded before ``run``.
 
@@ -63,12 +66,14 @@ class Service:
             log_dir: Where CSV and TensorBoard files go, if anywhere.
             loader: Loads a detector.
             serve: Starts the HTTP server of a site file that has one; returns what stops it.
+            on_plan: Called with each plan that a reload brings, before it is used: it has new secrets.
         """
         self._path = path
         self._plan = live_broker(plan)
         self._realtime, self._loop = realtime, loop
         self._loader = loader
         self._serve = serve
+        self._on_plan = on_plan
         self._log_dir = LogDir(log_dir) if log_dir is not None else None
         self._started = time.time()
         self._started_s = time.monotonic()
@@ -218,7 +223,8 @@ class Service:
             return False
         for camera in ended:
             camera.finish()
-        return len(ended) == len(self._engine.cameras) and self._outputs.depth == 0
+        others = [camera for camera in self._engine.cameras if camera.enabled and not camera.ended]
+        return not others and self._outputs.depth == 0
 
     def _close(self, reason: str, stop_server: Callable[[], None] | None) -> None:
         self._notifier.stopping()
@@ -277,10 +283,12 @@ class Service:
             return
         with self._lock:
             found = self._cameras.get(camera)
-        if found is None:
-            log.warning("camera %s is not started yet; %s/set %s is not done", camera, name, value)
+        switch: SwitchName = "detect" if name == "detect" else "enabled"
+        if found is None:  # it is not started yet, and will begin as it is told now
+            topics = self._publisher.topics(camera) if self._publisher is not None else None
+            if topics is not None:
+                topics.set_switch(switch, value == "ON")
             return
-        switch = "detect" if name == "detect" else "enabled"
         threading.Thread(target=found.switch, args=(switch, value == "ON"), name="switch", daemon=True).start()
 
     def _look_at_file(self) -> None:
@@ -310,11 +318,25 @@ class Service:
         self._seen = _fingerprint(self._path)
         try:
             plan = live_broker(plan_site(self._path, self._realtime, self._loop, log.info))
+            self._on_plan(plan)
+            self._try_outbox(plan)
             models = load_models(plan, self._loader, self._engine.models, self._stop.is_set)
             self._reloaded = (plan, models)
         except Exception as error:
             self._reload_error = " ".join(sentences(error))
             log.error("%s is not taken over, everything goes on as before: %s", self._path, self._reload_error)
+
+    def _try_outbox(self, plan: SitePlan) -> None:
+        """Open another outbox before this one is given up.
+
+        Raises:
+            OutputError: It cannot be opened, or belongs to another process.
+        """
+        if plan.mqtt is None:
+            return
+        path, old = plan.document.resolve(plan.mqtt.outbox.path), self._plan.mqtt
+        if old is None or path != self._plan.document.resolve(old.outbox.path):
+            Outbox(path, "").close()
 
     def _take_over(self, plan: SitePlan, models: dict[str, Model]) -> None:
         """Change what has changed; what has not goes on untouched."""
@@ -333,6 +355,7 @@ class Service:
             self._cameras = {name: self._cameras[name] for name in kept}
             self._plan = plan
             self._engine.models = models
+        self._reload_error = None
         self._change_topics(plan, new_broker, gone)
         new = [planned for name, planned in plan.cameras.items() if name not in kept]
         added = {planned.name: self._new_camera(planned) for planned in new}
@@ -341,7 +364,6 @@ class Service:
             self._engine.cameras = tuple(self._cameras.values())
         for camera in added.values():
             camera.start()
-        self._reload_error = None
         for block in ("server", "log"):
             if getattr(plan.site, block) != getattr(old.site, block):
                 log.warning("%s: a change of '%s' needs a restart", self._path, block)
@@ -356,7 +378,11 @@ class Service:
             if self._publisher is not None:
                 self._publisher.close(_BROKER_END_S)
                 self._publisher = None
-            self._open_publisher(plan)
+            try:
+                self._open_publisher(plan)
+            except SightlineError as error:
+                self._reload_error = " ".join(sentences(error))
+                log.error("nothing is published any more: %s", self._reload_error)
             return
         if self._publisher is None:
             return
@@ -393,6 +419,8 @@ class Service:
 
     def _report(self) -> None:
         stats = self.stats()
+        online = sum(camera.status == "online" for camera in stats.cameras.values())
+        self._notifier.status(f"{online} of {len(stats.cameras)} cameras online; broker {stats.service.broker}")
         if self._publisher is not None:
             self._publisher.stats(stats.cameras, stats.detectors, stats.service)
         if self._log_dir is not None:
@@ -461,8 +489,9 @@ def run_site(
         ConfigError: The site file is wrong; nothing was started.
         SightlineError: It cannot begin.
     """
+    few_arenas()
     plan = plan_site(path, realtime, loop, log.info)
     set_up_logs(plan)
-    service = Service(path, plan, realtime, loop, log_dir, serve=serve)
+    service = Service(path, plan, realtime, loop, log_dir, serve=serve, on_plan=set_up_logs)
     on_service(service)
     service.run(stop)

@@ -69,6 +69,9 @@ class Totals:
                 total = self._totals[name] = Total(0, now, self.watched_s)
                 self.begun[self._prefix + json.dumps(name)] = self._text(name, total)
 
+    def __len__(self) -> int:
+        return len(self._totals)
+
     def items(self) -> list[tuple[CounterKey, Total]]:
         """Every counter, in a stable order."""
         return sorted(self._totals.items())

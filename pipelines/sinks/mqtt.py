@@ -129,6 +129,9 @@ class MqttSink:
             latency_ms=metrics.stages["latency"].summary(),
             reconnects=0,
             observed_share=1.0,
+            captured=metrics.frames,
+            processed=metrics.frames,
+            detected=metrics.frames,
         )
         service = ServiceStats(
             uptime=round(time.time() - self._started, 1),
@@ -137,6 +140,7 @@ class MqttSink:
             spooled=self.publisher.undelivered,
             dropped=self.publisher.dropped,
             reason=reason,
+            broker="connected" if self.publisher.connected else self.publisher.refusal,
         )
         detector = DetectorStats(
             framework=self._detector.framework,
@@ -147,6 +151,7 @@ class MqttSink:
             batch=1,
             fps=fps,
             inference_ms=metrics.stages["inference"].summary(),
+            frames=metrics.frames,
         )
         return self._factory.stats({self._camera: camera}, {self._detector.name: detector}, service)
 

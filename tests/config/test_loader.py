@@ -103,8 +103,8 @@ ONE_FAULT = {
     "no detectors": (HEAD + "detectors: {}\n" + CAMERA, "site.yaml:2: detectors: must not be empty"),
     "unknown key at the top": (
         HEAD + CAMERA + "detector: {}\n",
-        "site.yaml:3: detector: unknown key (did you mean 'detectors'?); allowed: cameras, detectors, log, mqtt, outputs, "
-        "server, site, timezone, version",
+        "site.yaml:3: detector: unknown key (did you mean 'detectors'?); allowed: cameras, detectors, log, mqtt, "
+        "outputs, server, site, timezone, version",
     ),
     "unknown key of an optional block": (
         HEAD + "mqtt:\n  hots: x\n" + CAMERA,

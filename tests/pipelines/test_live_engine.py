@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import threading
 import time
@@ -224,3 +225,51 @@ def test_geometry_of_another_shape_is_told_and_nothing_is_counted(
         wait_until(lambda: service.health()[1]["cameras"].get("a") == "degraded", "it is not told")
         assert "another aspect ratio" in str(service.stats().cameras["a"].reason)
         assert service.stats().cameras["a"].processed == 0
+
+
+def test_a_camera_that_is_switched_off_and_on_goes_on(
+    cameras: Cameras, tmp_path: Path, models_dir: Path, broker: Mosquitto
+) -> None:
+    """Media time, frame numbers, tracker and totals go on; nothing is watched twice or backwards."""
+    cameras({"a": 10.0})
+    each = {"zones": {"all": WHOLE}, "rules": [{"kind": "zone_count", "zone": "all", "labels": ["person"]}]}
+    path = site(tmp_path, ["a"], each, mqtt={"port": broker.port})
+    with Subscriber(broker.address) as seen, in_this_process(path, lambda planned: Boxes()) as service:
+        started(service, 1)
+        seen.wait_for("sightline/a/occupancy/all/person", "1")
+        seen.say("sightline/a/enabled/set", "OFF")
+        seen.wait_for("sightline/a/status", "disabled")
+        seen.wait_for("sightline/a/occupancy/all/person", "0")
+        time.sleep(1)
+        seen.say("sightline/a/enabled/set", "ON")
+        seen.wait_for("sightline/a/status", "online")
+        seen.wait_for("sightline/a/occupancy/all/person", "1")
+        count = len(seen.of("sightline/a/detections"))
+        seen.wait(lambda messages: len([m for m in messages if m.topic.endswith("/detections")]) > count + 3, "no more")
+        seconds = [message.json["pts_s"] for message in seen.of("sightline/a/detections")]
+        details = [m.json["observed_s"] for m in seen.of("sightline/a/occupancy/all/person/detail") if m.text]
+    assert seconds == sorted(set(seconds))
+    assert max(after - before for before, after in itertools.pairwise(seconds)) > 1.0  # the pause
+    assert details == sorted(details)
+
+
+def test_a_reload_with_an_outbox_that_cannot_be_changes_nothing(
+    cameras: Cameras, tmp_path: Path, models_dir: Path, broker: Mosquitto
+) -> None:
+    cameras({"a": 10.0})
+    path = site(tmp_path, ["a"], mqtt={"port": broker.port})
+    with in_this_process(path, lambda planned: Boxes()) as service:
+        found = started(service, 1)
+        site(tmp_path, ["a"], mqtt={"port": broker.port, "outbox": {"path": "/proc/nowhere/outbox.sqlite"}})
+        service.request_reload()
+        wait_until(lambda: service.health()[1]["reload_error"], "it is not reported")
+        assert "/proc/nowhere/outbox.sqlite" in service.health()[1]["reload_error"]
+        count = found["a"].processed
+        wait_until(lambda: found["a"].processed > count + 5, "the camera does not go on")
+        assert service.health()[1]["broker"] == "connected"
+        assert service._cameras["a"] is found["a"]
+        site(tmp_path, ["a"], mqtt={"port": broker.port, "outbox": {"path": "elsewhere/outbox.sqlite"}})
+        service.request_reload()
+        wait_until(lambda: service._cameras.get("a", found["a"]) is not found["a"], "it is not taken over")
+        wait_until(lambda: service.health()[1]["broker"] == "connected", "it does not connect")
+        assert (tmp_path / "elsewhere" / "outbox.sqlite").exists()
