@@ -24,6 +24,8 @@ PAYLOAD_VERSION = 1
 MAX_PAYLOAD_BYTES = 128_000
 CAMERA_WORDS = frozenset({"status", "detections", "rules", "counts", "occupancy", "detect", "enabled"})
 """What comes behind a camera in the topics; no label may be called so."""
+_OBJECT_BYTES = 200
+"""More than an object takes in JSON besides its label (at most 4 bytes a character) and zones."""
 _NOT_A_NAME = re.compile(r"[^a-z0-9_-]")
 
 
@@ -221,7 +223,7 @@ class MessageFactory:
         """
         frame, found = result.frame, result.detections
         objects = [
-            ObjectPayload(
+            ObjectPayload.model_construct(
                 id=track_id if track_id > 0 else None,
                 label=found.label(row),
                 score=round(score, 4),
@@ -301,6 +303,8 @@ class MessageFactory:
 def _that_fit(objects: list[ObjectPayload]) -> list[ObjectPayload]:
     """The first objects that fit into one message; they come best score first."""
     room = MAX_PAYLOAD_BYTES - 2_000  # the rest of the message
+    if sum(_OBJECT_BYTES + 4 * len(item.label) + sum(len(zone) + 3 for zone in item.zones) for item in objects) < room:
+        return objects  # surely
     for index, item in enumerate(objects):
         room -= len(item.model_dump_json().encode()) + 1
         if room < 0:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
-from trackers import ByteTrackTracker
 
 from config.site import Tracker as TrackerConfig
 from detectors.detections import Detections
 from detectors.nms import nms
+from pipelines.byte_track import BatchedByteTrack
 from pipelines.values import Track
 
 UNTRACKED = -1
@@ -49,7 +49,7 @@ class Tracker:
         self._start()
 
     def _start(self) -> None:
-        self._tracker = ByteTrackTracker(
+        self._tracker = BatchedByteTrack.of(
             lost_track_buffer=max(1, round(self._config.lost_s * 30)),  # in frames of 30 a second, says the library
             frame_rate=self._fps,
             track_activation_threshold=self._config.activation,
