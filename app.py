@@ -182,15 +182,20 @@ def run(
     from pipelines.live.plan import SitePlan
     from pipelines.live.service import Health, Service, Stats, run_site
     from pipelines.logs import set_up
-    from pipelines.stopping import watching
 
     debug = "--debug" in sys.argv
 
+    secrets: set[str] = set()
+    plans: list[SitePlan] = []
+
     def set_up_logs(plan: SitePlan) -> None:
+        secrets.update(plan.secrets())  # a reload adds its own; the log stays as it was begun
+        plans.append(plan)
+        plan = plans[0]
         log = plan.site.log
         log = log if log_format is None else log.model_copy(update={"format": log_format})
         logging.getLogger().handlers.clear()  # what was for the command line alone
-        set_up(log, plan.document.resolve(log.path) if log.path else None, debug, plan.secrets())
+        set_up(log, plan.document.resolve(log.path) if log.path else None, debug, secrets)
         logging.captureWarnings(True)
 
     services: list[Service] = []
@@ -210,11 +215,18 @@ def run(
         logging.getLogger("app").info("http://%s:%d answers", server.host, running.port)
         return running.stop
 
-    with watching(stop):
+    code = 0
+    stop.at_once = True
+    try:
         run_site(config, stop, services.append, realtime, loop, log_dir, set_up_logs, serve)
+    except SightlineError as error:
+        if debug or not services:
+            raise
+        report(error)
+        code = error.exit_code
     logging.shutdown()
     sys.stdout.flush()
-    os._exit(0)  # everything is closed; a thread that hangs in a library must not hold the end up
+    os._exit(code)  # everything is closed; a thread that hangs in a library must not hold the end up
 
 
 @app.command("reset-counts", epilog=EXIT_CODES)
@@ -274,6 +286,8 @@ def main() -> NoReturn:
     """Run the command line with signals and exit codes."""
 
     def request_stop(number: int, frame: Any) -> None:
+        if stop.is_set() and stop.at_once:
+            os._exit(0)
         if stop.is_set() or not stop.watched:  # a second signal does not wait
             sys.exit(0)
         stop.set()

@@ -105,11 +105,10 @@ class Rate:
     def value(self, now: float | None = None) -> float:
         """Events per second within the window."""
         now = time.monotonic() if now is None else now
-        while self._times and self._times[0] < now - self._window_s:
-            self._times.popleft()
-        if len(self._times) < 2:
+        recent = [moment for moment in self._times.copy() if moment >= now - self._window_s]  # another thread may tick
+        if len(recent) < 2:
             return 0.0
-        return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-9)
+        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-9)
 
 
 class Pace:

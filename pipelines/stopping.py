@@ -8,11 +8,17 @@ from contextlib import contextmanager
 
 
 class Stop(threading.Event):
-    """Set by a signal. ``watched`` says whether something looks at it and will end by itself soon."""
+    """Set by a signal.
+
+    Attributes:
+        watched: Whether something looks at it and will end by itself soon.
+        at_once: Whether a second signal ends the process without unwinding, for libraries' threads may hang.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.watched = False
+        self.at_once = False
 
 
 @contextmanager

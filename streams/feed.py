@@ -34,6 +34,7 @@ _STILL_S = 0.5
 """Media seconds between the shots that are passed on while nothing moves."""
 _RATE_S = 5.0
 _SKEW_SHARE = 0.05
+_CLOCK_STEP_S = 1.0
 
 
 class Gate(Protocol):
@@ -320,7 +321,8 @@ class CameraFeed:
         return not self._stopped.is_set()
 
     def _learn_skew(self, skew_s: float) -> None:
-        self._skew_s = skew_s if self._skew_s is None else self._skew_s + _SKEW_SHARE * (skew_s - self._skew_s)
+        steps = self._skew_s is None or abs(skew_s - self._skew_s) > _CLOCK_STEP_S  # somebody set one of the clocks
+        self._skew_s = skew_s if self._skew_s is None or steps else self._skew_s + _SKEW_SHARE * (skew_s - self._skew_s)
 
     def _go_offline(self, reason: str) -> None:
         with self._changed:

@@ -22,7 +22,7 @@ _OPEN_MS = 5_000
 _READ_MS = 3_000
 _PLAYLIST_READ_MS = 8_000
 """HLS sleeps for a segment where it has read them all."""
-_FIRST_KEY_FRAME_S = 30.0
+_FIRST_KEY_FRAME_S = 90.0
 _REASON_S = 2.0
 _FREEZE_S = 1.0
 _NATURAL = 0.7

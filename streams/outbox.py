@@ -270,7 +270,10 @@ class Outbox:
             return True
         wanted = 3 * sum(row.size for row in self._new.values())  # in the log, and then in the file
         for _ in range(2):
-            disk = shutil.disk_usage(self.path.parent)
+            try:
+                disk = shutil.disk_usage(self.path.parent)
+            except OSError:  # the folder has gone; writing says what is wrong
+                return True
             if disk.free >= wanted + min(_RESERVE_BYTES, disk.total // 2):
                 return True
             self._db.executescript(f"PRAGMA incremental_vacuum({4 * _VACUUM_PAGES})")

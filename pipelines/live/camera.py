@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from config.errors import ConfigError
 from config.site import Snapshots
 from detectors.detections import Detections
@@ -25,12 +27,13 @@ from pipelines.messages import CameraStats
 from pipelines.metrics import Rate, RecentHistogram
 from pipelines.motion import MotionGate
 from pipelines.sinks.rotating import RotatingSink
-from pipelines.values import FrameResult
+from pipelines.values import CounterKey, FrameResult
 from streams.feed import CameraFeed, FeedStatus, Taken
 from streams.frame import Frame
 from streams.open_live import live_source
 
 log = logging.getLogger(__name__)
+_NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
 _MOST_GAP_S = 2.0
 """Media seconds between two analysed frames that still count as watched."""
 
@@ -94,6 +97,8 @@ class LiveCamera:
         self._degraded = ""
         self._refused = ""
         self._over = False
+        self._blind = False  # what was there is forgotten: the motion gate must not keep the next frame back
+        self._closed = False
         self._analysis: Analysis | None = None
         self._lives: ObjectLives | None = None
         self._zones: Mapping[str, tuple[Xy, ...]] = {}
@@ -103,9 +108,10 @@ class LiveCamera:
         self._watched_s = 0.0
         self._started_s = time.monotonic()
         self._processed = self._detected = 0
-        self._process_rate, self._detect_rate, self._skip_rate = Rate(), Rate(), Rate()
+        self._process_rate, self._detect_rate = Rate(), Rate()
         self._latency = RecentHistogram()
-        self._reported: CameraStatus = "offline"
+        self._reported: CameraStatus = topics.status if topics is not None else "offline"
+        self._counted: dict[CounterKey, int] = {}
         self._feed: CameraFeed | None = None
         self._before: tuple[int, int, int, int] = (0, 0, 0, 0)
         self._media_s, self._media_at = 0.0, time.monotonic()  # media time of the last frame, and when that was
@@ -118,7 +124,7 @@ class LiveCamera:
     def start(self) -> None:
         """Connect, unless it is switched off."""
         with self._lock:
-            if self.enabled and self._feed is None:
+            if self.enabled and self._feed is None and not self._closed:
                 if self._before[0]:  # it was switched off: its media time goes on, the pause included
                     self._offset_s = self._media_s + time.monotonic() - self._media_at
                 self._feed = self._new_feed()
@@ -148,6 +154,11 @@ class LiveCamera:
             on_status=self._on_feed,
         )
 
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Disconnect for good."""
+        self._closed = True
+        self.stop(timeout_s)
+
     def stop(self, timeout_s: float = 2.0) -> None:
         """Disconnect; objects in sight end, nobody is in the zones any more."""
         with self._lock:
@@ -156,9 +167,12 @@ class LiveCamera:
         if feed is not None and not feed.stop(timeout_s):
             log.warning("camera %s: its capture thread does not end; it is left behind", self.name)
         self._report()
-        if self._sink is not None:
-            sink, self._sink = self._sink, None
-            self._outputs.put(Job(f"camera {self.name}", lambda: sink.close("stopped"), self._lost))
+        self._outputs.put(Job(f"camera {self.name}", self._close_files, self._lost))
+
+    def _close_files(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.close("stopped")
 
     def _keep_figures(self, feed: CameraFeed | None) -> None:
         """What a feed that ends has counted stays in the totals."""
@@ -171,6 +185,8 @@ class LiveCamera:
 
     def switch(self, name: SwitchName, on: bool) -> None:
         """Turn detection or the whole camera on or off."""
+        if self._closed:
+            return
         with self._lock:
             if name == "detect":
                 self.detecting = on
@@ -186,6 +202,20 @@ class LiveCamera:
                 self.start()
             else:
                 self.stop()
+
+    def detach(self) -> None:
+        """Publish nothing for a while: the connection to the broker is made anew."""
+        with self._lock:
+            self.topics = None
+            self._counted = dict(self._analysis.rules.counters()) if self._analysis is not None else {}
+
+    def attach(self, topics: CameraTopics | None, snapshots: Snapshots | None) -> None:
+        """Publish again, there; what was counted meanwhile is added, what was in sight goes on."""
+        with self._lock:
+            self.topics, self._snapshots = topics, snapshots
+            if topics is not None:
+                topics.totals.go_on_from(self._counted)
+                topics.set_status(self._reported)
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -253,8 +283,19 @@ class LiveCamera:
                 self.topics.set_status(status, ends)
 
     def _end_all(self) -> list[ObjectEvent]:
-        self._last = Detections.empty(self.labels)
+        self._last, self._blind = Detections.empty(self.labels), True
         return self._lives.end_all(time.time()) if self._lives is not None else []
+
+    def abandon(self) -> None:
+        """Go on without a results thread that hangs in this camera's rules, and with new ones."""
+        lives = self._lives
+        self._lock = threading.RLock()
+        with self._lock:
+            self._analysis, self._lives, self._size = None, None, (0, 0)
+            self._last, self._blind = Detections.empty(self.labels), True
+            if self.topics is not None:
+                self.topics.rules_restart()
+                self.topics.set_status(self._reported, lives.end_all(time.time()) if lives is not None else [])
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
@@ -279,7 +320,8 @@ class LiveCamera:
         if shot.camera_time is not None and (skew_s := feed.stats().skew_s) is not None:
             # the camera knows when it looked, this host knows what time it was then
             shot = dataclasses.replace(shot, captured_at=shot.camera_time - skew_s)
-        return Work(shot.frame(self.name, self._before[0] + taken.index), taken.moving, shot.arrived_s)
+        moving = taken.moving or self._blind
+        return Work(shot.frame(self.name, self._before[0] + taken.index), moving, shot.arrived_s)
 
     def handle(self, work: Work, found: Detections | None, times: StageTimes, taken: float) -> None:
         """Track, run the rules and publish; in the results thread, in order.
@@ -290,7 +332,8 @@ class LiveCamera:
             times: How long that took.
             taken: ``time.perf_counter()`` at which it was handed to the detectors.
         """
-        with self._lock:
+        lock = self._lock
+        with lock:
             if not self.detecting or self._reported in ("offline", "disabled"):
                 return  # stopped, lost or switched off while the frame was on its way
             analysis = self._analysis_for(work.frame)
@@ -298,8 +341,10 @@ class LiveCamera:
                 return
             analysed = found is not None
             if found is not None:
-                self._last = found
+                self._last, self._blind = found, False
             result = analysis.step(work.frame, self._last, times, taken, analysed)
+            if lock is not self._lock:
+                return  # given up meanwhile
             watched_s = self._watched(work.frame.pts_s)
             events = self._lives.update(result.tracks, work.frame.pts_s, work.frame.captured_at) if self._lives else []
             if self.topics is not None:
@@ -316,7 +361,10 @@ class LiveCamera:
         if size == self._size:
             return self._analysis
         plan = self.planned.plan
+        ends = self._end_all()
         self._size, self._analysis, self._lives = size, None, None
+        if self.topics is not None:
+            self.topics.nobody(ends)
         try:
             plan.check_size(self.planned.shown, *size)
         except ConfigError as error:
@@ -354,7 +402,8 @@ class LiveCamera:
     def _write(self, result: FrameResult, events: Sequence[ObjectEvent]) -> None:
         """Hand result files and snapshots over to the thread of outputs."""
         if self.planned.outputs is not None and (result.analysed or result.events):
-            self._outputs.put(Job(f"camera {self.name}", lambda: self._to_files(result), self._lost))
+            light = dataclasses.replace(result, frame=dataclasses.replace(result.frame, image=_NO_PICTURE))
+            self._outputs.put(Job(f"camera {self.name}", lambda: self._to_files(light), self._lost))
         if self._snapshots is not None and self.topics is not None:
             self._snap(result, events, self.topics, self._snapshots)
 
@@ -366,7 +415,7 @@ class LiveCamera:
             label, box = event.after.label, event.after.box
             better = event.type == "new" or event.after.top_score > event.before.top_score
             if event.type != "end" and better and self._views.wanted(label, result.frame.pts_s):
-                view = crop_of(result.frame.image, box)
+                view = crop_of(result.frame.image, box).copy()  # else the queue would hold whole pictures
                 self._outputs.put(
                     Job(
                         f"camera {self.name}: snapshot",
@@ -394,7 +443,7 @@ class LiveCamera:
     @property
     def expects_results(self) -> bool:
         """Whether frames that are due should lead to results now."""
-        return self.enabled and self.detecting and not self._refused
+        return self.detecting and not self._refused and self.feed_status == "online"
 
     @property
     def due(self) -> int:
@@ -404,11 +453,7 @@ class LiveCamera:
 
     def stats(self) -> CameraStats:
         """The camera's figures now."""
-        with self._lock:
-            return self._figures()
-
-    def _figures(self) -> CameraStats:
-        feed = self._feed
+        feed = self._feed  # without the lock: figures must be had while a rule hangs
         stats = feed.stats() if feed is not None else None
         captured, due, skipped, gated = self._before
         if stats is not None:

@@ -23,6 +23,7 @@ from pipelines.live.models import Model
 log = logging.getLogger(__name__)
 _IDLE_S = 0.5
 _FAILED_S = 1.0
+_TELL_AGAIN_S = 30.0
 _QUEUE = 4
 _NO_TIME = StageTimes(0.0, 0.0, 0.0)
 
@@ -66,6 +67,15 @@ class Engine:
         return self._current.results.qsize() if self._current is not None else 0
 
     @property
+    def prepared(self) -> bool:
+        """Whether the models are loaded and frames are taken."""
+        return self._current is not None and self._current.prepared.is_set()
+
+    def stuck_s(self, now: float) -> float:
+        """Seconds (of the monotonic clock) since which a thread has been at one thing: a forward pass, a frame."""
+        return self._current.stuck_s(now) if self._current is not None else 0.0
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is on its way."""
         return self._current is None or self._current.idle
@@ -85,6 +95,12 @@ class Engine:
             self._current.leave()
         self._current = _Run(self, prepare)
 
+    def leave(self) -> None:
+        """Take no more frames."""
+        if self._current is not None:
+            self._current.leave()
+        self.wake()
+
     def stop(self, timeout_s: float) -> bool:
         """End the threads; returns whether they did in time."""
         run, self._current = self._current, None
@@ -103,13 +119,22 @@ class _Run:
         self._prepare = prepare
         self._left = threading.Event()
         self._busy = 0
-        self.results: queue.Queue[_Done | None] = queue.Queue(maxsize=_QUEUE)
+        self._infer_since: float | None = None
+        self._follow_since: float | None = None
+        self._told: dict[str, float] = {}
+        self.prepared = threading.Event()
+        self.results: queue.Queue[_Done] = queue.Queue(maxsize=_QUEUE)
         self._threads = [
             threading.Thread(target=self._infer, name="inference", daemon=True),
             threading.Thread(target=self._follow, name="results", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
+
+    def stuck_s(self, now: float) -> float:
+        """Seconds since which one of the threads has been at one thing."""
+        since = [start for start in (self._infer_since, self._follow_since) if start is not None]
+        return max((now - start for start in since), default=0.0)
 
     @property
     def idle(self) -> bool:
@@ -128,31 +153,33 @@ class _Run:
 
     def _infer(self) -> None:
         self._prepare()
+        self.prepared.set()
         while not self._left.is_set():
             try:
                 if not self._round():
                     self._engine.wait(_IDLE_S)
             except Exception as error:  # a device that fails for one frame must not end a service
                 log.debug("inference", exc_info=error)
-                log.error("inference failed: %s", " ".join(sentences(error)))
+                self._tell("inference", f"inference failed: {' '.join(sentences(error))}")
                 self._left.wait(_FAILED_S)
 
     def _round(self) -> bool:
         """Serve who waited longest, and those who can share its forward pass; ``False`` when nobody waits."""
-        waiting = sorted((camera for camera in self._engine.cameras if camera.ready()), key=lambda one: one.picked_s)
+        waiting = [camera for camera in self._engine.cameras if camera.ready() and self._models_of(camera) is not None]
         if not waiting:
             return False
+        waiting.sort(key=lambda camera: camera.picked_s)
         self._busy = 1
+        self._infer_since = time.monotonic()
         try:
-            models = self._models_of(waiting[0])
-            if models is None:
-                return False
+            models = self._models_of(waiting[0]) or []
             shared = [camera for camera in waiting if camera.planned.detectors == waiting[0].planned.detectors]
             batch = self._take(shared, min((model.batch for model in models), default=1))
             if batch:
                 self._detect(models, batch)
             return True
         finally:
+            self._infer_since = None
             self._busy = 0
 
     def _models_of(self, camera: LiveCamera) -> list[Model] | None:
@@ -221,12 +248,21 @@ class _Run:
                 done = self.results.get(timeout=_IDLE_S)
             except queue.Empty:
                 continue
+            self._follow_since = time.monotonic()
             try:
-                if done is not None and not self._left.is_set():
+                if not self._left.is_set():
                     done.camera.handle(done.work, done.found, done.times, done.taken)
             except Exception as error:  # one camera's fault must not end the thread of all
-                name = done.camera.name if done is not None else ""
+                name = done.camera.name
                 log.debug("camera %s", name, exc_info=error)
-                log.error("camera %s: a frame could not be handled: %s", name, " ".join(sentences(error)))
+                self._tell(name, f"camera {name}: a frame could not be handled: {' '.join(sentences(error))}")
             finally:
+                self._follow_since = None
                 self.results.task_done()
+
+    def _tell(self, what: str, text: str) -> None:
+        """Log a fault that may come with each frame, once in a while."""
+        now = time.monotonic()
+        if now >= self._told.get(what, -_TELL_AGAIN_S) + _TELL_AGAIN_S:
+            self._told[what] = now
+            log.error("%s", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,8 @@ class PlannedCamera:
 
     name: str
     config: Camera
-    source: str
-    password: str
+    source: str = field(repr=False)
+    password: str = field(repr=False)
     plan: CameraPlan
     detectors: tuple[PlannedDetector, ...]
     outputs: tuple[Path, float, float] | None
@@ -77,7 +77,7 @@ class PlannedCamera:
 
     def _identity(self) -> tuple[Any, ...]:
         rules = tuple((rule.name, rule.config) for rule in self.plan.rules)
-        detectors = tuple((detector.config, detector.model.sha256) for detector in self.detectors)
+        detectors = tuple((detector.name, detector.config, detector.model.sha256) for detector in self.detectors)
         return (
             self.config, self.source, self.password, self.plan.labels, rules, dict(self.plan.lines),
             dict(self.plan.zones), detectors, self.outputs, self.realtime, self.loop,

@@ -35,7 +35,9 @@ class CameraTopics:
     Values change and are handed to the publisher under one lock: the retained state never shows what is not on its way.
     """
 
-    def __init__(self, site: SitePublisher, planned: PlannedCamera, notes: Mapping[str, str]) -> None:
+    def __init__(
+        self, site: SitePublisher, planned: PlannedCamera, notes: Mapping[str, str], is_running: bool = False
+    ) -> None:
         """Take up what was kept of the camera's counters and switches."""
         self.name = planned.name
         self.status: CameraStatus = "offline"
@@ -53,9 +55,10 @@ class CameraTopics:
         }
         self._enabled_by_file = planned.config.enabled
         self._snapshots: set[str] = set()
-        self._left_open = _left_open(notes, self.name)
+        self._left_open = [] if is_running else _left_open(notes, self.name)
+        self.status = "offline" if self.switches["enabled"] else "disabled"
         self._pace = Pace(site.mqtt.detections.max_hz)
-        self._lock = threading.Lock()
+        self._lock = site.order
 
     def retained(self) -> list[Message]:
         """The retained state as it is now."""
@@ -70,12 +73,20 @@ class CameraTopics:
         with self._lock:
             return [key for key, _ in self.totals.items()]
 
+    def nobody(self, events: Sequence[ObjectEvent]) -> None:
+        """Publish ends of objects, and that nobody is in the zones."""
+        with self._lock:
+            messages = [self._factory.object_event(event) for event in events] + self._nobody()
+            self._publish(messages, self._open_notes(events))
+
     def take_up(self) -> None:
         """End the objects that were in sight when an earlier process was killed, and keep counters that begin now."""
         events = [_ended(state) for state in self._left_open]
         self._left_open = []
-        notes, self.totals.begun = self.totals.begun, {}
-        self._publish([self._factory.object_event(event) for event in events], {**notes, **self._open_notes(events)})
+        with self._lock:
+            notes, self.totals.begun = self.totals.begun, {}
+            messages = [self._factory.object_event(event) for event in events]
+            self._publish(messages, {**notes, **self._open_notes(events)})
 
     def set_status(self, status: CameraStatus, events: Sequence[ObjectEvent] = ()) -> None:
         """Publish the camera's state; unless it is watched, nobody is said to be in its zones.
@@ -201,6 +212,8 @@ class SitePublisher:
         self._cameras: dict[str, CameraTopics] = {}
         self._home_topics: set[str] = set()
         self._lock = threading.Lock()
+        self.order = threading.RLock()
+        """Held while messages are numbered and handed over: their numbers and their order agree over all cameras."""
         self.factory = MessageFactory(self.mqtt.prefix)
         outbox = self.mqtt.outbox
         path = plan.document.resolve(outbox.path)
@@ -216,7 +229,7 @@ class SitePublisher:
         self._home = f"{self.mqtt.home_assistant.prefix}/status" if self.mqtt.home_assistant.enabled else None
         self.publisher = MqttPublisher(
             broker,
-            f"sightline-{plan.site.site}",
+            plan.publication.client_id,
             self.factory.available(False),
             self._retained,
             self._outbox,
@@ -225,11 +238,16 @@ class SitePublisher:
             is_kept=self._is_snapshot,
         )
 
-    def add(self, planned: PlannedCamera) -> CameraTopics:
-        """Take up a camera; its retained state is published with the next connection, or by ``announce``."""
+    def add(self, planned: PlannedCamera, is_running: bool = False) -> CameraTopics:
+        """Take up a camera; its retained state is published with the next connection, or by ``announce``.
+
+        Args:
+            planned: The camera.
+            is_running: Whether it runs already: the objects in its sight go on.
+        """
         with self._lock:
             notes = dict(self.notes)
-        topics = CameraTopics(self, planned, notes)
+        topics = CameraTopics(self, planned, notes, is_running)
         with self._lock:
             self._cameras[planned.name] = topics
         return topics
@@ -253,7 +271,8 @@ class SitePublisher:
             notes = {key: self.notes[key] for key in keys}
         for name in {key.split("/")[1] for key in keys}:
             events = [_ended(state) for state in _left_open(notes, name)]
-            self.publish([self.factory.object_event(event) for event in events], {})
+            with self.order:
+                self.publish([self.factory.object_event(event) for event in events], {})
         if keys:
             self.publish([], dict.fromkeys(keys))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import queue
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import psutil
 
 from config.errors import SightlineError, sentences
 from config.site import Server as ServerConfig
+from config.site import Snapshots
 from pipelines.analyze import sightline_version
 from pipelines.live.camera import LiveCamera
 from pipelines.live.engine import Engine
@@ -26,17 +29,24 @@ from pipelines.live.publishing import SitePublisher, SwitchName
 from pipelines.live.watchdog import Watchdog
 from pipelines.log_dir import LogDir
 from pipelines.messages import ServiceStats, StatsPayload
+from pipelines.stopping import watching
 from pipelines.systemd import Notifier
 from streams.outbox import Outbox
 
 log = logging.getLogger(__name__)
 STATS_S = 10.0
 TICK_S = 0.2
+MOST_RESTARTS = 3
+RESTARTS_WITHIN_S = 600.0
+"""More restarts of hung threads within so many seconds end the service: each leaves a thread and a model behind."""
+MOST_CHARACTERS = 2000
+"""Of the report of a reload that failed."""
 Stats = Callable[[], StatsPayload]
 Health = Callable[[], tuple[bool, dict[str, Any]]]
 Serve = Callable[[ServerConfig, Stats, Health], Callable[[], None]]
 _LOOK_AT_FILE_S = 1.0
-_ENGINE_END_S = 1.0
+_END_S = 4.5
+_ENGINE_END_S = 0.8
 _FEED_END_S = 0.3
 _BROKER_END_S = 1.5
 _OUTPUTS_END_S = 0.5
@@ -82,7 +92,7 @@ class Service:
         self._reloading: threading.Thread | None = None
         self._reloaded: tuple[SitePlan, dict[str, Model]] | None = None
         self._reload_error: str | None = None
-        self._seen = _fingerprint(path)
+        self._seen = self._looked = _fingerprint(path)
         self._error: Exception | None = None
         self._loaded = threading.Event()
         self._publisher: SitePublisher | None = None
@@ -91,6 +101,8 @@ class Service:
         self._cameras: dict[str, LiveCamera] = {}
         self._watchdog = Watchdog()
         self._notifier = Notifier()
+        self._switches: queue.SimpleQueue[tuple[SwitchName, str, bool]] = queue.SimpleQueue()
+        self._restarts: deque[float] = deque(maxlen=2 * MOST_RESTARTS)
         self._beat_s = time.monotonic()
         self._lock = threading.Lock()
 
@@ -103,9 +115,9 @@ class Service:
     def stats(self) -> StatsPayload:
         """All figures now."""
         with self._lock:
-            cameras, models = dict(self._cameras), dict(self._engine.models)
+            cameras, models, publisher = dict(self._cameras), dict(self._engine.models), self._publisher
         return StatsPayload(
-            boot_id=self._publisher.factory.boot_id if self._publisher is not None else "",
+            boot_id=publisher.factory.boot_id if publisher is not None else "",
             cameras={name: camera.stats() for name, camera in cameras.items()},
             detectors={name: model.stats() for name, model in models.items()},
             service=self._service_stats(None),
@@ -143,6 +155,7 @@ class Service:
             if self._serve is not None and self._plan.site.server is not None:
                 stop_server = self._serve(self._plan.site.server, self.stats, self.health)
             self._outputs.start()
+            threading.Thread(target=self._switch_all, name="switches", daemon=True).start()
             self._engine.start(self._load_and_start)
             reason = self._work()
         finally:
@@ -156,7 +169,7 @@ class Service:
             return
         self._publisher = SitePublisher(plan, sightline_version(), self._command)
         for planned in plan.cameras.values():
-            self._publisher.add(planned)
+            self._publisher.add(planned, planned.name in self._cameras)
         self._publisher.begin()
 
     def _load_and_start(self) -> None:
@@ -181,10 +194,8 @@ class Service:
     def _new_camera(self, planned: PlannedCamera) -> LiveCamera:
         topics = self._publisher.topics(planned.name) if self._publisher is not None else None
         models = self._engine.models
-        mqtt = self._plan.mqtt
-        snapshots = mqtt.snapshots if mqtt is not None and mqtt.snapshots.enabled else None
         merged, by = labels_of(planned, models), found_by(planned, models)
-        return LiveCamera(planned, merged, by, topics, self._outputs, self._engine.wake, snapshots)
+        return LiveCamera(planned, merged, by, topics, self._outputs, self._engine.wake, _snapshots(self._plan))
 
     def _work(self) -> str:
         """The main thread's loop; returns why it ended."""
@@ -202,19 +213,27 @@ class Service:
                 self._notifier.watchdog()
             if now >= file_at:
                 file_at = now + _LOOK_AT_FILE_S
-                self._look_at_file()
-            self._reload_if_wanted()
+                self._guarded(self._look_at_file)
+            self._guarded(self._reload_if_wanted)
             if self._loaded.is_set():
-                self._watch(now)
+                self._guarded(lambda now=now: self._watch(now))  # type: ignore[misc]
                 if self._all_over():
                     return "done"
             if now >= stats_at:
                 stats_at = max(stats_at + STATS_S, now)
-                self._report()
+                self._guarded(self._report)
             if now >= log_at:
                 log_at = max(log_at + self._plan.site.log.stats_s, now)
-                self._log_stats()
+                self._guarded(self._log_stats)
         return "stopped"
+
+    @staticmethod
+    def _guarded(step: Callable[[], None]) -> None:
+        """One step of the main loop; a fault in it must not end what runs for months."""
+        try:
+            step()
+        except Exception:
+            log.exception("a step of the main loop fails")
 
     def _all_over(self) -> bool:
         """Whether every camera is a file that has ended, and all its frames went through."""
@@ -229,47 +248,63 @@ class Service:
     def _close(self, reason: str, stop_server: Callable[[], None] | None) -> None:
         self._notifier.stopping()
         log.info("ending (%s)", reason)
-        final = self.stats() if self._loaded.is_set() else None
-        cameras = list(self._cameras.values())
-        ending = [threading.Thread(target=camera.stop, args=(_FEED_END_S,), daemon=True) for camera in cameras]
-        for thread in ending:
-            thread.start()
+        end = time.monotonic() + _END_S
+        if stop_server is not None:
+            server = threading.Thread(target=stop_server, daemon=True)
+            server.start()
+        final: StatsPayload | None = None
+        with suppress(Exception):
+            final = self.stats() if self._loaded.is_set() else None
+        self._engine.leave()
+        _close_all(self._cameras.values(), _FEED_END_S)
         self._engine.stop(_ENGINE_END_S)
-        for thread in ending:
-            thread.join(_FEED_END_S + 0.2)
         self._outputs.close(_OUTPUTS_END_S if reason != "done" else 10.0)
+        if reason == "done":
+            end = time.monotonic() + _END_S
         if self._publisher is not None:
-            cameras_stats = final.cameras if final is not None else {}
+            cameras = final.cameras if final is not None else {}
             detectors = final.detectors if final is not None else {}
-            self._publisher.stats(cameras_stats, detectors, self._service_stats(reason))
-            self._publisher.close(_BROKER_END_S)
+            self._publisher.stats(cameras, detectors, self._service_stats(reason))
+            connected = self._publisher.publisher.connected
+            self._publisher.close(min(_BROKER_END_S, max(0.1, end - time.monotonic() - 2.0)) if connected else 0.1)
         if self._log_dir is not None:
             with suppress(SightlineError):
                 if final is not None:
                     self._log_dir.write(final, time.monotonic() - self._started_s)
                 self._log_dir.close()
         if stop_server is not None:
-            stop_server()
+            server.join(max(0.1, end - time.monotonic()))
 
     # -- watching --------------------------------------------------------------------------------------------------
 
     def _watch(self, now: float) -> None:
         """Replace threads that hang: frames come in and nothing goes out."""
+        if not self._engine.prepared:
+            return  # models are loaded, which takes as long as it takes
         hung = self._watchdog.hung(self._engine.cameras, now)
         if not hung:
             return
         names = ", ".join(camera.name for camera in hung)
-        log.error(
-            "nothing goes out for %.0f s although frames come in (%s); starting again", self._watchdog.limit_s, names
-        )
+        log.error("%s: nothing goes out for %.0f s although frames come in", names, self._watchdog.limit_s)
+        if self._engine.stuck_s(now) >= self._watchdog.limit_s / 2:  # else the threads are well, and one camera fails
+            self._restarts.append(now)
+            log.error("a thread hangs; it is left behind, and the models are loaded again")
+            self._engine.restart(self._load_again)
+            for camera in hung:
+                camera.abandon()
+            if len([moment for moment in self._restarts if now - moment < RESTARTS_WITHIN_S]) > MOST_RESTARTS:
+                self._error = SightlineError(f"{names}: threads hang again and again; the service ends to begin anew")
         for camera in hung:
-            camera.degrade("frames come in and nothing goes out; the stage was started again")
-        self._engine.restart(self._load_again)
+            camera.degrade("frames come in and nothing goes out")
 
     def _load_again(self) -> None:
         """In the new inference thread: models of its own, for the old thread may still hold the others."""
         try:
-            self._engine.models = load_models(self._plan, self._loader, stopped=self._stop.is_set)
+            plan = self._plan
+            models = load_models(plan, self._loader, stopped=self._stop.is_set)
+            with self._lock:
+                if self._plan is plan:  # else a reload has brought its own meanwhile
+                    self._engine.models = models
         except Exception as error:
             log.error("the models cannot be loaded again: %s", " ".join(sentences(error)))
 
@@ -281,19 +316,26 @@ class Service:
             log.info("reload is asked for over MQTT")
             self.request_reload()
             return
-        with self._lock:
-            found = self._cameras.get(camera)
         switch: SwitchName = "detect" if name == "detect" else "enabled"
-        if found is None:  # it is not started yet, and will begin as it is told now
-            topics = self._publisher.topics(camera) if self._publisher is not None else None
-            if topics is not None:
-                topics.set_switch(switch, value == "ON")
-            return
-        threading.Thread(target=found.switch, args=(switch, value == "ON"), name="switch", daemon=True).start()
+        self._switches.put((switch, camera, value == "ON"))
+
+    def _switch_all(self) -> None:
+        """The thread that switches cameras, one after the other in the order they were asked for."""
+        while not self._stop.is_set():
+            with suppress(queue.Empty):
+                switch, name, on = self._switches.get(timeout=TICK_S)
+                with self._lock:
+                    camera = self._cameras.get(name)
+                    topics = self._publisher.topics(name) if self._publisher is not None else None
+                    if camera is None and topics is not None:  # it is not started yet, and begins as it is told now
+                        topics.set_switch(switch, on)
+                if camera is not None:
+                    camera.switch(switch, on)
 
     def _look_at_file(self) -> None:
-        seen = _fingerprint(self._path)
-        if seen is not None and seen != self._seen:
+        seen, before = _fingerprint(self._path), self._looked
+        self._looked = seen
+        if seen is not None and seen != self._seen and seen == before:  # else somebody is still writing
             log.info("%s has changed", self._path)
             self.request_reload()
 
@@ -323,7 +365,7 @@ class Service:
             models = load_models(plan, self._loader, self._engine.models, self._stop.is_set)
             self._reloaded = (plan, models)
         except Exception as error:
-            self._reload_error = " ".join(sentences(error))
+            self._reload_error = " ".join(sentences(error))[:MOST_CHARACTERS]
             log.error("%s is not taken over, everything goes on as before: %s", self._path, self._reload_error)
 
     def _try_outbox(self, plan: SitePlan) -> None:
@@ -336,25 +378,28 @@ class Service:
             return
         path, old = plan.document.resolve(plan.mqtt.outbox.path), self._plan.mqtt
         if old is None or path != self._plan.document.resolve(old.outbox.path):
-            Outbox(path, "").close()
+            Outbox(path, "", max_mb=plan.mqtt.outbox.max_mb, expiry_s=plan.mqtt.outbox.expiry_s).close()
 
     def _take_over(self, plan: SitePlan, models: dict[str, Model]) -> None:
         """Change what has changed; what has not goes on untouched."""
         old = self._plan
-        new_broker = plan.publication != old.publication or plan.mqtt != old.mqtt
+        new_broker = (
+            plan.publication != old.publication
+            or plan.mqtt != old.mqtt
+            or (plan.mqtt is not None and self._publisher is None)
+        )
         kept = {
             name
             for name, camera in self._cameras.items()
-            if not new_broker and name in plan.cameras and camera.planned.same_as(plan.cameras[name])
+            if name in plan.cameras and camera.planned.same_as(plan.cameras[name])
         }
         gone = {name: camera for name, camera in self._cameras.items() if name not in kept}
-        for camera in gone.values():
-            camera.stop()
         with self._lock:
             self._engine.cameras = tuple(camera for name, camera in self._cameras.items() if name in kept)
             self._cameras = {name: self._cameras[name] for name in kept}
             self._plan = plan
             self._engine.models = models
+        _close_all(gone.values(), _FEED_END_S)
         self._reload_error = None
         self._change_topics(plan, new_broker, gone)
         new = [planned for name, planned in plan.cameras.items() if name not in kept]
@@ -375,14 +420,18 @@ class Service:
     def _change_topics(self, plan: SitePlan, new_broker: bool, gone: dict[str, LiveCamera]) -> None:
         """Clear what is no longer ours, announce what is new."""
         if new_broker:
+            for camera in self._cameras.values():
+                camera.detach()
             if self._publisher is not None:
                 self._publisher.close(_BROKER_END_S)
                 self._publisher = None
             try:
                 self._open_publisher(plan)
-            except SightlineError as error:
+            except (SightlineError, OSError) as error:
                 self._reload_error = " ".join(sentences(error))
-                log.error("nothing is published any more: %s", self._reload_error)
+                log.error("nothing is published until the next reload: %s", self._reload_error)
+            for name, camera in self._cameras.items():
+                camera.attach(self._publisher.topics(name) if self._publisher is not None else None, _snapshots(plan))
             return
         if self._publisher is None:
             return
@@ -397,13 +446,12 @@ class Service:
     # -- reports ---------------------------------------------------------------------------------------------------
 
     def _broker(self) -> str | None:
-        if self._publisher is None:
-            return None
-        publisher = self._publisher.publisher
-        return "connected" if publisher.connected else publisher.refusal or "away"
+        site = self._publisher
+        return None if site is None else "connected" if site.publisher.connected else site.publisher.refusal or "away"
 
     def _service_stats(self, reason: str | None) -> ServiceStats:
-        publisher = self._publisher.publisher if self._publisher is not None else None
+        site = self._publisher
+        publisher = site.publisher if site is not None else None
         return ServiceStats(
             uptime=round(time.monotonic() - self._started_s, 1),
             version=sightline_version(),
@@ -455,6 +503,21 @@ class Service:
         )  # fmt: skip
 
 
+def _snapshots(plan: SitePlan) -> Snapshots | None:
+    """How snapshots are made, if they are."""
+    return plan.mqtt.snapshots if plan.mqtt is not None and plan.mqtt.snapshots.enabled else None
+
+
+def _close_all(cameras: Iterable[LiveCamera], timeout_s: float) -> None:
+    """Disconnect cameras for good, all at the same time."""
+    threads = [threading.Thread(target=camera.close, args=(timeout_s,), daemon=True) for camera in cameras]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + timeout_s + 0.2
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+
+
 def _fingerprint(path: Path) -> str | None:
     """What the site file holds; ``None`` while it cannot be read (an editor is writing it)."""
     try:
@@ -494,4 +557,5 @@ def run_site(
     set_up_logs(plan)
     service = Service(path, plan, realtime, loop, log_dir, serve=serve, on_plan=set_up_logs)
     on_service(service)
-    service.run(stop)
+    with watching(stop):
+        service.run(stop)

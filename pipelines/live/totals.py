@@ -112,6 +112,10 @@ class Totals:
         """The rules begin at 0 again (another picture size): what they counted stays."""
         self._seen.clear()
 
+    def go_on_from(self, counters: Mapping[CounterKey, int]) -> None:
+        """The rules have counted so much already, and it is in the totals: only what comes is added."""
+        self._seen = {key: value for key, value in counters.items() if key[0] == "counts"}
+
     def empty(self) -> list[tuple[CounterKey, Total]]:
         """Nobody can be said to be there: every occupancy that is not 0 becomes 0; returns those."""
         emptied = []

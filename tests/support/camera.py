@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -63,7 +64,7 @@ def encoded(film: Film) -> Path:
     encoder: VideoCodecContext = av.CodecContext.create(name, "w")  # type: ignore[assignment]
     gop = max(1, round(film.gop_s * film.fps))
     encoder.width, encoder.height, encoder.pix_fmt = film.width, film.height, "yuv420p"
-    encoder.framerate = film.fps
+    encoder.framerate = Fraction(film.fps)
     more = ":bframes=0:scenecut=0:repeat-headers=1:annexb=1"
     options = f"keyint={gop}:min-keyint={gop}:log-level=none{more}"
     encoder.options = {"preset": "ultrafast", "tune": "zerolatency", parameters: options}
