@@ -215,8 +215,7 @@ def test_a_real_file_as_a_camera_goes_round(desk: Callable[..., Desk], make_vide
     times = [each.shot.pts_s for each in taken]
     steps = [(late - early) * 10 for early, late in itertools.pairwise(times)]
     assert steps == pytest.approx([round(step) for step in steps], abs=0.01)  # a busy machine drops a frame
-    assert steps.count(min(steps)) > 10
-    assert min(steps) == pytest.approx(1, abs=0.01)
+    assert [round(step) for step in steps].count(1) > 10
     assert one.feed.stats().capture_fps == pytest.approx(10, rel=0.2)
 
 
