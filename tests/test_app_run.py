@@ -94,10 +94,10 @@ def test_a_camera_is_watched_and_everything_is_published(
     )
     with Subscriber(broker.address) as seen, Running(site, "--log-dir", str(tmp_path / "logs")) as app:
         seen.wait_for("sightline/available", "online")
+        seen.wait_for("sightline/street/status", "offline")
+        seen.wait_for("sightline/street/detect/state", "ON")
+        seen.wait_for("sightline/street/counts/road/in/car", "0")
         assert not seen.of("sightline/street/detections")  # the state is there before the models are
-        assert seen.last("sightline/street/status") == "offline"
-        assert seen.last("sightline/street/counts/road/in/car") == "0"
-        assert seen.last("sightline/street/detect/state") == "ON"
         app.wait_online("street")
         seen.wait_for("sightline/street/status", "online")
         seen.wait(lambda messages: [m for m in messages if m.topic.endswith("/snapshot")], "no snapshot")
@@ -589,11 +589,11 @@ def test_a_port_in_use_and_an_outbox_in_use(
     with server:
         site = write_site(tmp_path / "a.yaml", {"a": camera}, server={"port": port}, log={"path": "log.txt"})
         run_app("run", site, cwd=tmp_path).failed(1, f"127.0.0.1:{port}")
-    site = write_site(tmp_path / "b.yaml", {"a": camera}, mqtt=mqtt_of(broker), log={"path": "log.txt"})
+    site = write_site(tmp_path / "b.yaml", {"a": camera}, mqtt=mqtt_of(broker))
     with Running(site, "--loop", "--realtime") as app:
         app.wait_online("a")
         content = yaml.safe_load(site.read_text())
-        content["server"]["port"] = 0
+        content["log"] = {"path": "log.txt"}
         (tmp_path / "c.yaml").write_text(yaml.safe_dump(content))
         run_app("run", tmp_path / "c.yaml", cwd=tmp_path).failed(1, "outbox.sqlite")
 
