@@ -94,9 +94,7 @@ def look(source: str, username: str = "", password: str = "", timeout_ms: int = 
     silence_opencv()
     shown = redacted(source)
     if source.startswith("gst:"):
-        raise SourceError(
-            "source is a gst: launch line (GStreamer); name what it reads from, or look at it with 'check'"
-        )
+        raise SourceError("a gst: launch line cannot be opened for a look; name what it reads from, or use 'check'")
     if source.startswith("/dev/"):
         capture = cv2.VideoCapture(source, cv2.CAP_V4L2)
     else:
