@@ -295,6 +295,10 @@ def main() -> NoReturn:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), request_stop)
+    if "run" in sys.argv[1:3] and hasattr(signal, "SIGHUP"):
+        signal.signal(
+            signal.SIGHUP, lambda number, frame: None
+        )  # it asks for a reload, and the file is just being read
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not fit the terminal's encoding
     debug = "--debug" in sys.argv

@@ -100,7 +100,9 @@ class Commands(Strict):
 class Mqtt(Strict):
     """The MQTT broker and what is published there."""
 
-    host: str = Field("127.0.0.1", description="name or address of the broker")
+    host: str = Field(
+        "127.0.0.1", pattern=r"^[A-Za-z0-9._:%-]+$", max_length=253, description="name or address of the broker"
+    )
     port: int = Field(1883, ge=1, le=65535, description="TCP port")
     prefix: str = Field(
         "sightline", pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", description="what every topic begins with"

@@ -149,6 +149,10 @@ def _listen(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
         return socket.create_server(address[:2], family=family)
+    except UnicodeError as error:
+        raise ServerError(
+            f"the HTTP server cannot listen on {place[:80]}; that is no name of a host: server.host"
+        ) from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             way_out = "stop what listens there, or choose another server.port"

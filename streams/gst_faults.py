@@ -6,6 +6,7 @@ from streams.errors import LoginRefusedError, SourceError
 
 _RESOURCE = "gst-resource-error-quark"
 _STREAM = "gst-stream-error-quark"
+_DECODE = 7
 _NOT_FOUND, _BUSY, _OPEN_READ, _OPEN_WRITE, _OPEN_READ_WRITE, _READ, _NOT_AUTHORIZED = 3, 4, 5, 6, 7, 9, 15
 
 
@@ -45,6 +46,8 @@ def _what(domain: str, code: int, detail: str) -> str:
         return "is busy (503); it may allow no more viewers"
     if domain == _RESOURCE and code == _READ:
         return "breaks off or sends no data; check network and camera"
+    if domain == _STREAM and code == _DECODE:
+        return "sends pictures that are damaged; check network and camera, and choose H.264 or H.265 in the camera"
     if domain == _STREAM:
         return f"sends what GStreamer cannot decode (error {code}); choose H.264 or H.265 in the camera"
     return f"fails in GStreamer ({domain.removesuffix('-quark')} {code}); check network and camera"

@@ -269,7 +269,7 @@ def _tune(pipeline: Any, container: Any, element: Any) -> None:
             gate = _KeyFrameGate(gst)
             element.get_static_pad("src").add_probe(gst.PadProbeType.BUFFER, gate)
     elif name.startswith("avdec_"):
-        for setting, value in (("output-corrupt", False), ("max-threads", 1)):
+        for setting, value in (("output-corrupt", False), ("max-threads", 1), ("max-errors", 10)):
             if element.find_property(setting) is not None:
                 element.set_property(setting, value)
 

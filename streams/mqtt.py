@@ -302,6 +302,11 @@ class MqttPublisher:
                 refused = isinstance(error, _RefusedError)
                 delay = _REFUSED_S if refused else min(max(2 * delay, first), longest)
                 self._tell(error, is_news=refused or self.reconnects < 0 or isinstance(error.__cause__, ssl.SSLError))
+            except Exception as error:  # no thread can be started, a name that cannot be packed: go on trying
+                delay = _REFUSED_S
+                self.refusal = f"MQTT broker {self.broker}: the connection fails unexpectedly ({type(error).__name__})"
+                log.debug("%s", self.refusal, exc_info=error)
+                log.error("%s; it is tried again every %g s", self.refusal, _REFUSED_S)
             else:
                 self._told.clear()
 

@@ -267,7 +267,8 @@ class LiveCamera:
         elif status == "offline":
             log.warning("camera %s is offline: %s", self.name, reason)
         elif status == "ended":
-            log.info("camera %s: its file is over", self.name)
+            told = log.info if reason.endswith("is over") else log.warning  # else it broke off
+            told("camera %s: %s", self.name, reason or "its file is over")
         self._report()
         self._wake()
 

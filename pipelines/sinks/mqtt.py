@@ -18,7 +18,7 @@ from streams.mqtt import Broker, MqttPublisher
 
 STATS_S = 10.0
 _LAST_WAIT_S = 5.0
-_SHORT_WAIT_S = 2.5
+_SHORT_WAIT_S = 1.5
 """How long the last messages may wait for a broker that is away; short where someone wants us to stop."""
 
 
