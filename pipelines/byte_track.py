@@ -1,101 +1,130 @@
-"""ByteTrack of the ``trackers`` library, with the Kalman filters of all tracks computed together.
+"""Parts for the ``trackers`` library's ByteTrack that give its results at a fraction of its cost.
 
-The library runs each track's filter by itself: a dozen numpy calls on 8x8 matrices, for each track and frame. Here the
-filters of a frame are stacked, and the same formulas run once for all of them; states agree to rounding.
+The library's filter knows each box by eight numbers and an (8, 8) covariance. Its four coordinates do not depend on
+each other there, and have the same noise: one (2, 2) covariance, of position and velocity, is that of all four, and
+what remains is arithmetic with a few floats.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from trackers import ByteTrackTracker
-from trackers.utils.state_representations import XYXYStateEstimator
+from trackers.utils.motion_models import ScalableProcessNoise
 
-Array = NDArray[np.float64]
-
-
-class _Bank:
-    """The steps of one frame that are still to be computed."""
-
-    def __init__(self) -> None:
-        self.predicted: list[XYXYStateEstimator] = []
-        self.measured: list[tuple[XYXYStateEstimator, Array]] = []
-        self.step: tuple[float, float | None] = (1.0, None)
-
-    def predict(self) -> None:
-        """Predict all: the time that passed and the noise are the same for every track."""
-        if not self.predicted:
-            return
-        first = self.predicted[0]
-        first.motion.apply(first.kf, *self.step)
-        transition, noise = first.kf.transition_mtx, first.kf.process_noise
-        filters = [estimator.kf for estimator in self.predicted]
-        states = transition @ np.stack([kf.state for kf in filters])
-        covariances = transition @ np.stack([kf.state_covariance for kf in filters]) @ transition.T + noise
-        for kf, state, covariance in zip(filters, states, covariances, strict=True):
-            kf.state, kf.state_covariance = state, covariance
-        self.predicted.clear()
-
-    def correct(self) -> None:
-        """Correct all by what was measured (Joseph form, as the library does)."""
-        if not self.measured:
-            return
-        filters = [estimator.kf for estimator, _ in self.measured]
-        observed = np.array([box for _, box in self.measured], np.float64)[..., None]  # (N, 4, 1)
-        first = filters[0]
-        observation, noise = first.observation_mtx, first.measurement_noise
-        states = np.stack([kf.state for kf in filters])  # (N, 8, 1)
-        covariances = np.stack([kf.state_covariance for kf in filters])  # (N, 8, 8)
-        shared = covariances @ observation.T  # (N, 8, 4)
-        gains = shared @ np.linalg.inv(observation @ shared + noise)
-        states = states + gains @ (observed - observation @ states)
-        rest = np.eye(first.dim_x) - gains @ observation
-        covariances = rest @ covariances @ rest.transpose(0, 2, 1) + gains @ noise @ gains.transpose(0, 2, 1)
-        for kf, state, covariance in zip(filters, states, covariances, strict=True):
-            kf.state, kf.state_covariance = state, covariance
-        self.measured.clear()
+_POSITION, _VELOCITY = np.array([0]), np.array([1])
+Corners = tuple[float, float, float, float]
 
 
-def _estimator_of(bank: _Bank) -> type[XYXYStateEstimator]:
-    """A state estimator that leaves its steps to a bank."""
+@lru_cache(maxsize=64)
+def _process_noise(noise: float, frame_step: float, frame_rate: float | None) -> tuple[float, float, float]:
+    """Variance of position, covariance, and variance of velocity that one step adds, as the library has it.
 
-    class Deferred(XYXYStateEstimator):  # type: ignore[misc]
-        def predict(self, frame_step: float = 1.0, frame_rate: float | None = None) -> None:
-            bank.step = (frame_step, frame_rate)
-            bank.predicted.append(self)
+    Args:
+        noise: Of one nominal frame, of position and velocity alike.
+        frame_step: Length of the step in nominal frames.
+        frame_rate: Nominal frames a second.
+    """
+    nominal = noise * np.eye(2)
+    model = ScalableProcessNoise(2, _POSITION, _VELOCITY, nominal, np.ones(1), np.diag(nominal))
+    model.calibrate(nominal)
+    scaled = model.build_Q(frame_step, frame_rate)
+    return float(scaled[0, 0]), float(scaled[0, 1]), float(scaled[1, 1])
 
-        def update(self, bbox: Array | None) -> None:
-            if bbox is not None:  # else the prediction stands
-                bank.measured.append((self, bbox))
 
-    return Deferred
+class CornerFilter:
+    """Stands in for the library's ``XYXYStateEstimator``: a constant-velocity Kalman filter of a box's corners."""
+
+    __slots__ = ("_both", "_box", "_place", "_speed", "_velocity", "measurement_noise", "process_noise")
+
+    def __init__(self, bbox: NDArray[np.float32]) -> None:
+        """Start with the first (4,) box x1, y1, x2, y2 in pixels, at rest."""
+        self.measurement_noise = self.process_noise = 1.0
+        self._box: Corners = tuple(bbox.tolist())
+        self._velocity: Corners = (0.0, 0.0, 0.0, 0.0)
+        self._place, self._both, self._speed = 1.0, 0.0, 1.0  # the covariance
+
+    @property
+    def kf(self) -> CornerFilter:
+        """What has the noises: variances in square pixels of one coordinate, the library's identity matrices."""
+        return self
+
+    def set_kf_covariances(self, measurement_noise: float, process_noise: float) -> None:
+        """Set the variances of one coordinate, in square pixels (per nominal frame)."""
+        self.measurement_noise, self.process_noise = measurement_noise, process_noise
+
+    def predict(self, frame_step: float = 1.0, frame_rate: float | None = None) -> None:
+        """Go on by ``frame_step`` nominal frames of ``frame_rate`` a second."""
+        x1, y1, x2, y2 = self._box
+        vx1, vy1, vx2, vy2 = self._velocity
+        self._box = (x1 + frame_step * vx1, y1 + frame_step * vy1, x2 + frame_step * vx2, y2 + frame_step * vy2)
+        place, both, speed = _process_noise(self.process_noise, frame_step, frame_rate)
+        crossed = self._both + frame_step * self._speed
+        self._place += frame_step * (self._both + crossed) + place
+        self._both = crossed + both
+        self._speed += speed
+
+    def update(self, bbox: NDArray[np.float32]) -> None:
+        """Take an observed (4,) box in."""
+        total = self._place + self.measurement_noise
+        gain, push = self._place / total, self._both / total
+        x1, y1, x2, y2 = self._box
+        vx1, vy1, vx2, vy2 = self._velocity
+        ox1, oy1, ox2, oy2 = bbox.tolist()
+        dx1, dy1, dx2, dy2 = ox1 - x1, oy1 - y1, ox2 - x2, oy2 - y2
+        self._box = (x1 + gain * dx1, y1 + gain * dy1, x2 + gain * dx2, y2 + gain * dy2)
+        self._velocity = (vx1 + push * dx1, vy1 + push * dy1, vx2 + push * dx2, vy2 + push * dy2)
+        self._speed -= push * self._both
+        self._both -= gain * self._both
+        self._place -= gain * self._place
+
+    def state_to_bbox(self) -> Corners:
+        """The box x1, y1, x2, y2 as it is believed to be, in pixels."""
+        return self._box
 
 
-class BatchedByteTrack(ByteTrackTracker):  # type: ignore[misc]
-    """The library's tracker; its decisions are untouched.
+class Overlap:
+    """Stands in for the library's ``IoU``, to the same bits."""
 
-    Within an update the library predicts all tracks, reads the predicted boxes, and then measures tracks one by one
-    without reading them again: so all predictions can be computed after the first step, and all corrections at the end.
+    def compute(self, boxes_1: NDArray[Any], boxes_2: NDArray[Any]) -> NDArray[np.float32]:
+        """Intersection over union of each box with each: (N, 4) and (M, 4) → (N, M) float32; 0 where both are empty.
+
+        All coordinates must be finite, which the library's looks at each time.
+        """
+        shared = np.zeros((len(boxes_1), len(boxes_2)), np.float32)
+        if not shared.size:
+            return shared
+        a, b = boxes_1.astype(np.float64), boxes_2.astype(np.float64)
+        sides = np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2])
+        np.maximum(sides, 0.0, out=sides)
+        inter = sides[..., 0] * sides[..., 1]
+        sizes_a, sizes_b = a[:, 2:] - a[:, :2], b[:, 2:] - b[:, :2]
+        union = (sizes_a[:, 0] * sizes_a[:, 1])[:, None] + sizes_b[:, 0] * sizes_b[:, 1] - inter
+        np.divide(inter, union, out=shared, where=union > 0)
+        return shared
+
+
+class Boxes:
+    """Stands in for ``supervision.Detections``, as much of it as the library reads.
+
+    Attributes:
+        xyxy: (N, 4) float32, pixels.
+        confidence: (N,) float32.
+        rows: (N,) int64, where each box came from: the library returns them in another order.
+        tracker_id: (N,) int64, -1 while untracked; set by the library.
     """
 
-    _bank: _Bank
+    __slots__ = ("confidence", "rows", "tracker_id", "xyxy")
 
-    @classmethod
-    def of(cls, **settings: Any) -> BatchedByteTrack:
-        """Make one with the library's settings, all but ``state_estimator_class``."""
-        bank = _Bank()
-        tracker = cls(state_estimator_class=_estimator_of(bank), **settings)
-        tracker._bank = bank
-        return tracker
+    def __init__(self, xyxy: NDArray[np.float32], confidence: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
+        """Take the boxes of one frame."""
+        self.xyxy, self.confidence, self.rows = xyxy, confidence, rows
+        self.tracker_id: NDArray[np.int64] | None = None
 
-    def _predict_tracklets(self, tracklets: list[Any], timing: Any) -> None:
-        super()._predict_tracklets(tracklets, timing)
-        self._bank.predict()
+    def __len__(self) -> int:
+        return len(self.rows)
 
-    def update(self, detections: Any, frame: Any = None, timestamp: float | None = None) -> Any:
-        """As the library's ``update``."""
-        found = super().update(detections, frame, timestamp)
-        self._bank.correct()
-        return found
+    def __getitem__(self, index: NDArray[np.intp]) -> Boxes:
+        return Boxes(self.xyxy[index], self.confidence[index], self.rows[index])

@@ -160,7 +160,7 @@ class ObjectLives:
         events += [
             self._tell(life, pts_s)
             for life in self._lives.values()
-            if life.news() and (life.told is None or pts_s - life.told_s >= UPDATE_S - TINY)
+            if (life.told is None or pts_s - life.told_s >= UPDATE_S - TINY) and life.news()
         ]
         return events
 

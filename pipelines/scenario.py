@@ -121,11 +121,8 @@ class RuleSet:
 
     def update(self, tracks: Sequence[Track], frame: Frame) -> tuple[Event, ...]:
         """Run every rule on the confirmed tracks of a frame; events carry the frame's wall clock as a label."""
-        return tuple(
-            dataclasses.replace(event, captured_at=frame.captured_at)
-            for rule in self.rules
-            for event in rule.update(tracks, frame.pts_s)
-        )
+        events = [event for rule in self.rules for event in rule.update(tracks, frame.pts_s)]
+        return tuple([dataclasses.replace(event, captured_at=frame.captured_at) for event in events])
 
     def counters(self) -> dict[CounterKey, int]:
         """Every counter's present value."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
+from trackers import ByteTrackTracker
 
 from config.site import Tracker as TrackerConfig
 from detectors.detections import Detections
 from detectors.nms import nms
-from pipelines.byte_track import BatchedByteTrack
+from pipelines.byte_track import Boxes, CornerFilter, Overlap
 from pipelines.values import Track
 
 UNTRACKED = -1
@@ -49,13 +50,15 @@ class Tracker:
         self._start()
 
     def _start(self) -> None:
-        self._tracker = BatchedByteTrack.of(
+        self._tracker = ByteTrackTracker(
             lost_track_buffer=max(1, round(self._config.lost_s * 30)),  # in frames of 30 a second, says the library
             frame_rate=self._fps,
             track_activation_threshold=self._config.activation,
             minimum_consecutive_frames=self._config.min_frames,
             minimum_iou_threshold=self._config.min_iou,
             high_conf_det_threshold=self._config.activation,
+            state_estimator_class=CornerFilter,
+            iou=Overlap(),
         )
         self._lives: dict[int, _Life] = {}
 
@@ -69,32 +72,47 @@ class Tracker:
         Returns:
             (N,) int64 track id of each box, -1 while untracked (twins of a better box always are); and the confirmed
             tracks seen in this frame.
+
+        Raises:
+            ValueError: A box has a coordinate that is no finite number.
         """
+        if not math.isfinite(detections.xyxy.sum()):
+            raise ValueError("a box has a coordinate that is no finite number")
         ids = np.full(len(detections), UNTRACKED, np.int64)
-        rows = _without_twins(detections)
-        boxes = sv.Detections(
-            xyxy=detections.xyxy[rows], confidence=detections.score[rows], class_id=rows
-        )  # class_id carries the row: the library returns the boxes in another order
-        found = self._tracker.update(boxes, timestamp=pts_s)
-        if len(found) and found.tracker_id is not None and found.class_id is not None:
-            confirmed = found.tracker_id >= 0
-            ids[found.class_id[confirmed]] = found.tracker_id[confirmed] + 1
-        tracks = tuple(
-            self._track(int(ids[row]), int(row), detections, pts_s) for row in np.flatnonzero(ids != UNTRACKED)
-        )
+        tracks: tuple[Track, ...] = ()
+        if len(detections) or self._tracker.tracks:
+            rows = _without_twins(detections)
+            found = self._tracker.update(Boxes(detections.xyxy[rows], detections.score[rows], rows), timestamp=pts_s)
+            if len(found):
+                confirmed = found.tracker_id >= 0
+                ids[found.rows[confirmed]] = found.tracker_id[confirmed] + 1
+            tracks = self._tracks(ids, detections, pts_s)
         self._evict(pts_s)
         return ids, tracks
 
-    def _track(self, track_id: int, row: int, detections: Detections, pts_s: float) -> Track:
+    def _tracks(self, ids: NDArray[np.int64], detections: Detections, pts_s: float) -> tuple[Track, ...]:
+        """The confirmed tracks, in the order of their boxes."""
+        labels, columns = detections.labels, (detections.xyxy, detections.score, detections.class_id)
+        return tuple(
+            [
+                self._track(track_id, labels[class_id], tuple(xyxy), score, pts_s)
+                for track_id, xyxy, score, class_id in zip(
+                    ids.tolist(), *(column.tolist() for column in columns), strict=True
+                )
+                if track_id != UNTRACKED
+            ]
+        )
+
+    def _track(
+        self, track_id: int, label: str, xyxy: tuple[float, float, float, float], score: float, pts_s: float
+    ) -> Track:
         life = self._lives.get(track_id)
         if life is None:
             life = self._lives[track_id] = _Life(pts_s, pts_s)
-        score = float(detections.score[row])
         life.last_seen_s = pts_s
-        life.votes[detections.label(row)] += score
-        label = max(life.votes, key=life.votes.__getitem__)
-        x1, y1, x2, y2 = detections.xyxy[row].tolist()
-        return Track(track_id, label, (x1, y1, x2, y2), score, life.first_seen_s, pts_s)
+        life.votes[label] += score
+        majority = max(life.votes, key=life.votes.__getitem__)
+        return Track(track_id, majority, xyxy, score, life.first_seen_s, pts_s)
 
     def _evict(self, pts_s: float) -> None:
         limit = pts_s - 2 * self._config.lost_s

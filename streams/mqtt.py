@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 from paho.mqtt.reasoncodes import ReasonCode
@@ -34,6 +35,8 @@ _REFUSED_S = 10.0
 _LOOK_S = 5.0
 _END_S = 1.0
 _TIDY_S = 1.0
+_SETTLE_S = 0.1
+"""Confirmations that nobody waits for are looked at this often, or with the next messages."""
 _WINDOW = 100
 """Events on the way that are not confirmed."""
 _MAX_STATE = 1000
@@ -42,7 +45,7 @@ _POISON_TRIES = 5
 _POISON_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Unit:
     """What one call of ``publish`` handed over.
 
@@ -61,12 +64,12 @@ class _Unit:
         """How much of the inbox it takes."""
         return max(1, len(self.messages))
 
-    @property
+    @cached_property
     def events(self) -> list[Message]:
         """What goes through the outbox."""
         return [message for message in self.messages if _is_event(message)]
 
-    @property
+    @cached_property
     def direct(self) -> list[Message]:
         """What does not."""
         return [message for message in self.messages if not _is_event(message)]
@@ -206,10 +209,12 @@ class MqttPublisher:
         self._inbox = _Inbox(max_waiting)
         self._connection: Connection | None = None
         self._busy = False
+        self._flushing = 0
         self._ending = False
         self._dropped = 0
         self._taken = 0  # events between inbox and outbox
         self._stored = self.outbox.depth
+        self._last_id = self.outbox.last_id
         self._state_on_the_way = 0
         # Of the sending thread:
         self._served: Connection | None = None
@@ -353,9 +358,14 @@ class MqttPublisher:
         log.warning("MQTT broker %s is gone (%s); messages wait until it is back", self.broker, reason)
 
     def connection_acknowledged(self, connection: Connection) -> None:
-        """Called by a connection: the broker has confirmed something."""
-        with self._lock:
-            self._wake.notify()
+        """Called by a connection: the broker has confirmed something; wakes the sending thread if needed."""
+        if self._is_waited_for(connection):
+            with self._lock:
+                self._wake.notify()
+
+    def _is_waited_for(self, connection: Connection) -> bool:
+        """Whether confirmations are to be looked at now: for a flush, or to make room for what is to be sent."""
+        return bool(self._flushing or self._refresh or connection.has_later or connection.last_sent < self._last_id)
 
     def connection_message(self, topic: str, payload: bytes, retained: bool) -> None:
         """Called by a connection: a message to one of the subscriptions."""
@@ -422,7 +432,10 @@ class MqttPublisher:
     def flush(self, timeout_s: float) -> int:
         """Wait until the broker is there and all messages of QoS 1 are confirmed; return how many are not."""
         with self._lock:
+            self._flushing += 1
+            self._wake.notify()
             self._settled.wait_for(self._is_settled, timeout_s)
+            self._flushing -= 1
         return self.undelivered
 
     def close(self, timeout_s: float = 5.0) -> int:
@@ -461,8 +474,7 @@ class MqttPublisher:
         ending = False
         while not ending:
             with self._lock:
-                tidy = self._stored or self.outbox.failing
-                self._wake.wait_for(self._has_work, _TIDY_S if tidy else None)
+                self._wake.wait_for(self._has_work, self._patience())
                 self._busy = True
                 ending = self._ending
             try:
@@ -475,6 +487,12 @@ class MqttPublisher:
                 self._settled.notify_all()
         self.outbox.close()
 
+    def _patience(self) -> float | None:
+        """Seconds after which there is something to do in any case."""
+        if self._connection is not None and self._connection.unsettled:
+            return _SETTLE_S
+        return _TIDY_S if self._stored or self.outbox.failing else None
+
     def _finish(self) -> None:
         """The end without threads: what was handed over goes into the outbox."""
         self._turn()
@@ -486,7 +504,8 @@ class MqttPublisher:
             self._ending
             or self._inbox
             or connection is not self._served
-            or (connection is not None and (connection.acknowledged or self._needs_state(connection)))
+            or (connection is not None and self._needs_state(connection))
+            or (connection is not None and connection.acknowledged and self._is_waited_for(connection))
         )
 
     def _needs_state(self, connection: Connection) -> bool:
@@ -564,7 +583,7 @@ class MqttPublisher:
             outbox.expire()
         with self._lock:
             self._dropped += sum(not (message.qos or message.retain) for unit in late for message in unit.messages)
-            self._taken, self._stored = 0, outbox.depth
+            self._taken, self._stored, self._last_id = 0, outbox.depth, outbox.last_id
         return direct
 
     def _send_state(self, connection: Connection, state: list[Message]) -> None:

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
@@ -146,6 +147,16 @@ class Connection:
         return len(self.sent) + len(self._later) - self.rows_on_the_way
 
     @property
+    def unsettled(self) -> bool:
+        """Whether something of QoS 1 was sent that ``take_acknowledged`` has not given back."""
+        return bool(self.sent)
+
+    @property
+    def has_later(self) -> bool:
+        """Whether messages wait in memory until there is room."""
+        return bool(self._later)
+
+    @property
     def oldest_row(self) -> Row | None:
         """The first row that is not confirmed."""
         return next((sent.row for sent in (*self.sent.values(), *self._later) if sent.row), None)
@@ -264,7 +275,12 @@ class Connection:
 
 
 def _check(message: Message) -> None:
-    if not message.topic or len(message.topic.encode()) > _MAX_TOPIC or any(sign in message.topic for sign in "+#\0"):
-        raise ValueError("the topic is empty, too long, or has a wildcard")
+    _check_topic(message.topic)
     if len(message.payload) > _MAX_PAYLOAD:
         raise ValueError("the payload is too large for MQTT")
+
+
+@lru_cache(maxsize=1024)
+def _check_topic(topic: str) -> None:
+    if not topic or len(topic.encode()) > _MAX_TOPIC or any(sign in topic for sign in "+#\0"):
+        raise ValueError("the topic is empty, too long, or has a wildcard")

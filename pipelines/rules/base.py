@@ -74,8 +74,9 @@ class Rule(Protocol):
 class _Seen(Generic[State]):
     state: State
     xyxy: tuple[float, float, float, float]
-    velocity: Xy
     pts_s: float
+    before: tuple[float, float, float, float]
+    before_s: float
 
 
 class TrackMemory(Generic[State]):
@@ -107,10 +108,11 @@ class TrackMemory(Generic[State]):
             seen = self._seen.get(track.id)
             if seen is None:
                 state = self._hand_over(track, present, pts_s)
-                self._seen[track.id] = _Seen(state, track.xyxy, (0.0, 0.0), pts_s)
+                self._seen[track.id] = _Seen(state, track.xyxy, pts_s, track.xyxy, pts_s)
             else:
                 state = seen.state
-                seen.velocity = _velocity(seen, track, pts_s)
+                if pts_s > seen.pts_s:
+                    seen.before, seen.before_s = seen.xyxy, seen.pts_s
                 seen.xyxy, seen.pts_s = track.xyxy, pts_s
             result.append((track, state))
         return result
@@ -131,20 +133,15 @@ class TrackMemory(Generic[State]):
         return [self._seen.pop(key).state for key in gone]
 
 
-def _velocity(seen: _Seen[State], track: Track, pts_s: float) -> Xy:
-    elapsed = pts_s - seen.pts_s
-    if elapsed <= 0:
-        return seen.velocity
-    x1, y1, x2, y2 = seen.xyxy
-    x, y = track.centre
-    return ((x - (x1 + x2) / 2) / elapsed, (y - (y1 + y2) / 2) / elapsed)
-
-
 def _moved(seen: _Seen[State], pts_s: float) -> tuple[float, float, float, float]:
-    """Where a vanished track would be now."""
-    dx = seen.velocity[0] * (pts_s - seen.pts_s)
-    dy = seen.velocity[1] * (pts_s - seen.pts_s)
+    """Where a vanished track would be now, had its centre gone on as between its last two boxes."""
     x1, y1, x2, y2 = seen.xyxy
+    elapsed = seen.pts_s - seen.before_s
+    if elapsed <= 0:
+        return seen.xyxy
+    bx1, by1, bx2, by2 = seen.before
+    share = (pts_s - seen.pts_s) / elapsed
+    dx, dy = share * (x1 + x2 - bx1 - bx2) / 2, share * (y1 + y2 - by1 - by2) / 2
     return (x1 + dx, y1 + dy, x2 + dx, y2 + dy)
 
 

@@ -1,16 +1,17 @@
-"""The batched filters give what the library gives."""
+"""The parts of our own give what the library's give."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import supervision as sv
 from trackers import ByteTrackTracker
+from trackers.utils.iou import IoU
 
-from pipelines.byte_track import BatchedByteTrack
+from pipelines.byte_track import Boxes, CornerFilter, Overlap
 from streams.open import open_source
 
 if TYPE_CHECKING:
@@ -24,19 +25,41 @@ SETTINGS = {
 
 def both(boxes: list[sv.Detections], times: list[float]) -> None:
     """Feed the same boxes to both, and compare ids, boxes and filters after each frame."""
-    ours, theirs = BatchedByteTrack.of(**SETTINGS), ByteTrackTracker(**SETTINGS)
-    seen = set()
+    ours = ByteTrackTracker(**SETTINGS, state_estimator_class=CornerFilter, iou=Overlap())
+    theirs = ByteTrackTracker(**SETTINGS)
+    seen: set[int] = set()
     for found, time_s in zip(boxes, times, strict=True):
-        mine, expected = ours.update(found, timestamp=time_s), theirs.update(found, timestamp=time_s)
+        rows = np.arange(len(found))
+        found.class_id = rows
+        assert found.confidence is not None
+        mine = ours.update(Boxes(found.xyxy, found.confidence, rows), timestamp=time_s)
+        expected = theirs.update(found, timestamp=time_s)
+        if len(expected):
+            np.testing.assert_array_equal(mine.rows, expected.class_id)
+            np.testing.assert_array_equal(mine.xyxy, expected.xyxy)
         np.testing.assert_array_equal(mine.tracker_id, expected.tracker_id)
-        np.testing.assert_array_equal(mine.xyxy, expected.xyxy)
         assert len(ours.tracks) == len(theirs.tracks)
         for one, other in zip(ours.tracks, theirs.tracks, strict=True):
-            mine_kf, kf = one.state_estimator.kf, other.state_estimator.kf
-            np.testing.assert_allclose(mine_kf.state, kf.state, rtol=0, atol=1e-8)
-            np.testing.assert_allclose(mine_kf.state_covariance, kf.state_covariance, rtol=0, atol=1e-8)
+            same(one.state_estimator, other.state_estimator.kf)
         seen |= set(mine.tracker_id.tolist())
     assert len(seen) > 3  # else nothing was compared
+
+
+def same(mine: CornerFilter, kf: Any) -> None:
+    """Compare box, velocity and covariance: one (2, 2) block for each coordinate, and nothing between coordinates."""
+    np.testing.assert_allclose([*mine._box, *mine._velocity], kf.state[:, 0], rtol=0, atol=1e-9)
+    block = [[mine._place, mine._both], [mine._both, mine._speed]]
+    np.testing.assert_allclose(np.kron(block, np.eye(4)), kf.state_covariance, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 1), (40, 30)])
+def test_overlaps_are_the_librarys_to_the_bit(shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(5)
+    tracks, found = (np.sort(random.uniform(0, 100, (n, 2, 2)), axis=1).reshape(n, 4) for n in shape)
+    found = found.astype(np.float32)
+    tracks[: len(found) // 2] = found[: len(tracks)][: len(found) // 2]
+    mine, expected = Overlap().compute(tracks, found), IoU().compute(tracks, found)
+    np.testing.assert_array_equal(mine, expected)
 
 
 def boxes_of(video: Path, model: LoadedModel, every: int, frames: int) -> tuple[list[sv.Detections], list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import threading
@@ -15,6 +16,7 @@ from detectors.detections import Detections
 from pipelines.messages import (
     MAX_PAYLOAD_BYTES,
     CameraStats,
+    DetectionsPayload,
     DetectorStats,
     MessageFactory,
     ServiceStats,
@@ -273,3 +275,17 @@ def test_late_message_says_so(factory: MessageFactory) -> None:
     assert body(late)["replayed"] is True
     assert (late.topic, late.qos, late.retain) == ("site/one/gate/rules/line_crossing_l", 1, False)
     assert factory.available(True).replayed().payload == b"online"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 300])
+def test_detections_are_written_as_their_model_writes_them(factory: MessageFactory, count: int) -> None:
+    """The message of each frame is made without the model; it must say the same, to the byte."""
+    found = result(count, [5 if row % 2 else -1 for row in range(count)])
+    text = factory.detections(found, "torch", "yolov8n", {5: ["b", 'a \u00e4 "q"']}).payload
+    assert DetectionsPayload.model_validate_json(text, strict=True).model_dump_json().encode() == text
+    assert set(body(Message("", text))) == set(DetectionsPayload.model_fields)
+
+
+def test_a_number_that_is_none_is_written_as_models_do(factory: MessageFactory) -> None:
+    found = dataclasses.replace(result(1), timings=Timings(1, 2, float("nan"), 4, 5, 6, 7))
+    assert body(factory.detections(found, "torch", "m", {}))["inference_ms"] is None

@@ -357,6 +357,7 @@ def test_a_full_disk_does_not_hold_up_events(
         wait(lambda: not camera.publisher.outbox.failing, "it is not written again")
         camera.count()
         assert camera.publisher.close() == 0
+        seen.wait(lambda messages: len(set(numbers(messages))) == 302, "the last event does not arrive")
         assert without_repeats(numbers(seen.messages)) == list(range(1, 303))
     assert caplog.text.count("cannot be written") == 1
     with closing(Outbox(small_disk / "outbox.sqlite", TARGET)) as left:
