@@ -212,7 +212,7 @@ def run(
 
         running = Server(server, stats, health)
         running.start()
-        logging.getLogger("app").info("http://%s:%d answers", server.host, running.port)
+        logging.getLogger("app").info("http://%s answers", running.address)
         return running.stop
 
     code = 0

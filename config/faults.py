@@ -102,6 +102,14 @@ def explain(
         model: The model that was validated, for the allowed keys.
         filled: The values that came from the environment.
     """
+    faults = faults_of(lines, prefix, error, model)
+    return [place(path, lines, where, text, filled) for where, text in faults]
+
+
+def faults_of(
+    lines: Mapping[YamlPath, int], prefix: YamlPath, error: ValidationError, model: type[BaseModel]
+) -> list[tuple[YamlPath, str]]:
+    """The same, each as its YAML path and the sentence without the place."""
     found: dict[YamlPath, list[ErrorDetails]] = {}
     for item in error.errors(include_url=False):
         found.setdefault(_real_path(prefix, item, lines), []).append(item)
@@ -114,7 +122,7 @@ def explain(
         text = _sentence(others[0], where, prefix, model) if others else _mismatch(items, where)
         faults.append((where, text))
     faults.sort(key=lambda fault: line_of(lines, fault[0]))
-    return [place(path, lines, where, text, filled) for where, text in faults]
+    return faults
 
 
 def _real_path(prefix: YamlPath, item: ErrorDetails, lines: Mapping[YamlPath, int]) -> YamlPath:

@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from config.errors import ConfigError
-from config.faults import Filled, FilledIn, YamlPath, explain, line_of, place
+from config.faults import Filled, FilledIn, YamlPath, faults_of, line_of, place
+from config.paths import resolved
 
 Model = TypeVar("Model", bound=BaseModel)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -28,8 +29,19 @@ class CrossChecked(Protocol):
         ...
 
 
+@runtime_checkable
+class FileChecked(Protocol):
+    """A model that knows what can be wrong with the files it names."""
+
+    def file_faults(self, file: Path) -> list[tuple[YamlPath, str]]:
+        """Where, and one sentence each; paths are relative to the folder of ``file``, which names them."""
+        ...
+
+
 MAX_BYTES = 1_000_000
 MAX_NODES = 200_000
+_NULL = "tag:yaml.org,2002:null"
+_EMPTY = "nothing is written behind this key; write a value ({} for a block with its defaults), or leave the key out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,7 @@ class Document(Generic[Model]):
 
     def resolve(self, path: Path) -> Path:
         """A path of the file, relative to the file's folder."""
-        return self.path.parent / path.expanduser()
+        return resolved(self.path, path)
 
 
 def load(path: Path, model: type[Model]) -> Document[Model]:
@@ -71,11 +83,17 @@ def load(path: Path, model: type[Model]) -> Document[Model]:
     data = reader.build(node, ())
     if reader.faults:
         raise ConfigError(*_in_order(path, reader, reader.faults))
+    faults: list[tuple[YamlPath, str]] = []
     try:
         value = model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(*explain(path, reader.lines, (), error, model, reader.filled)) from None  # it shows values
-    if isinstance(value, CrossChecked) and (faults := value.cross_faults()):
+        faults = faults_of(reader.lines, (), error, model)
+    else:
+        faults += value.cross_faults() if isinstance(value, CrossChecked) else []
+        faults += value.file_faults(path) if isinstance(value, FileChecked) else []
+    told = {where for where, _ in faults}
+    faults += [(where, _EMPTY) for where in reader.empty if where not in told]
+    if faults:  # outside of ``except``: pydantic's own error shows values
         raise ConfigError(*_in_order(path, reader, faults))
     return Document(path, value, reader.lines, reader.filled)
 
@@ -125,6 +143,8 @@ class _Reader:
         self.lines: dict[YamlPath, int] = {}
         self.filled: dict[YamlPath, Filled] = {}
         self.faults: list[tuple[YamlPath, str]] = []
+        self.empty: list[YamlPath] = []
+        """Keys behind which nothing is written, not even ``null``."""
         self._scalars = yaml.SafeLoader("")
         self._open: set[int] = set()
         self._nodes = 0
@@ -174,6 +194,8 @@ class _Reader:
             value = _VARIABLE.sub(lambda match: self._variable(match, where), text)
             self.filled[where] = Filled(" and ".join(dict.fromkeys(names)), value)
             return value
+        if not text and node.tag == _NULL:
+            self.empty.append(where)
         try:
             return self._scalars.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from config.errors import ConfigError
 from config.loader import Document, load
-from config.site import Line, Name, Polygon, RuleSpec, Strict
+from config.site import Labels, Line, Name, Polygon, RuleSpec, Strict
 
 SCENARIO_DIR = Path(__file__).parent / "scenarios"
 
@@ -28,7 +28,7 @@ class Scenario(Strict):
 
     version: int = Field(1, ge=1, le=1)
     description: str = ""
-    labels: tuple[str, ...] | None = Field(None, description="labels to keep; default: all")
+    labels: Labels | None = Field(None, description="labels to keep; default: all")
     geometry: Geometry = Geometry()
     rules: tuple[RuleSpec, ...] = Field(min_length=1)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -22,12 +23,15 @@ from pydantic import (
 )
 
 from config.faults import YamlPath
+from config.mqtt_text import MAX_PREFIX, MqttSecret, MqttText
+from config.paths import folder_fault, is_same, kind_of, read_fault, resolved, without_nul, write_fault
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 Relative = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Relative, Relative]
 Metres = tuple[float, float]
 Pixels = Annotated[int, Field(ge=32, le=4096)]
+FilePath = Annotated[Path, AfterValidator(without_nul)]
 RuntimeName = Literal["torch", "tensorflow", "litert", "onnxruntime", "openvino", "tensorrt"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 BackendName = Literal["auto", "opencv", "gstreamer"]
@@ -54,15 +58,15 @@ class Tls(Strict):
     """Encryption of the broker connection."""
 
     enabled: bool = Field(False, description="whether to encrypt")
-    ca: Path | None = Field(None, description="CA certificate file (PEM); default: the system's")
-    cert: Path | None = Field(None, description="client certificate file (PEM)")
-    key: Path | None = Field(None, description="client key file (PEM)")
+    ca: FilePath | None = Field(None, description="CA certificate file (PEM); default: the system's")
+    cert: FilePath | None = Field(None, description="client certificate file (PEM)")
+    key: FilePath | None = Field(None, description="client key file (PEM)")
 
 
 class Outbox(Strict):
     """Where events wait until the broker has confirmed them; totals and switches are kept there, too (``run``)."""
 
-    path: Path = Field(Path("var/outbox.sqlite"), description="database file")
+    path: FilePath = Field(Path("var/outbox.sqlite"), description="database file")
     max_mb: int = Field(256, ge=1, description="size limit in megabytes")
     expiry_s: float = Field(3600, gt=0, description="seconds after which a waiting message is dropped")
 
@@ -79,7 +83,10 @@ class HomeAssistant(Strict):
 
     enabled: bool = Field(False, description="whether to announce cameras and counters")
     prefix: str = Field(
-        "homeassistant", pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", description="topic that Home Assistant listens to"
+        "homeassistant",
+        pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$",
+        max_length=MAX_PREFIX,
+        description="topic that Home Assistant listens to",
     )
 
 
@@ -105,11 +112,14 @@ class Mqtt(Strict):
     )
     port: int = Field(1883, ge=1, le=65535, description="TCP port")
     prefix: str = Field(
-        "sightline", pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", description="what every topic begins with"
+        "sightline",
+        pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$",
+        max_length=MAX_PREFIX,
+        description="what every topic begins with",
     )
-    username: str = Field("", description="empty for none")
-    password: SecretStr = Field(SecretStr(""), description="best from the environment; never shown")
-    password_file: Path | None = Field(None, description="file whose first line is the password, instead of it")
+    username: MqttText = Field("", description="empty for none")
+    password: MqttSecret = Field(SecretStr(""), description="best from the environment; never shown")
+    password_file: FilePath | None = Field(None, description="file whose first line is the password, instead of it")
     protocol: Literal["3.1.1", "5"] = Field("3.1.1", description="version of MQTT; quoted")
     tls: Tls = Tls()
     outbox: Outbox = Outbox()
@@ -202,6 +212,27 @@ def _with_length(line: tuple[Point, Point]) -> tuple[Point, Point]:
     return line
 
 
+def _some_labels(value: Any) -> Any:
+    if value == []:
+        raise ValueError("no label is named, so nothing would be seen; name some, or leave this key out to keep all")
+    return value
+
+
+def _complete_source(source: str) -> str:
+    """Refuse what leads nowhere; whether something is there is seen when it is opened."""
+    if source.startswith("gst:") and not source.removeprefix("gst:").strip():
+        raise ValueError("the launch line behind 'gst:' is missing; write gst:videotestsrc is-live=true, say")
+    try:
+        parts = urlsplit(source)
+        host = parts.hostname or ""
+    except ValueError:  # no address at all; told, without the login in it, by who opens it
+        return source
+    if parts.scheme in ("rtsp", "rtsps", "http", "https") and "://" in source and not host.strip():
+        raise ValueError(f"this address has no host; write {parts.scheme}://host/path")
+    return source
+
+
+Labels = Annotated[tuple[str, ...], BeforeValidator(_some_labels)]
 Line = Annotated[tuple[Point, Point], BeforeValidator(_line), AfterValidator(_with_length)]
 Polygon = Annotated[tuple[Point, ...], BeforeValidator(_polygon), AfterValidator(_with_area)]
 
@@ -209,14 +240,14 @@ Polygon = Annotated[tuple[Point, ...], BeforeValidator(_polygon), AfterValidator
 class Camera(Strict):
     """One camera, or a file that stands for one."""
 
-    source: str = Field(
+    source: Annotated[str, AfterValidator(_complete_source)] = Field(
         min_length=1,
         description="a video file, rtsp(s)://, http(s)://, /dev/videoN, gst:<line>; `analyze` takes its own files",
     )
     enabled: bool = Field(True, description="whether `run` connects to it; MQTT can switch it")
     username: str = Field("", description="login of a live source; empty for none")
     password: SecretStr = Field(SecretStr(""), description="best from the environment; never shown")
-    password_file: Path | None = Field(None, description="file whose first line is the password, instead of it")
+    password_file: FilePath | None = Field(None, description="file whose first line is the password, instead of it")
     backend: BackendName = Field(
         "auto", description="what decodes; auto: OpenCV for files and HTTP, GStreamer for cameras where it is installed"
     )
@@ -229,7 +260,7 @@ class Camera(Strict):
         None, description="a name under detectors, or several, merged before tracking (`run`); default: the first"
     )
     detect_fps: float = Field(10, gt=0, le=1000, description="analysed frames per second at most, live only")
-    labels: tuple[str, ...] | None = Field(None, description="labels to keep; default: all")
+    labels: Labels | None = Field(None, description="labels to keep; default: all")
     min_size: float = Field(0, ge=0, lt=1, description="least box height, relative to the picture's height")
     motion: Motion = Motion()
     tiles: Tiles | None = Field(None, description="slicing for small objects")
@@ -248,7 +279,7 @@ class Camera(Strict):
 class JsonlOutput(Strict):
     """Result files of live cameras (``run``)."""
 
-    path: Path = Field(Path("var/results"), description="folder")
+    path: FilePath = Field(Path("var/results"), description="folder")
     rotate_mb: float = Field(100, gt=0, description="size in megabytes after which a new file begins")
     keep_days: float = Field(14, gt=0, description="days after which a file is deleted")
 
@@ -272,7 +303,7 @@ class Log(Strict):
     """What ``run`` says of itself."""
 
     format: Literal["text", "json"] = Field("text", description="lines for people, or one JSON object a line")
-    path: Path | None = Field(None, description="file; default: stderr")
+    path: FilePath | None = Field(None, description="file; default: stderr")
     rotate_mb: float = Field(20, gt=0, description="size in megabytes after which a new file begins")
     keep_days: float = Field(14, gt=0, description="days after which an old file is deleted")
     stats_s: float = Field(60, ge=1, description="seconds between two reports of rates and latencies")
@@ -322,6 +353,39 @@ class Site(Strict):
                 if detector not in self.detectors
             ]
         return faults
+
+    def file_faults(self, file: Path) -> list[tuple[YamlPath, str]]:
+        """What is wrong with the files it names, as far as that can be seen without opening them.
+
+        Args:
+            file: The site file itself, which relative paths are relative to.
+        """
+        found: list[tuple[YamlPath, str | None]] = []
+        passwords = [(("cameras", name), camera.password_file) for name, camera in self.cameras.items()]
+        for where, path in (*passwords, (("mqtt",), self.mqtt.password_file if self.mqtt else None)):
+            if path and (kind := kind_of(resolved(file, path))):
+                found.append(((*where, "password_file"), f"{resolved(file, path)} is {kind}; name a file"))
+        if self.mqtt is not None and self.mqtt.tls.enabled:
+            tls = self.mqtt.tls
+            files = {"ca": tls.ca, "cert": tls.cert, "key": tls.key}
+            found += [(("mqtt", "tls", key), read_fault(resolved(file, path))) for key, path in files.items() if path]
+        if self.outputs.jsonl is not None:
+            found.append((("outputs", "jsonl", "path"), folder_fault(resolved(file, self.outputs.jsonl.path))))
+        return [(where, text) for where, text in (*found, *self._written(file)) if text]
+
+    def _written(self, file: Path) -> list[tuple[YamlPath, str | None]]:
+        """What is wrong with the outbox and the log: each is a file of its own."""
+        log = resolved(file, self.log.path) if self.log.path else None
+        box = resolved(file, self.mqtt.outbox.path) if self.mqtt else None
+        found: list[tuple[YamlPath, str | None]] = []
+        if box is not None:
+            fault = f"{box} is this file itself; name another" if is_same(box, file) else write_fault(box)
+            found.append((("mqtt", "outbox", "path"), fault))
+        if log is not None:
+            is_taken = "this file itself" if is_same(log, file) else "the outbox" if box and is_same(log, box) else ""
+            fault = f"{log} is {is_taken}; name another" if is_taken else write_fault(log, may_be_device=True)
+            found.append((("log", "path"), fault))
+        return found
 
     def detector_names(self, camera: Camera) -> tuple[str, ...]:
         """Names of the detectors a camera uses; the first detector when it names none."""

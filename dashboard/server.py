@@ -56,6 +56,11 @@ class Server:
         """The TCP port; the real one while it listens."""
         return self._port
 
+    @property
+    def address(self) -> str:
+        """Host and port as they are written in a URL."""
+        return _host_port(self._config.host, self._port)
+
     def start(self) -> None:
         """Start; it listens when this returns.
 

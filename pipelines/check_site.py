@@ -12,6 +12,7 @@ from detectors.errors import ModelError
 from detectors.load import load_detector
 from detectors.model_files import chosen, resolve
 from pipelines.jobs import detector_of, publication_of_site
+from pipelines.live.plan import check_outbox, check_tls
 from pipelines.merge import MergedLabels
 from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.secrets import secret
@@ -71,6 +72,7 @@ def check_site(path: Path, found: Callable[[str], None], wrong: Callable[[str], 
         attempt(lambda name=name: _check_source(document, name, plans.get(name, CameraPlan())))  # type: ignore[misc]
     if site.mqtt is not None:
         attempt(lambda: _check_broker(document))
+        attempt(lambda: _check_outbox(document))
     return max(codes)
 
 
@@ -135,6 +137,15 @@ def _check_broker(document: Document[Site]) -> str:
     if site.mqtt is None:
         return "mqtt: not configured"
     publication = publication_of_site(document, site.mqtt)
+    check_tls(document, publication.broker)
     will = Message(f"{publication.prefix}/check", b"", qos=0, retain=False)
     MqttPublisher(publication.broker, f"{publication.client_id}-check", will, lambda: ()).start(5).close()
     return f"mqtt: {publication.broker} answers and takes the login; topics begin with {publication.prefix}/"
+
+
+def _check_outbox(document: Document[Site]) -> str:
+    mqtt = document.value.mqtt
+    if mqtt is None:
+        return "mqtt.outbox: not configured"
+    check_outbox(document, mqtt)
+    return f"mqtt.outbox: {document.resolve(mqtt.outbox.path)} is an outbox, or can be"

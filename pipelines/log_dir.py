@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import socket
+import stat
 import struct
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -16,9 +21,12 @@ from pathlib import Path
 from types import ModuleType
 
 from config.errors import SightlineError
+from config.paths import kind_of
 from pipelines.messages import StatsPayload
 from streams.files import CsvWriter, LineFile, cannot_write_to
+from streams.rotating import time_name
 
+log = logging.getLogger(__name__)
 FRAMEWORK_COLUMNS = (
     "time", "elapsed_s", "detector", "framework", "model", "device", "precision", "fps", "frames",
     "p50_ms", "p95_ms", "p99_ms",
@@ -30,6 +38,25 @@ CAMERA_COLUMNS = (
 PERCENTILES = ("p50", "p95", "p99")
 SERVICE_RUN = "service"
 _FAULT = cannot_write_to("--log-dir")
+_OURS = ".sightline"
+"""What the names of event files end with: others of the same folder are never deleted."""
+_DAY_S = 86_400.0
+_SAME_SECOND = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a log folder may hold. They hold for each table, and for the event files of each run.
+
+    Attributes:
+        rotate_mb: Megabytes (10⁶ bytes) after which a new file begins.
+        keep_days: Days since the last change after which a file is deleted.
+        most_files: Files at most; the oldest are deleted beyond.
+    """
+
+    rotate_mb: float = 5.0
+    keep_days: float = 90.0
+    most_files: int = 100
 
 
 class MissingExtraError(SightlineError, ImportError):
@@ -39,14 +66,17 @@ class MissingExtraError(SightlineError, ImportError):
 class LogDir:
     """A folder with ``frameworks.csv``, ``cameras.csv``, and a TensorBoard run per framework and for the service.
 
-    The tables are continued by the next process; TensorBoard joins the files of one run by itself.
+    The tables are continued by the next process; TensorBoard joins the files of one run by itself. A table that is
+    large is renamed after the time (``cameras-<UTC yyyymmddThhmmss>.csv``), a run gets one more event file, and old
+    ones are deleted, once a day and soon after a file has begun. What has another name is never touched.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
         """Open the tables; a run begins when there is something to write.
 
         Args:
             folder: Made when it is not there.
+            limits: How much it may hold.
 
         Raises:
             OutputError: The folder cannot be written, or a table in it has other columns.
@@ -54,14 +84,17 @@ class LogDir:
         """
         _import_tensorboard()
         self._folder = folder
-        self._runs: dict[str, EventFile] = {}
+        self._limits = limits or Limits()
+        self._rotate_bytes = self._limits.rotate_mb * 1e6
+        self._runs: dict[str, Run] = {}
+        self._expire_at = 0.0
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _FAULT(folder, error) from error
-        self._frameworks = CsvWriter(folder / "frameworks.csv", FRAMEWORK_COLUMNS, "a", _FAULT)
+        self._frameworks = Table(folder, "frameworks", FRAMEWORK_COLUMNS, self._rotate_bytes, self._expire_soon)
         try:
-            self._cameras = CsvWriter(folder / "cameras.csv", CAMERA_COLUMNS, "a", _FAULT)
+            self._cameras = Table(folder, "cameras", CAMERA_COLUMNS, self._rotate_bytes, self._expire_soon)
         except Exception:
             self._frameworks.close()
             raise
@@ -76,6 +109,8 @@ class LogDir:
         Raises:
             OutputError: The disk is full or a file cannot be written; the next call tries again.
         """
+        if time.monotonic() >= self._expire_at:
+            self._expire()
         now, elapsed = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", round(elapsed_s, 3)
         scalars: dict[str, dict[str, float]] = {}
         for name, detector in stats.detectors.items():
@@ -103,14 +138,165 @@ class LogDir:
         Raises:
             OutputError: The operating system could not keep what was written.
         """
-        files: list[LineFile | EventFile] = [self._frameworks, self._cameras, *self._runs.values()]
+        files: list[Table | Run] = [self._frameworks, self._cameras, *self._runs.values()]
         for file in files:
             file.close()
 
-    def _run(self, name: str) -> EventFile:
+    def _run(self, name: str) -> Run:
         if name not in self._runs:
-            self._runs[name] = EventFile(self._folder / name)
+            self._runs[name] = Run(self._folder / name, self._rotate_bytes, self._expire_soon)
         return self._runs[name]
+
+    def _expire_soon(self) -> None:
+        """With the next report: until then there is one file too many."""
+        self._expire_at = 0.0
+
+    def _expire(self) -> None:
+        """Delete what is too old or too much; what cannot be deleted is a warning."""
+        self._expire_at = time.monotonic() + _DAY_S
+        current = {path for run in self._runs.values() if (path := run.path)}
+        kinds = [(self._folder, rf"{stem}-\d{{8}}T\d{{6}}(-\d+)?\.csv", 1) for stem in ("frameworks", "cameras")]
+        with suppress(OSError):  # told below
+            runs = filter(Path.is_dir, self._folder.iterdir())
+            kinds += [(run, r"events\.out\.tfevents\..*" + re.escape(_OURS), 0) for run in runs]
+        for folder, name, others in kinds:
+            try:
+                _keep_newest(folder, name, self._limits, others, current)
+            except OSError as error:
+                log.warning("old files in %s are not deleted (%s)", folder, error.strerror or error)
+
+
+def _keep_newest(folder: Path, name: str, limits: Limits, others: int, current: Collection[Path]) -> None:
+    """Delete the files of a kind that are too old, and the oldest that are too many.
+
+    Args:
+        folder: Where they lie.
+        name: Pattern of their names.
+        limits: What may stay.
+        others: Files of the kind that have another name and count, too.
+        current: Files in use.
+
+    Raises:
+        OSError: One cannot be deleted.
+    """
+    found: list[tuple[float, Path]] = []
+    for path in folder.iterdir():
+        if re.fullmatch(name, path.name) and stat.S_ISREG((about := path.lstat()).st_mode):
+            found.append((float("inf") if path in current else about.st_mtime, path))
+    oldest = time.time() - limits.keep_days * _DAY_S
+    for place, (changed, path) in enumerate(sorted(found, reverse=True), 1 + others):
+        if (place > limits.most_files or changed < oldest) and path not in current:
+            path.unlink(missing_ok=True)
+
+
+class Table:
+    """A CSV file that goes on over processes; when it is large it is renamed after the time, and a new one begins."""
+
+    def __init__(
+        self, folder: Path, stem: str, columns: Iterable[str], rotate_bytes: float, on_begin: Callable[[], None]
+    ) -> None:
+        """Open ``<stem>.csv``, or begin it.
+
+        Args:
+            folder: Where it lies; must be there.
+            stem: Its name.
+            columns: Its header.
+            rotate_bytes: Size from which on the next row begins a new file.
+            on_begin: Called when a file was renamed.
+
+        Raises:
+            OutputError: It cannot be written, or has other columns.
+        """
+        self._path = folder / f"{stem}.csv"
+        self._columns = tuple(columns)
+        self._rotate_bytes = self._limit = rotate_bytes
+        self._on_begin = on_begin
+        self._writer: CsvWriter | None = self._open()
+
+    def write(self, row: Iterable[object]) -> None:
+        """Add one row.
+
+        Raises:
+            OutputError: The disk is full or the file cannot be written; the next call tries again.
+        """
+        writer = self._writer or self._open()
+        if writer.size >= self._limit and kind_of(self._path) is None:
+            writer = self._rotate(writer)
+        writer.write(row)
+
+    def close(self) -> None:
+        """Close the file; safe to call twice.
+
+        Raises:
+            OutputError: The operating system could not keep what was written.
+        """
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _open(self) -> CsvWriter:
+        self._writer = CsvWriter(self._path, self._columns, "a", _FAULT)
+        return self._writer
+
+    def _rotate(self, writer: CsvWriter) -> CsvWriter:
+        """Rename the file and begin a new one; where that fails, go on with it and try again when it has grown."""
+        self.close()
+        names = (time_name(self._path.stem, ".csv", number) for number in range(_SAME_SECOND))
+        free = next((path for name in names if not (path := self._path.with_name(name)).exists()), self._path)
+        try:
+            self._path.rename(free)
+            self._limit = self._rotate_bytes
+            self._on_begin()
+        except FileNotFoundError:  # somebody has taken it away
+            self._limit = self._rotate_bytes
+        except OSError as error:
+            self._limit = writer.size + self._rotate_bytes
+            log.warning("%s cannot be renamed (%s); it grows on", self._path, error.strerror or error)
+        return self._open()
+
+
+class Run:
+    """A TensorBoard run: a folder of event files; when one is large, the next begins."""
+
+    def __init__(self, folder: Path, rotate_bytes: float, on_begin: Callable[[], None]) -> None:
+        """Remember where; the first file begins with the first event.
+
+        Args:
+            folder: Made when it is not there.
+            rotate_bytes: Size from which on the next event begins a new file.
+            on_begin: Called when a file has begun.
+        """
+        self._folder = folder
+        self._rotate_bytes = rotate_bytes
+        self._on_begin = on_begin
+        self._file: EventFile | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file in use."""
+        return self._file.path if self._file is not None else None
+
+    def write(self, scalars: Mapping[str, float], step: int) -> None:
+        """Add one event with all scalars.
+
+        Raises:
+            OutputError: The disk is full or the file cannot be written; the next call tries again.
+        """
+        if self._file is None or self._file.size >= self._rotate_bytes:
+            self.close()
+            self._file = EventFile(self._folder)
+            self._on_begin()
+        self._file.write(scalars, step)
+
+    def close(self) -> None:
+        """Close the file; safe to call twice. A later write begins a new one.
+
+        Raises:
+            OutputError: The operating system could not keep what was written.
+        """
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 class EventFile:
@@ -128,13 +314,19 @@ class EventFile:
         """
         from tensorboardX.proto.event_pb2 import Event
 
-        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{time.monotonic_ns()}"
+        number = f"{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{time.monotonic_ns()}"
+        self.path = folder / f"events.out.tfevents.{number}{_OURS}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _FAULT(folder, error) from error
-        self._file = LineFile(folder / name, "x", _FAULT)
+        self._file = LineFile(self.path, "x", _FAULT)
         self._head = _record(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return self._file.size
 
     def write(self, scalars: Mapping[str, float], step: int) -> None:
         """Add one event with all scalars.

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from config.paths import kind_of
 from config.site import Log
 from streams.errors import OutputError
 from streams.files import LineFile, cannot_write_to
@@ -176,7 +177,7 @@ class FileHandler(LogHandler):
     def _write(self, text: str) -> None:
         data = text.encode(errors="backslashreplace")
         opened = self._file or self._open()
-        if opened.size and opened.size + len(data) > self._limit and self._path.is_file():
+        if opened.size and opened.size + len(data) > self._limit and kind_of(self._path) is None:
             opened = self._rotate(opened)
         opened.append(data)
         if self._pruner.due():
@@ -192,6 +193,8 @@ class FileHandler(LogHandler):
         opened.close()
         try:
             self._path.rename(self._free_name())
+            self._limit = self._rotate_bytes
+        except FileNotFoundError:  # somebody has taken it away, and we wrote on where nobody sees it
             self._limit = self._rotate_bytes
         except OSError as error:
             self._limit += self._rotate_bytes

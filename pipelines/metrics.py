@@ -12,6 +12,8 @@ import numpy as np
 from pipelines.values import Timings
 
 WARM_FRAMES = 30
+_LEAST_SPAN_S = 0.2
+"""A rate over less would say what a batch of frames did, not what comes in a second."""
 STAGES = tuple(field.name for field in dataclasses.fields(Timings))
 
 
@@ -108,7 +110,7 @@ class Rate:
         recent = [moment for moment in self._times.copy() if moment >= now - self._window_s]  # another thread may tick
         if len(recent) < 2:
             return 0.0
-        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-9)
+        return (len(recent) - 1) / max(recent[-1] - recent[0], _LEAST_SPAN_S)
 
 
 class Pace:

@@ -11,7 +11,7 @@ from config.errors import ConfigError
 from config.faults import YamlPath
 from config.loader import Document
 
-_MAX_BYTES = 4096
+_MOST = 4096
 
 
 def secret(document: Document[Any], where: YamlPath, password: SecretStr, file: Path | None) -> str:
@@ -24,7 +24,7 @@ def secret(document: Document[Any], where: YamlPath, password: SecretStr, file: 
         file: A file whose first line is the password, relative to the site file.
 
     Raises:
-        ConfigError: Both are given, or the file cannot be read or is empty.
+        ConfigError: Both are given, or the file cannot be read, is empty or holds no password.
     """
     written = password.get_secret_value()
     if file is None:
@@ -35,11 +35,20 @@ def secret(document: Document[Any], where: YamlPath, password: SecretStr, file: 
     path = document.resolve(file)
     try:
         with path.open(encoding="utf-8") as opened:
-            first = opened.readline(_MAX_BYTES).rstrip("\r\n")
+            line = opened.readline(_MOST + 2)
     except UnicodeDecodeError as error:
         raise ConfigError(document.fault(place, f"{path} is not a UTF-8 text file")) from error
     except OSError as error:
         raise ConfigError(document.fault(place, f"{path} cannot be read ({error.strerror or error})")) from error
+    first = line.rstrip("\r\n")
+    if len(first) > _MOST:
+        raise ConfigError(
+            document.fault(place, f"the first line of {path} is no password: it has over {_MOST} characters")
+        )
+    if "\0" in first:
+        raise ConfigError(
+            document.fault(place, f"the first line of {path} has a NUL character; write the password anew")
+        )
     if not first:
         raise ConfigError(document.fault(place, f"the first line of {path} is empty; write the password there"))
     return first

@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from config.errors import ConfigError
+from config.mqtt_text import MAX_PREFIX, mqtt_fault
 
 _PREFIX = re.compile(r"([a-z0-9_-]+(/[a-z0-9_-]+)*)?")
 
@@ -68,33 +69,61 @@ class Broker:
             raise ConfigError(
                 f"--mqtt: the prefix {prefix!r} has characters that are not allowed; use a-z, 0-9, - and _"
             )
+        if len(prefix) > MAX_PREFIX:
+            raise ConfigError(f"--mqtt: the prefix must have at most {MAX_PREFIX} characters, this has {len(prefix)}")
         tls = parts.scheme == "mqtts"
-        broker = cls(
-            parts.hostname,
-            port or (8883 if tls else 1883),
-            unquote(parts.username or ""),
-            unquote(parts.password or ""),
-            tls,
-        )
-        return broker, prefix
+        username, password = unquote(parts.username or ""), unquote(parts.password or "")
+        for what, text in (("user name", username), ("password", password)):
+            if fault := mqtt_fault(text):
+                raise ConfigError(f"--mqtt: the {what} {fault}")
+        return cls(parts.hostname, port or (8883 if tls else 1883), username, password, tls), prefix
+
+
+class TlsFileError(ConfigError):
+    """A file of the TLS settings cannot be loaded.
+
+    Attributes:
+        key: The setting that names it: ``ca``, ``cert`` or ``key``.
+        text: The sentence without the place.
+    """
+
+    def __init__(self, key: str, files: str, error: Exception) -> None:
+        self.key = key
+        self.text = f"cannot load {files} ({reason_of(error)}); check the file{'s' if ', ' in files else ''}"
+        super().__init__(f"mqtt.tls: {self.text}")
 
 
 def tls_context(broker: Broker) -> ssl.SSLContext | None:
     """What TLS needs, read from the broker's files once; ``None`` without TLS.
 
     Raises:
-        ConfigError: A file cannot be loaded.
+        TlsFileError: A file cannot be loaded.
     """
     if not broker.tls:
         return None
     try:
         context = ssl.create_default_context(cafile=str(broker.ca) if broker.ca else None)
-        if broker.cert:
-            context.load_cert_chain(str(broker.cert), str(broker.key) if broker.key else None, _no_passphrase)
     except (OSError, ValueError) as error:
-        files = ", ".join(str(path) for path in (broker.ca, broker.cert, broker.key) if path)
-        raise ConfigError(f"mqtt.tls: cannot load {files} ({reason_of(error)}); check the files") from error
+        raise TlsFileError("ca", str(broker.ca), error) from error
+    if broker.cert:
+        for key, path in (("cert", broker.cert), ("key", broker.key)):
+            _check_readable(key, path)
+        try:
+            context.load_cert_chain(str(broker.cert), str(broker.key) if broker.key else None, _no_passphrase)
+        except (OSError, ValueError) as error:
+            files = ", ".join(str(path) for path in (broker.cert, broker.key) if path)
+            raise TlsFileError("cert", files, error) from error
     return context
+
+
+def _check_readable(key: str, path: Path | None) -> None:
+    """Say which file it is; OpenSSL does not."""
+    if path is not None:
+        try:
+            with path.open("rb"):
+                pass
+        except (OSError, ValueError) as error:
+            raise TlsFileError(key, str(path), error) from error
 
 
 def _no_passphrase() -> str:

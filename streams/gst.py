@@ -17,7 +17,7 @@ from streams.errors import SourceError
 
 _MISSING = (
     "GStreamer is not installed ({reason}); install the extra (pip install 'sightline[gstreamer]') and the system "
-    "packages that the README names, or use --backend opencv"
+    "packages that the README names, or use OpenCV (backend: opencv in a site file, --backend opencv with 'analyze')"
 )
 
 

@@ -217,14 +217,14 @@ class GStreamerLive:
         arrived_s, now = time.monotonic(), time.time()
         planes, layout, width, height = copy_planes(sample)
         stamp_s = _running_s(gst, sample)
-        captured_at = now
+        age_s = 0.0
         clock = self._pipeline.get_clock()
         if stamp_s is not None and clock is not None:
-            age_s = (clock.get_time() - self._pipeline.get_base_time()) / 1e9 - stamp_s
-            if _BELIEVABLE_AGE_S[0] <= age_s <= _BELIEVABLE_AGE_S[1]:
-                captured_at = now - age_s
+            since_stamp_s = (clock.get_time() - self._pipeline.get_base_time()) / 1e9 - stamp_s
+            if _BELIEVABLE_AGE_S[0] <= since_stamp_s <= _BELIEVABLE_AGE_S[1]:
+                age_s = since_stamp_s
         camera_time = _camera_time(gst, sample.get_buffer())
-        return Shot(planes, layout, width, height, stamp_s, arrived_s, captured_at, camera_time)
+        return Shot(planes, layout, width, height, stamp_s, arrived_s, now - age_s, camera_time, max(0.0, age_s))
 
 
 def _take_down(pipeline: Any) -> None:

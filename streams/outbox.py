@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from config.paths import kind_of
 from streams.errors import OutputError
 from streams.message import Message
 
@@ -31,6 +32,10 @@ _MAX_UNSAVED = 20_000
 _CHUNK = 500
 _VACUUM_PAGES = 256
 _RESERVE_BYTES = 4_000_000
+_LEAST_FREE = 200_000
+"""Bytes that a new file needs, roughly."""
+_MAGIC = b"SQLite format 3\0"
+_TABLES = frozenset({"messages", "retained", "notes"})
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL,
@@ -111,11 +116,12 @@ class Outbox:
         self._new_topics: set[str] = set()
         self._forgotten: set[str] = set()
         self._changed_notes: dict[str, str | None] = {}
-        self._lock_handle = None if path is None else _lock(path)
+        self._lock = None if path is None else _Lock(path)
         try:
             self._db = self._open()
         except BaseException:
-            self._unlock()
+            if self._lock is not None:
+                self._lock.undo()
             raise
         self.last_id = 0
         """Id of the newest message, of this process or an earlier one."""
@@ -139,11 +145,10 @@ class Outbox:
             if self.path.exists():
                 self._look(self.path)
             return _prepare(_connect(str(self.path)))
+        except OutputError:
+            raise
         except (sqlite3.OperationalError, OSError) as error:
-            raise OutputError(
-                f"cannot open the outbox {self.path} ({error}); free some space, or give it another place "
-                "(mqtt.outbox.path)"
-            ) from error
+            raise _cannot_open(self.path, error) from error
 
     def _look(self, path: Path) -> None:
         """Move a damaged file aside, and refuse what is not ours."""
@@ -179,11 +184,6 @@ class Outbox:
         (self._own,) = self._db.execute("SELECT COUNT(*) FROM messages WHERE target = ?", (self.target,)).fetchone()
         newest = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         self.last_id = max(self.last_id, newest[0] if newest else 0)
-
-    def _unlock(self) -> None:
-        if self._lock_handle is not None:
-            os.close(self._lock_handle)
-            self._lock_handle = None
 
     # Changes: kept in memory until the next commit
 
@@ -452,35 +452,94 @@ class Outbox:
             self._db.executescript("PRAGMA incremental_vacuum")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._db.close()
-        self._unlock()
+        if self._lock is not None:
+            self._lock.release()
 
 
-def _lock(path: Path) -> int | None:
-    """Keep other processes out until the handle is closed; a system without such locks goes without.
+def foreign_file(path: Path) -> str | None:
+    """What is there that is no outbox and never was one, in a sentence; ``None`` where an outbox is or can be.
 
-    Raises:
-        OutputError: Another process has it, or the folder cannot be written.
+    An outbox is an SQLite file. One that no longer begins as such is damaged where its lock lies beside it, and may be
+    moved aside; otherwise it is a file of someone else.
     """
-    lock = path.with_name(path.name + ".lock")
+    if (kind := kind_of(path)) is not None:
+        return f"{path} is {kind}, not an outbox"
+    if _lock_of(path).exists():  # ours; SQLite, if it has the file open here, would lose its locks by our closing it
+        return None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise OutputError(
-            f"cannot open the outbox {path} ({error.strerror or error}); give it another place (mqtt.outbox.path)"
-        ) from error
-    if sys.platform != "win32":
-        import fcntl
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        return None
+    return None if start in (b"", _MAGIC) else f"{path} is a file of another kind, not an outbox"
 
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_FREE
+    except (OSError, ValueError):  # it is not there
+        return False
+
+
+class _Lock:
+    """Keeps other processes out of an outbox until it is released; a system without such locks goes without.
+
+    Its file stays: where it lies, there is or was an outbox.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take it.
+
+        Raises:
+            OutputError: Another process has it, the folder cannot be written, or the file is someone else's.
+        """
+        self._handle: int | None = None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(handle)
-            raise OutputError(
-                f"the outbox {path} is in use by another process; end that one, or give this one a path of its own "
-                "(mqtt.outbox.path)"
-            ) from error
-    return handle
+            if fault := foreign_file(path):
+                raise OutputError(f"{fault}; give the outbox another place (mqtt.outbox.path)")
+            self._file = _lock_of(path)
+            self._is_new = not self._file.exists()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
+        except OutputError:
+            raise
+        except (OSError, ValueError) as error:
+            raise _cannot_open(path, error) from error
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                self.release()
+                raise OutputError(
+                    f"the outbox {path} is in use by another process; end that one, or give this one a path of its own "
+                    "(mqtt.outbox.path)"
+                ) from error
+
+    def release(self) -> None:
+        """Let others have it; safe to call twice."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def undo(self) -> None:
+        """Release it; beside what turned out to be no outbox of ours nothing stays."""
+        if self._is_new:
+            with suppress(OSError):
+                self._file.unlink()
+        self.release()
+
+
+def _cannot_open(path: Path, error: Exception) -> OutputError:
+    """The sentence for an outbox that cannot be opened, with the way out."""
+    way_out = "free some space, or give" if _is_full(path.parent) else "give"
+    reason = getattr(error, "strerror", None) or error
+    return OutputError(f"cannot open the outbox {path} ({reason}); {way_out} it another place (mqtt.outbox.path)")
 
 
 def _connect(name: str) -> sqlite3.Connection:
@@ -508,5 +567,5 @@ def _prepare(db: sqlite3.Connection) -> sqlite3.Connection:
 
 def _is_foreign(db: sqlite3.Connection) -> bool:
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    (tables,) = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-    return bool(version != _VERSION and (version or tables))
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return not tables >= _TABLES if version == _VERSION else bool(version or tables)

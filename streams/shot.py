@@ -30,6 +30,7 @@ class Shot:
         arrived_s: ``time.monotonic()`` of the capture.
         captured_at: Unix seconds (UTC) by this machine's clock at which the picture was taken in. A label.
         camera_time: Unix seconds by the camera's own clock (NTP), ``None`` when it does not say.
+        age_s: Seconds it was already on this machine at ``arrived_s``: waiting for packets, decoding.
         pts_s: Media time in seconds; the feed sets it.
     """
 
@@ -41,6 +42,7 @@ class Shot:
     arrived_s: float
     captured_at: float
     camera_time: float | None = None
+    age_s: float = 0.0
     pts_s: float = 0.0
 
     def __post_init__(self) -> None:

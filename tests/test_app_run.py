@@ -388,8 +388,14 @@ def test_reload_leaves_alone_what_did_not_change(
         change(yaml.safe_dump(content), signal.SIGHUP)
         seen.wait_for("sightline/c/status", "")
         app.wait_health(lambda health: list(health.get("cameras", {})) == ["a", "b"], "c stays")
-    state = retained(broker, "sightline/a/occupancy/all/truck/detail")
-    assert not [topic for topic in state if topic.startswith("sightline/c/")]
+        state = retained(broker, "sightline/a/occupancy/all/truck/detail")
+        assert not [topic for topic in state if topic.startswith("sightline/c/")]
+        content["mqtt"]["prefix"] = "elsewhere"
+        change(yaml.safe_dump(content), signal.SIGHUP)
+        seen.wait_for("elsewhere/a/status", "online")
+    state = retained(broker, "elsewhere/a/occupancy/all/truck/detail")
+    assert state["elsewhere/available"] == "offline"
+    assert not [topic for topic in state if topic.startswith("sightline/")]
 
 
 def test_topics_that_are_no_longer_ours_are_cleared_at_the_next_start(

@@ -45,12 +45,12 @@ class Work:
     Attributes:
         frame: The picture, converted.
         moving: Whether a detector shall look at it; else the last boxes stand.
-        arrived_s: ``time.monotonic()`` of its capture.
+        captured_s: ``time.monotonic()`` at which the picture reached this machine, before it was decoded.
     """
 
     frame: Frame
     moving: bool
-    arrived_s: float
+    captured_s: float
 
 
 class LiveCamera:
@@ -322,7 +322,7 @@ class LiveCamera:
             # the camera knows when it looked, this host knows what time it was then
             shot = dataclasses.replace(shot, captured_at=shot.camera_time - skew_s)
         moving = taken.moving or self._blind
-        return Work(shot.frame(self.name, self._before[0] + taken.index), moving, shot.arrived_s)
+        return Work(shot.frame(self.name, self._before[0] + taken.index), moving, shot.arrived_s - shot.age_s)
 
     def handle(self, work: Work, found: Detections | None, times: StageTimes, taken: float) -> None:
         """Track, run the rules and publish; in the results thread, in order.
@@ -350,7 +350,7 @@ class LiveCamera:
             events = self._lives.update(result.tracks, work.frame.pts_s, work.frame.captured_at) if self._lives else []
             if self.topics is not None:
                 self.topics.result(result, events, self._zones, *self._found_by, watched_s)
-            self._count(analysed, work.arrived_s)
+            self._count(analysed, work.captured_s)
         self._write(result, events)
         if self._degraded:
             self.degrade("")
@@ -391,14 +391,14 @@ class LiveCamera:
         self._watched_s += step
         return step
 
-    def _count(self, analysed: bool, arrived_s: float) -> None:
+    def _count(self, analysed: bool, captured_s: float) -> None:
         now = time.monotonic()
         self._processed += 1
         self._process_rate.tick(now)
         if analysed:
             self._detected += 1
             self._detect_rate.tick(now)
-        self._latency.add((now - arrived_s) * 1e3)
+        self._latency.add((now - captured_s) * 1e3)
 
     def _write(self, result: FrameResult, events: Sequence[ObjectEvent]) -> None:
         """Hand result files and snapshots over to the thread of outputs."""

@@ -19,6 +19,7 @@ from detectors.detections import Detections
 from detectors.detector import StageTimes
 from pipelines.live.camera import LiveCamera, Work
 from pipelines.live.models import Model
+from pipelines.live.telling import Telling
 
 log = logging.getLogger(__name__)
 _IDLE_S = 0.5
@@ -121,7 +122,7 @@ class _Run:
         self._busy = 0
         self._infer_since: float | None = None
         self._follow_since: float | None = None
-        self._told: dict[str, float] = {}
+        self._tell = Telling(log, logging.ERROR, _TELL_AGAIN_S)
         self.prepared = threading.Event()
         self.results: queue.Queue[_Done] = queue.Queue(maxsize=_QUEUE)
         self._threads = [
@@ -259,10 +260,3 @@ class _Run:
             finally:
                 self._follow_since = None
                 self.results.task_done()
-
-    def _tell(self, what: str, text: str) -> None:
-        """Log a fault that may come with each frame, once in a while."""
-        now = time.monotonic()
-        if now >= self._told.get(what, -_TELL_AGAIN_S) + _TELL_AGAIN_S:
-            self._told[what] = now
-            log.error("%s", text)

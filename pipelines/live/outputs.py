@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from config.errors import SightlineError
+from pipelines.live.telling import Telling
 
 log = logging.getLogger(__name__)
 _TELL_AGAIN_S = 60.0
@@ -39,8 +39,7 @@ class Outputs:
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._busy = False
-        self._told: dict[str, float] = {}
+        self._tell = Telling(log, logging.WARNING, _TELL_AGAIN_S)
         self._thread = threading.Thread(target=self._work, name="outputs", daemon=True)
 
     @property
@@ -60,12 +59,7 @@ class Outputs:
             self._changed.notify_all()
         if lost is not None:
             lost.dropped()
-            self._tell(lost.what, "cannot keep up; results are dropped")
-
-    def drain(self, timeout_s: float) -> None:
-        """Wait until every job is done."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout_s)
+            self._tell(lost.what, f"{lost.what}: cannot keep up; results are dropped")
 
     def close(self, timeout_s: float) -> None:
         """Do what waits, as far as the time reaches, and end the thread."""
@@ -78,25 +72,16 @@ class Outputs:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._busy = False
-                self._changed.notify_all()
                 self._changed.wait_for(lambda: self._closing or len(self._jobs) > 0)
                 if not self._jobs:
                     return
                 job = self._jobs.popleft()
-                self._busy = True
             try:
                 job.do()
             except SightlineError as error:
                 job.dropped()
-                self._tell(job.what, str(error))
+                self._tell(job.what, f"{job.what}: {error}")
             except Exception as error:  # one camera's fault must not end the thread of all
                 job.dropped()
                 log.debug("%s", job.what, exc_info=error)
-                self._tell(job.what, f"{type(error).__name__}: {error}")
-
-    def _tell(self, what: str, text: str) -> None:
-        now = time.monotonic()
-        if now >= self._told.get(what, -_TELL_AGAIN_S) + _TELL_AGAIN_S:
-            self._told[what] = now
-            log.warning("%s: %s", what, text)
+                self._tell(job.what, f"{job.what}: {type(error).__name__}: {error}")

@@ -19,10 +19,11 @@ from pipelines.jobs import detector_of, publication_of_site
 from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.secrets import secret
 from pipelines.sinks.mqtt import Publication
-from streams.broker import tls_context
+from streams.broker import Broker, TlsFileError, tls_context
 from streams.errors import SourceError
 from streams.look import SCHEMES, is_live, is_network, redacted, split_address
 from streams.open_live import live_source
+from streams.outbox import foreign_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,11 @@ def plan_site(path: Path, realtime: bool, loop: bool, say: Callable[[str], None]
     if site.mqtt is not None:
         try:
             publication = publication_of_site(document, site.mqtt)
-            tls_context(publication.broker)
+            check_tls(document, publication.broker)
+        except ConfigError as error:
+            collect(error)
+        try:
+            check_outbox(document, site.mqtt)
         except ConfigError as error:
             collect(error)
         if site.mqtt.home_assistant.enabled and site.mqtt.home_assistant.prefix == site.mqtt.prefix:
@@ -230,6 +235,33 @@ def _source(document: Document[Site], where: YamlPath, camera: Camera) -> str:
             document.fault(place, f"{path} is not a file; streams begin with rtsp://, /dev/video or gst:")
         )
     return str(path)
+
+
+def check_tls(document: Document[Site], broker: Broker) -> None:
+    """Load the files of the TLS settings.
+
+    Raises:
+        ConfigError: One of them cannot be loaded; says where it is named.
+    """
+    try:
+        tls_context(broker)
+    except TlsFileError as error:
+        raise ConfigError(document.fault(("mqtt", "tls", error.key), error.text)) from error
+
+
+def check_outbox(document: Document[Site], mqtt: Mqtt) -> None:
+    """See that the outbox is one, or can be; it is not opened.
+
+    Raises:
+        ConfigError: There is a file of another kind.
+    """
+    path = document.resolve(mqtt.outbox.path)
+    try:
+        fault = foreign_file(path)
+    except (OSError, ValueError) as error:
+        fault = f"{path} cannot be read ({getattr(error, 'strerror', None) or error})"
+    if fault:
+        raise ConfigError(document.fault(("mqtt", "outbox", "path"), f"{fault}; give it another place"))
 
 
 def _missing_extras(document: Document[Site]) -> list[str]:

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from config.site import Mqtt
@@ -14,6 +15,7 @@ from pipelines.events import ObjectEvent, ObjectState
 from pipelines.geometry import Xy
 from pipelines.home_assistant import discovery
 from pipelines.live.plan import PlannedCamera, SitePlan
+from pipelines.live.telling import Telling
 from pipelines.live.totals import Notes, Total, Totals
 from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, topic_word, zones_by_track
 from pipelines.metrics import Pace
@@ -25,6 +27,9 @@ from streams.outbox import Outbox
 log = logging.getLogger(__name__)
 CameraStatus = Literal["online", "offline", "disabled", "degraded"]
 SwitchName = Literal["detect", "enabled"]
+_TELL_AGAIN_S = 10.0
+REPORT_S = 10.0
+"""Seconds between two calls of ``SitePublisher.stats``."""
 Command = Callable[[str, str, str], None]
 """Called with ``reload`` and two empty words, or ``detect`` or ``enabled``, the camera, and ``ON`` or ``OFF``."""
 
@@ -55,6 +60,8 @@ class CameraTopics:
         }
         self._enabled_by_file = planned.config.enabled
         self._snapshots: set[str] = set()
+        labels = planned.plan.labels
+        self._label_words = None if labels is None else {topic_word(label) for label in labels}
         self._left_open = [] if is_running else _left_open(notes, self.name)
         self.status = "offline" if self.switches["enabled"] else "disabled"
         self._pace = Pace(site.mqtt.detections.max_hz)
@@ -152,6 +159,12 @@ class CameraTopics:
     def _wants_detections(self, result: FrameResult) -> bool:
         return self._site.mqtt.detections.enabled and result.analysed and self._pace.due(time.monotonic())
 
+    def refresh(self) -> None:
+        """Tell counters again that have not changed for a minute: their ``as_of`` and ``observed_s`` have."""
+        with self._lock:
+            stale = self.totals.stale(time.time(), REPORT_S)
+            self._publish([self._counter(key, total)[1] for key, total in stale], {})
+
     def rules_restart(self) -> None:
         """The rules begin at 0 again; the totals stay."""
         with self._lock:
@@ -162,6 +175,10 @@ class CameraTopics:
         message = self._factory.snapshot(self.name, label, jpeg)
         self._snapshots.add(message.topic)
         self._publish([message], {})
+
+    def may_show(self, word: str) -> bool:
+        """Whether a label, as a word of a topic, is one of those that this camera watches for."""
+        return self._label_words is None or word in self._label_words
 
     def retained_topics(self) -> set[str]:
         """Every retained topic of this camera, snapshots included."""
@@ -208,7 +225,8 @@ class SitePublisher:
         self._plan = plan
         self._version = version
         self._command = command
-        self._online = True
+        self._online, self._taken_back = True, False
+        self._tell = Telling(log, logging.WARNING, _TELL_AGAIN_S)
         self._cameras: dict[str, CameraTopics] = {}
         self._home_topics: set[str] = set()
         self._lock = threading.Lock()
@@ -312,10 +330,11 @@ class SitePublisher:
     def stats(
         self, cameras: Mapping[str, CameraStats], detectors: Mapping[str, DetectorStats], service: ServiceStats
     ) -> None:
-        """Publish the regular report, and keep how long each camera was watched."""
+        """Publish the regular report, and counters not told for a minute; keep how long each camera was watched."""
         notes: Notes = {}
         for topics in self._all():
             notes |= topics.totals.watched()
+            topics.refresh()
         try:
             message = self.factory.stats(cameras, detectors, service)
         except ValueError as error:  # hundreds of cameras
@@ -323,10 +342,20 @@ class SitePublisher:
             message = self.factory.stats({}, detectors, service)
         self.publish([message], notes)
 
+    def take_back(self) -> None:
+        """Clear every retained topic, before the end: the site is published elsewhere from now on, or not at all."""
+        topics = {topic for camera in self._all() for topic in camera.retained_topics()}
+        with self._lock:
+            topics |= self._home_topics
+            self._cameras, self._home_topics = {}, set()
+        self._taken_back = True
+        self.publisher.publish(*(Message(topic, b"", qos=1, retain=True) for topic in sorted(topics)))
+
     def close(self, timeout_s: float) -> None:
         """Publish the end and disconnect; what was not confirmed waits in the outbox for the next start."""
         self._online = False
-        self.publisher.publish(self.factory.available(False))
+        last = self.factory.available(False)
+        self.publisher.publish(replace(last, payload=b"") if self._taken_back else last)
         waiting = self.publisher.close(timeout_s)
         if waiting:
             log.warning(
@@ -377,7 +406,9 @@ class SitePublisher:
         if not self.mqtt.snapshots.enabled or not topic.endswith("/snapshot"):
             return False
         with self._lock:
-            return any(topic.startswith(f"{self.mqtt.prefix}/{topic_word(name)}/") for name in self._cameras)
+            cameras = {topic_word(name): camera for name, camera in self._cameras.items()}
+        name, _, label = topic.removeprefix(f"{self.mqtt.prefix}/").removesuffix("/snapshot").partition("/")
+        return name in cameras and cameras[name].may_show(label)
 
     def _on_message(self, topic: str, payload: bytes, retained: bool) -> None:
         """What subscribers ask for; called in the network's thread."""
@@ -397,7 +428,7 @@ class SitePublisher:
             if known:
                 self._command(words[1], words[0], text)
                 return
-        log.warning("MQTT topic %s: %.40r is not understood", topic, text)
+        self._tell("commands", f"MQTT topic {topic}: {text[:40]!r} is not understood")
 
 
 def _enabled(note: str, by_file: bool) -> bool:

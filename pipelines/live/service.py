@@ -25,7 +25,7 @@ from pipelines.live.memory import few_arenas
 from pipelines.live.models import Load, Model, found_by, labels_of, load, load_models
 from pipelines.live.outputs import Outputs
 from pipelines.live.plan import PlannedCamera, SitePlan, live_broker, plan_site
-from pipelines.live.publishing import SitePublisher, SwitchName
+from pipelines.live.publishing import REPORT_S, SitePublisher, SwitchName
 from pipelines.live.watchdog import Watchdog
 from pipelines.log_dir import LogDir
 from pipelines.messages import ServiceStats, StatsPayload
@@ -34,7 +34,7 @@ from pipelines.systemd import Notifier
 from streams.outbox import Outbox
 
 log = logging.getLogger(__name__)
-STATS_S = 10.0
+STATS_S = REPORT_S
 TICK_S = 0.2
 MOST_RESTARTS = 3
 RESTARTS_WITHIN_S = 600.0
@@ -401,7 +401,7 @@ class Service:
             self._engine.models = models
         _close_all(gone.values(), _FEED_END_S)
         self._reload_error = None
-        self._change_topics(plan, new_broker, gone)
+        self._change_topics(plan, old if new_broker else None, gone)
         new = [planned for name, planned in plan.cameras.items() if name not in kept]
         added = {planned.name: self._new_camera(planned) for planned in new}
         with self._lock:
@@ -417,12 +417,20 @@ class Service:
             self._path, len(kept), len(added), len(set(gone) - set(added)),
         )  # fmt: skip
 
-    def _change_topics(self, plan: SitePlan, new_broker: bool, gone: dict[str, LiveCamera]) -> None:
-        """Clear what is no longer ours, announce what is new."""
-        if new_broker:
+    def _change_topics(self, plan: SitePlan, old: SitePlan | None, gone: dict[str, LiveCamera]) -> None:
+        """Clear what is no longer ours, announce what is new.
+
+        Args:
+            plan: What holds from now on.
+            old: What held before, where the connection to the broker must be made anew.
+            gone: Cameras that have ended.
+        """
+        if old is not None:
             for camera in self._cameras.values():
                 camera.detach()
             if self._publisher is not None:
+                if not _same_topics(old, plan):
+                    self._publisher.take_back()
                 self._publisher.close(_BROKER_END_S)
                 self._publisher = None
             try:
@@ -506,6 +514,18 @@ class Service:
 def _snapshots(plan: SitePlan) -> Snapshots | None:
     """How snapshots are made, if they are."""
     return plan.mqtt.snapshots if plan.mqtt is not None and plan.mqtt.snapshots.enabled else None
+
+
+def _same_topics(old: SitePlan, new: SitePlan) -> bool:
+    """Whether two plans publish on the same broker under the same prefixes."""
+    if old.mqtt is None or new.mqtt is None:
+        return old.mqtt is new.mqtt
+    places = [
+        (site.publication.broker.host, site.publication.broker.port, mqtt.prefix, mqtt.home_assistant)
+        for site, mqtt in ((old, old.mqtt), (new, new.mqtt))
+        if site.publication is not None
+    ]
+    return places[0] == places[-1]
 
 
 def _close_all(cameras: Iterable[LiveCamera], timeout_s: float) -> None:

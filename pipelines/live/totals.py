@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from pipelines.values import CounterKey
 
 log = logging.getLogger(__name__)
 Notes = dict[str, str | None]
+REFRESH_S = 60.0
+"""Seconds after which a counter that has not changed is told again: until when it counted has."""
 
 
 @dataclass(slots=True)
@@ -21,11 +24,13 @@ class Total:
         value: What is published.
         since: Unix seconds since when it counts.
         watched_before: What ``Totals.watched_s`` was then.
+        told: Unix seconds when it was handed out last to be published.
     """
 
     value: int
     since: float
     watched_before: float
+    told: float = 0.0
 
 
 class Totals:
@@ -97,12 +102,29 @@ class Totals:
                 total.value += max(0, value - before)
             else:
                 total.value = value
+            total.told = now
             changed.append((key, total))
             if is_new or key[0] == "counts":
                 notes[self._prefix + json.dumps(key)] = self._text(key, total)
         if notes:
             notes[self._watched_key] = f"{self.watched_s:.3f}"
         return changed, notes
+
+    def stale(self, now: float, every_s: float) -> list[tuple[CounterKey, Total]]:
+        """Counters that were not told for a minute, the oldest first: their value stands, their times have moved on.
+
+        Of hundreds not all come at once, but so many that a minute of calls tells each of them.
+
+        Args:
+            now: Unix seconds; a clock that was set back makes all of them stale.
+            every_s: Seconds between two calls.
+        """
+        due = [(key, total) for key, total in self.items() if not 0 <= now - total.told < REFRESH_S]
+        due.sort(key=lambda item: item[1].told)
+        chosen = due[: math.ceil(len(self) * every_s / REFRESH_S)]
+        for _, total in chosen:
+            total.told = now
+        return chosen
 
     def watched(self) -> Notes:
         """The seconds watched so far, to be kept now and then."""

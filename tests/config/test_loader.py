@@ -183,6 +183,52 @@ ONE_FAULT = {
     "zone of two": (camera("zones:\n  z: [[0, 0], [0, 1]]\n"), "z: a polygon needs at least 3 points, this one has 2"),
     "zone without area": (camera("zones:\n  z: [[0, 0], [0, 1], [0, 0.5]]\n"), "zones.z: all points of this polygon"),
     "mask without depth": (camera("masks: [[[0, 0], [1, 0]]]\n"), "cameras.a.masks[0]: a polygon needs at leas"),
+    # nothing behind a key, or nothing in it
+    "empty server": (
+        HEAD + "server:\n" + CAMERA,
+        "site.yaml:2: server: nothing is written behind this key; write a value ({} for a block with its defaults), or",
+    ),
+    "empty broker": (HEAD + "mqtt:\n" + CAMERA, "site.yaml:2: mqtt: nothing is written behind this key; "),
+    "empty result files": (HEAD + CAMERA + "outputs: {jsonl:}\n", "site.yaml:3: outputs.jsonl: nothing is written"),
+    "empty scenario": (camera("scenario:\n"), "site.yaml:5: cameras.a.scenario: nothing is written behind this key"),
+    "empty key of a rule": (camera("rules:\n  - {kind: dwell, labels: }\n"), "6: cameras.a.rules[0].labels: nothing"),
+    "no labels": (
+        camera("labels: []\n"),
+        "site.yaml:5: cameras.a.labels: no label is named, so nothing would be seen; name some, or leave this key out",
+    ),
+    "launch line without text": (
+        HEAD + "cameras: {a: {source: 'gst: '}}\n",
+        "site.yaml:2: cameras.a.source: the launch line behind 'gst:' is missing; write gst:",
+    ),
+    "address without host": (
+        HEAD + "cameras:\n  a:\n    source: RTSP:///stream\n",
+        "site.yaml:4: cameras.a.source: this address has no host; write rtsp://host/path",
+    ),
+    "address that ends early": (HEAD + "cameras: {a: {source: 'rtsp://'}}\n", "a.source: this address has no host"),
+    "address with a port only": (HEAD + "cameras: {a: {source: 'http://:80/x'}}\n", "a.source: this address has no h"),
+    "address with a login only": (HEAD + "cameras: {a: {source: 'rtsps://u:p@/x'}}\n", "source: this address has no h"),
+    # what MQTT cannot carry
+    "user name too long": (
+        HEAD + f"mqtt: {{username: {'ä' * 40_000}}}\n" + CAMERA,
+        "site.yaml:2: mqtt.username: must have at most 65535 bytes (MQTT allows no more), this has 80000",
+    ),
+    "user name with NUL": (HEAD + 'mqtt: {username: "a\\0"}\n' + CAMERA, "mqtt.username: must not have a NUL"),
+    "user name in half a pair": (HEAD + 'mqtt: {username: "\\udc80"}\n' + CAMERA, "username: has characters that ar"),
+    "password too long": (
+        HEAD + f"mqtt: {{username: u, password: {'a' * 65_536}}}\n" + CAMERA,
+        "site.yaml:2: mqtt.password: must have at most 65535 bytes (MQTT allows no more), this has 65536",
+    ),
+    "path with NUL": (HEAD + 'log: {path: "a\\0"}\n' + CAMERA, "log.path: a path cannot have a NUL character"),
+    "password with NUL": (HEAD + 'mqtt: {password: "a\\0"}\n' + CAMERA, "mqtt.password: must not have a NUL character"),
+    "prefix too long": (
+        HEAD + f"mqtt: {{prefix: {'a' * 201}}}\n" + CAMERA,
+        "site.yaml:2: mqtt.prefix: must have at most 200 characters, this has 201",
+    ),
+    "prefix of the broker": (HEAD + "mqtt: {prefix: $SYS/a}\n" + CAMERA, "mqtt.prefix: '$SYS/a' has characters"),
+    "prefix of Home Assistant too long": (
+        HEAD + f"mqtt: {{home_assistant: {{prefix: {'a' * 201}}}}}\n" + CAMERA,
+        "home_assistant.prefix: must have at most 200 characters",
+    ),
     # names and choices
     "camera with a capital": (HEAD + "cameras: {Gate: {source: x}}\n", "cameras.Gate: 'Gate' has characters that are"),
     "zone with a space": (camera("zones:\n  'a b': [[0, 0], [0, 1], [1, 1]]\n"), "site.yaml:6: cameras.a.zones.a b: '"),
@@ -251,6 +297,33 @@ def test_all_faults_at_once_in_file_order(file: Path) -> None:
         ["site.yaml:15", "mqtt.port"],
         ["site.yaml:16", "extra"],
     ]
+
+
+def test_a_key_with_nothing_behind_it_is_told_beside_other_faults_but_null_is_a_value(file: Path) -> None:
+    text = HEAD + "mqtt:\ncameras:\n  a:\n    source: x\n    stall_s: 0\n    labels:\nserver:\n"
+    assert [fault.split(": ")[0:2] for fault in faults(file, text)] == [
+        ["site.yaml:2", "mqtt"],
+        ["site.yaml:6", "cameras.a.stall_s"],
+        ["site.yaml:7", "cameras.a.labels"],
+        ["site.yaml:8", "server"],
+    ]
+    site = read(file, HEAD + CAMERA + "server: null\nmqtt: ~\noutputs: {jsonl: {}}\n").value
+    assert (site.server, site.mqtt) == (None, None)
+    assert site.outputs.jsonl is not None
+
+
+def test_the_longest_that_mqtt_can_carry(file: Path) -> None:
+    text = f"mqtt: {{username: {'u' * 65_535}, password: {'p' * 65_535}, prefix: {'a/' * 99}bc}}\n"
+    mqtt = read(file, HEAD + text + CAMERA).value.mqtt
+    assert mqtt is not None and len(mqtt.prefix) == 200
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["rtsp://u:ge/heim@h/x", "rtsp://[::1/x", "http://[::1]/x", "gst:videotestsrc", "rtsp://u:p@h", "x//y.mp4"],
+)
+def test_sources_of_which_others_say_what_is_wrong(source: str, file: Path) -> None:
+    assert read(file, HEAD + f"cameras: {{a: {{source: '{source}'}}}}\n").value.cameras["a"].source == source
 
 
 def test_all_colliding_names_at_once_in_file_order(file: Path) -> None:
@@ -327,6 +400,9 @@ SECRETS = {
     "filled in for a word": "cameras: {a: {source: x, backend: '${SIGHTLINE_TEST_PASSWORD}'}}\n",
     "filled in for a prefix": "mqtt: {prefix: '${SIGHTLINE_TEST_PASSWORD} '}\n" + CAMERA,
     "filled in for a detector": "cameras: {a: {source: x, detector: '${SIGHTLINE_TEST_PASSWORD}'}}\n",
+    "too long": f"mqtt: {{password: {'hunter2' * 10_000}}}\n" + CAMERA,
+    "with a NUL": 'mqtt: {username: "hunter2\\0", password: "hunter2\\0"}\n' + CAMERA,
+    "in an address without a host": "cameras: {a: {source: 'rtsp://u:hunter2@/x'}}\n",
     "filled in for a time zone": "timezone: '${SIGHTLINE_TEST_PASSWORD}'\n" + CAMERA,
 }
 

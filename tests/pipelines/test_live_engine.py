@@ -74,7 +74,7 @@ def test_overload_is_shared_fairly_counted_and_keeps_frames_young(
     handle = LiveCamera.handle
 
     def watch(self: LiveCamera, work: Any, *rest: Any) -> None:
-        ages.append(time.monotonic() - work.arrived_s)
+        ages.append(time.monotonic() - work.captured_s)
         handle(self, work, *rest)
 
     monkeypatch.setattr(LiveCamera, "handle", watch)

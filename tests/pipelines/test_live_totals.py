@@ -89,6 +89,31 @@ def test_nobody_is_left_when_the_camera_is_away() -> None:
     assert [(key, total.value) for key, total in changed] == [(BOX, 3)]
 
 
+def test_a_counter_that_does_not_change_is_told_again_each_minute() -> None:
+    totals = Totals("a", [CAR, BOX], [], {}, 1000.0)
+    assert [key for key, _ in totals.stale(1000.0, 60)] == [CAR, BOX]
+    assert totals.stale(1059.0, 60) == []
+    totals.update({CAR: 1, BOX: 0}, 1059.0)
+    totals.watched_s = 42.0
+    told = totals.stale(1061.0, 60)
+    assert [(key, total.value, totals.observed_s(total)) for key, total in told] == [(BOX, 0, 42.0)]
+    assert [key for key, _ in totals.stale(1119.0, 60)] == [CAR]
+    assert [key for key, _ in totals.stale(900.0, 60)] == [BOX, CAR]  # the clock was set back
+
+
+def test_many_counters_are_told_in_turn() -> None:
+    keys = [("counts", "road", "in", f"label{number:03}") for number in range(100)]
+    totals = Totals("a", keys, [], {}, 0.0)
+    seen: list[tuple[str, ...]] = []
+    for now in range(1000, 1060, 10):
+        told = [key for key, _ in totals.stale(float(now), 10)]
+        assert len(told) <= 17
+        seen += told
+    assert sorted(seen) == keys
+    assert [key for key, _ in totals.stale(1060.0, 10)] == seen[:17]
+    assert Totals("a", [], [], {}, 0.0).stale(0.0, 10) == []
+
+
 @pytest.mark.parametrize("text", ["", "{}", "no json", '{"value": "x", "since": 1, "watched_before": 0}', "[1]"])
 def test_damaged_notes_begin_at_zero(text: str) -> None:
     _, notes = Totals("a", [CAR], [], {}, 0.0).update({CAR: 2}, 1.0)

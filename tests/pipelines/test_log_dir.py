@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import logging
+import os
 import re
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipelines.log_dir import CAMERA_COLUMNS, FRAMEWORK_COLUMNS, LogDir
+from pipelines.log_dir import CAMERA_COLUMNS, FRAMEWORK_COLUMNS, Limits, LogDir
 from pipelines.messages import CameraStats, DetectorStats, ServiceStats, StatsPayload
 from streams.errors import OutputError
 
@@ -162,6 +165,96 @@ def test_a_full_disk_is_a_sentence_and_all_goes_on_when_there_is_space(small_dis
         assert [event.step for event in events(small_disk / run)][-2:] == [20_000, 20_001]
         assert len(list((small_disk / run).iterdir())) == 1
     assert {len(row) for row in rows(small_disk / "cameras.csv")} == {len(CAMERA_COLUMNS)}
+
+
+RENAMED = r"(cameras|frameworks)-\d{8}T\d{6}(-\d+)?\.csv"
+
+
+def tables(folder: Path, stem: str) -> list[Path]:
+    """The files of a table, oldest first."""
+    return sorted(folder.glob(f"{stem}*.csv"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def test_months_of_reports_rotate_and_nothing_is_lost_on_the_way(tmp_path: Path) -> None:
+    log_dir = LogDir(tmp_path, Limits(rotate_mb=0.002))
+    for number in range(60):
+        log_dir.write(stats(), 10 * number)
+    log_dir.close()
+    for stem, rows_each in (("cameras", 1), ("frameworks", 3)):
+        files = tables(tmp_path, stem)
+        assert len(files) >= 3
+        assert files[-1].name == f"{stem}.csv"
+        assert all(re.fullmatch(RENAMED, path.name) for path in files[:-1])
+        assert all(path.stat().st_size < 2500 for path in files)
+        found = [row["elapsed_s"] for path in files for row in rows(path)]
+        assert found == [str(10 * number) for number in range(60) for _ in range(rows_each)]
+    for run in ("torch", "tensorflow", "service"):
+        assert len(list((tmp_path / run).iterdir())) >= 3
+        assert [event.step for event in events(tmp_path / run) if event.step] == list(range(10, 600, 10))
+        assert all(path.stat().st_size < 3000 for path in (tmp_path / run).iterdir())
+
+
+def test_a_log_folder_is_bounded_and_the_newest_stay(tmp_path: Path) -> None:
+    log_dir = LogDir(tmp_path, Limits(rotate_mb=0.0005, most_files=4))
+    for number in range(60):
+        log_dir.write(stats(), 10 * number)
+        assert len(list(tmp_path.glob("cameras*.csv"))) <= 5  # one more until the next report
+        assert len(list((tmp_path / "torch").iterdir())) <= 5
+    log_dir.write(stats(), 600)
+    log_dir.close()
+    assert len(tables(tmp_path, "cameras")) in (4, 5)
+    assert len(tables(tmp_path, "frameworks")) in (4, 5)
+    found = [int(row["elapsed_s"]) for path in tables(tmp_path, "cameras") for row in rows(path)]
+    assert found == list(range(found[0], 610, 10))
+    assert [event.step for event in events(tmp_path / "service")][-1] == 600
+
+
+def test_what_is_too_old_goes_and_what_others_put_there_stays(tmp_path: Path) -> None:
+    for run in ("torch", "old", "training"):
+        (tmp_path / run).mkdir()
+    gone = [
+        tmp_path / "cameras-20200101T000000.csv", tmp_path / "frameworks-20200101T000000-2.csv",
+        tmp_path / "torch" / "events.out.tfevents.1577836800.host.1.1.sightline",
+        tmp_path / "old" / "events.out.tfevents.1577836800.host.1.1.sightline",
+    ]  # fmt: skip
+    kept = [
+        tmp_path / "cameras-old.csv", tmp_path / "notes.txt",
+        tmp_path / "torch" / "events.out.tfevents.1577836800.host.1.1",
+        tmp_path / "training" / "events.out.tfevents.1577836800.host.1.1",
+    ]  # fmt: skip
+    young = tmp_path / "cameras-20200102T000000.csv"
+    for path in (*gone, *kept, young):
+        path.write_text("x")
+    for path in (*gone, *kept):
+        os.utime(path, (time.time() - 3 * 86400,) * 2)
+    log_dir = LogDir(tmp_path, Limits(keep_days=2))
+    log_dir.write(stats(), 10)
+    assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in (*kept, young))
+    log_dir.close()
+
+
+def test_a_table_that_cannot_be_renamed_grows_on_and_one_that_was_taken_away_begins_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, target: Path) -> Path:
+        raise PermissionError(13, "Permission denied")
+
+    caplog.set_level(logging.WARNING)
+    log_dir = LogDir(tmp_path, Limits(rotate_mb=0.002))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        for number in range(30):
+            log_dir.write(stats(), number)
+    assert len(rows(tmp_path / "cameras.csv")) == 30
+    said = [record.message for record in caplog.records if "cameras.csv" in record.message]
+    assert said and all(text.endswith("cannot be renamed (Permission denied); it grows on") for text in said)
+    assert len(said) < 5
+    (tmp_path / "cameras.csv").unlink()
+    for number in range(60):
+        log_dir.write(stats(), number)
+    assert rows(tmp_path / "cameras.csv")
+    log_dir.close()
 
 
 SCRIPT = """

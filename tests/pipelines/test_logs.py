@@ -195,6 +195,27 @@ def test_files_rotate_by_size_and_old_ones_go(tmp_path: Path) -> None:
     assert [line.split()[-1] for line in lines] == [str(number) for number in range(60)]
 
 
+def test_a_file_that_somebody_took_away_is_begun_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sightline.log"
+    begin(Log(rotate_mb=0.001), path)
+    feed.info("line 0")
+    path.rename(tmp_path / "taken")  # logrotate does so
+    for number in range(1, 60):
+        feed.info("line %d", number)
+    numbers = [int(line.split()[-1]) for file in (tmp_path / "taken", *_in_order(path)) for line in _lines(file)]
+    assert numbers == list(range(60))
+    assert all(file.stat().st_size <= 1000 for file in tmp_path.iterdir())
+    assert capsys.readouterr().err == ""
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def _in_order(path: Path) -> list[Path]:
+    return [*sorted(path.parent.glob(f"{path.stem}-*"), key=_number), path]
+
+
 def _number(path: Path) -> tuple[str, int]:
     stem, _, number = path.stem.removeprefix("sightline-").partition("-")
     return stem, int(number or 0)

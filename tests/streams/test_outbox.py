@@ -16,7 +16,7 @@ import pytest
 
 from streams.errors import OutputError
 from streams.message import Message
-from streams.outbox import Outbox
+from streams.outbox import Outbox, foreign_file
 from tests.support.cli import ROOT
 
 TARGET = "host:1883/p"
@@ -199,24 +199,94 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot open the outbox .*/file/o .*mqtt\.outbox\.path"):
         Outbox(tmp_path / "file" / "o", TARGET)
     (tmp_path / "o").mkdir()
-    with pytest.raises(OutputError, match=r"cannot open the outbox .*/o \(unable to open database file\)"):
+    with pytest.raises(
+        OutputError, match=rf"^{tmp_path}/o is a folder, not an outbox; give the outbox another place \("
+    ):
         Outbox(tmp_path / "o", TARGET)
+    for odd in ("a\0b", "x" * 300):
+        with pytest.raises(
+            OutputError, match=r"^cannot open the outbox .*\); give it another place \(mqtt\.outbox\.path"
+        ):
+            Outbox(tmp_path / odd, TARGET)
     if os.geteuid():
         tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
         with pytest.raises(OutputError, match="Permission denied"):
             Outbox(tmp_path / "other", TARGET)
 
 
-def test_a_database_of_someone_else_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_a_database_of_someone_else_is_left_alone(tmp_path: Path, version: int) -> None:
     path = tmp_path / "photos.sqlite"
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE photos (id)")
+        db.execute(f"PRAGMA user_version = {version}")
         db.commit()
     before = path.read_bytes()
     for _ in range(2):  # the lock is given back, too
-        with pytest.raises(OutputError, match=r"photos\.sqlite is not an outbox of this version"):
+        with pytest.raises(OutputError) as error:
             Outbox(path, TARGET)
+        assert str(error.value) == (
+            f"{path} is not an outbox of this version of Sightline; give the outbox another place (mqtt.outbox.path)"
+        )
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"version: 1\n", b"x", b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" * 99, bytes(4096), b"SQLite format 2\0"],
+    ids=["site file", "letter", "picture", "zeros", "nearly"],
+)
+def test_a_file_of_another_kind_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mine"
+    path.write_bytes(content)
+    with pytest.raises(OutputError) as error:
+        Outbox(path, TARGET)
+    assert str(error.value) == (
+        f"{path} is a file of another kind, not an outbox; give the outbox another place (mqtt.outbox.path)"
+    )
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("device", "kind"), [("/dev/null", "device"), ("/dev/zero", "device"), ("pipe", "pipe")])
+def test_a_device_is_refused_and_nothing_stays_beside_it(tmp_path: Path, device: str, kind: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    path = tmp_path / device
+    beside = sorted(path.parent.glob(f"{path.name}*"))
+    with pytest.raises(OutputError, match=rf"^{path} is a {kind}, not an outbox; give the outbox another place \(mqtt"):
+        Outbox(path, TARGET)
+    assert sorted(path.parent.glob(f"{path.name}*")) == beside
+
+
+def test_an_empty_file_becomes_an_outbox(tmp_path: Path) -> None:
+    (tmp_path / "o").touch()
+    with closing(Outbox(tmp_path / "o", TARGET)) as outbox:
+        put(outbox, event(1))
+    assert foreign_file(tmp_path / "o") is None
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+def test_a_database_that_breaks_off_is_moved_aside_without_a_lock_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "o"
+    path.write_bytes(b"SQLite format 3\0")
+    with closing(Outbox(path, TARGET, clock=Clock())) as outbox:
+        put(outbox, event(1))
+    assert (tmp_path / "o.damaged-1000000").read_bytes() == b"SQLite format 3\0"
+
+
+def test_an_outbox_in_use_is_not_opened_to_look_at_it(tmp_path: Path) -> None:
+    """Closing the file would take SQLite's locks of this process away, and a reader's end the log with it."""
+    path = tmp_path / "o.sqlite"
+    with closing(Outbox(path, TARGET)) as outbox:
+        put(outbox, event(1))
+        assert foreign_file(path) is None
+        reader = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM notes')"
+        subprocess.run([sys.executable, "-c", reader, str(path)], check=True)
+        assert (tmp_path / "o.sqlite-wal").exists()
+        put(outbox, event(2))
+    with closing(Outbox(path, TARGET)) as again:
+        assert waiting(again) == [1, 2]
 
 
 def scribble(path: Path) -> None:
