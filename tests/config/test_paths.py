@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -136,13 +138,30 @@ def test_what_is_fine_or_is_told_later(tmp_path: Path) -> None:
     read(tmp_path, "log: {path: it}\noutputs: {jsonl: {path: .}}\n" + CAMERA)
 
 
-def test_a_file_that_nobody_may_read(tmp_path: Path) -> None:
-    if not os.geteuid():
-        pytest.skip("root may read everything")
-    make_file(tmp_path)
-    (tmp_path / "it").chmod(0)
-    with pytest.raises(ConfigError, match=r"site\.yaml:5: mqtt\.tls\.key: .*/it cannot be read \(Permission denied\)"):
-        read(tmp_path, TLS + "    key: it\n" + CAMERA)
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Without root's right to read everything."""
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if was_root:
+            os.seteuid(0)
+
+
+def test_a_file_that_nobody_may_read() -> None:
+    expected = r"site\.yaml:5: mqtt\.tls\.key: .*/it cannot be read \(Permission denied\)"
+    with TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        make_file(folder)
+        (folder / "it").chmod(0)
+        (folder / "site.yaml").touch()
+        (folder / "site.yaml").chmod(0o666)
+        with nobody(), pytest.raises(ConfigError, match=expected):
+            read(folder, TLS + "    key: it\n" + CAMERA)
 
 
 def test_kinds(tmp_path: Path) -> None:
