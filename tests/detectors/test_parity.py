@@ -20,7 +20,6 @@ from detectors.model_files import resolve
 from tests.support.matching import matched_share
 
 Find = Callable[[NDArray[np.uint8]], Detections]
-FRAMES = 100
 THRESHOLD = DetectorConfig().confidence
 VIDEOS = (
     "classroom",
@@ -43,12 +42,12 @@ def sample_pictures() -> list[NDArray[np.uint8]]:
     return [cv2.imread(str(path)) for path in paths]
 
 
-def spread_frames(video: Path) -> Iterator[NDArray[np.uint8]]:
-    """Up to 100 frames, spread over the video."""
+def spread_frames(video: Path, frames: int) -> Iterator[NDArray[np.uint8]]:
+    """Up to so many frames, spread over the video."""
     capture = cv2.VideoCapture(str(video))
-    step = max(1.0, capture.get(cv2.CAP_PROP_FRAME_COUNT) / FRAMES)
+    step = max(1.0, capture.get(cv2.CAP_PROP_FRAME_COUNT) / frames)
     index, given = 0, 0
-    while given < FRAMES and capture.grab():
+    while given < frames and capture.grab():
         if index >= given * step:
             given += 1
             done, image = capture.retrieve()
@@ -108,8 +107,9 @@ def test_same_boxes_on_the_sample_pictures(ultralytics: Find, torch_path: Find, 
     check(sample_pictures(), ultralytics, torch_path, tensorflow_path)
 
 
+@pytest.mark.parametrize("frames", [20, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("video", VIDEOS)
 def test_same_boxes_on_videos(
-    video: str, data_dir: Path, ultralytics: Find, torch_path: Find, tensorflow_path: Find
+    video: str, frames: int, data_dir: Path, ultralytics: Find, torch_path: Find, tensorflow_path: Find
 ) -> None:
-    check(list(spread_frames(data_dir / f"{video}.mp4")), ultralytics, torch_path, tensorflow_path)
+    check(list(spread_frames(data_dir / f"{video}.mp4", frames)), ultralytics, torch_path, tensorflow_path)
