@@ -20,7 +20,7 @@ def sentences(error: Exception) -> tuple[str, ...]:
     if isinstance(error, ConfigError):
         return error.faults
     if isinstance(error, SightlineError):
-        return (str(error),)
+        return tuple(str(error).splitlines())
     text = f"{type(error).__name__}: {error}".replace("\n", " ")
     return (f"unexpected {text}; run again as 'app.py --debug ...' to see where",)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
-from config.site import Site
+from config.site import Camera, Site
 from detectors.errors import ModelError
 from detectors.load import load_detector
 from detectors.model_files import chosen, resolve
@@ -16,12 +17,15 @@ from pipelines.live.plan import check_outbox, check_tls
 from pipelines.merge import MergedLabels
 from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.secrets import secret
+from streams.errors import SourceError
 from streams.live_source import first_shot
 from streams.look import is_live, look, redacted
 from streams.message import Message
 from streams.mqtt import MqttPublisher
 from streams.open_live import live_source
 from streams.probe import probe
+
+_DETAILS_MS = 5_000
 
 Labels = tuple[str, tuple[str, ...]]
 """A model's name and labels."""
@@ -113,23 +117,40 @@ def _check_rules(
 
 
 def _check_source(document: Document[Site], name: str, plan: CameraPlan) -> str:
+    """See the source as ``run`` will: through the same backend, with the same settings."""
+    where = ("cameras", name)
     camera = document.value.cameras[name]
-    password = secret(document, ("cameras", name), camera.password, camera.password_file)
-    if camera.source.startswith("gst:"):
-        shot = first_shot(lambda: live_source(camera.source, backend=camera.backend))
-        plan.check_size("its picture", shot.width, shot.height)
-        return f"cameras.{name}: {redacted(camera.source)}: {shot.width}x{shot.height}"
-    if is_live(camera.source):
-        shown = redacted(camera.source)
-        seen = look(camera.source, camera.username, password)
-        height, width = seen.image.shape[:2]
-        plan.check_size(shown, width, height)
-        return f"cameras.{name}: {shown}: {seen.codec} {width}x{height}, {seen.fps:.2f} fps"
-    video = document.resolve(Path(camera.source))
+    password = secret(document, where, camera.password, camera.password_file)
+    live = is_live(camera.source)
+    source = camera.source if live else document.resolve(Path(camera.source))
+    shown = redacted(camera.source) if live else str(source)
+    try:
+        shot = first_shot(
+            live_source(
+                source, camera.username, password, camera.backend, camera.transport, camera.latency_ms, realtime=False
+            )
+        )
+    except SourceError as error:
+        raise SourceError(document.fault((*where, "source"), str(error))) from error
+    plan.check_size(shown, shot.width, shot.height)
+    size = f"{shot.width}x{shot.height}"
+    seen = _seen(camera, password, size) if isinstance(source, str) else _seen_file(source, size)
+    return f"cameras.{name}: {shown}: {seen}"
+
+
+def _seen(camera: Camera, password: str, size: str) -> str:
+    """What a camera that works sends, with codec and rate where FFmpeg can tell them."""
+    if not camera.source.startswith("gst:"):
+        with suppress(SourceError):  # it works: its first picture was seen
+            seen = look(camera.source, camera.username, password, _DETAILS_MS)
+            return f"{seen.codec} {size}, {seen.fps:.2f} fps"
+    return size
+
+
+def _seen_file(video: Path, size: str) -> str:
     facts = probe(video)
-    plan.check_size(str(video), facts.width, facts.height)
     frames = "unknown" if facts.frame_count is None else str(facts.frame_count)
-    return f"cameras.{name}: {video}: {facts.codec} {facts.width}x{facts.height}, {facts.fps:.2f} fps, {frames} frames"
+    return f"{facts.codec} {size}, {facts.fps:.2f} fps, {frames} frames"
 
 
 def _check_broker(document: Document[Site]) -> str:

@@ -20,6 +20,10 @@ class SourceEnded(SourceError):
     """A file that stands in for a camera has come to its end."""
 
 
+class BrokenFileError(SourceEnded):
+    """A file that stands in for a camera cannot be read to its end, and another try would not change that."""
+
+
 class OutputError(SightlineError, OSError):
     """A result cannot be written (full disk, no permission)."""
 

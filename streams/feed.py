@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.errors import LoginRefusedError, SourceEnded, SourceError
+from streams.errors import BrokenFileError, LoginRefusedError, SourceEnded, SourceError
 from streams.live_clock import LiveClock
 from streams.live_source import LiveSource
 from streams.pacing import Pacing
@@ -112,6 +112,7 @@ class CameraFeed:
     Attributes:
         status: ``connecting``, ``online``, ``offline`` or ``ended``.
         reason: Why it is not online, one sentence; empty otherwise.
+        broken: Whether it is a file that could not be read to its end, and has ended.
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class CameraFeed:
         """
         self.status: FeedStatus = "connecting"
         self.reason = ""
+        self.broken = False
         self._name = name
         self._open_source = open_source
         self._stall_s = stall_s
@@ -228,6 +230,7 @@ class CameraFeed:
             try:
                 self._connection()
             except SourceEnded as end:
+                self.broken = isinstance(end, BrokenFileError)
                 if not self._lossless or self._wait_for_room():
                     self._report("ended", str(end))
                 break

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from streams.errors import SourceEnded, SourceError
+from streams.errors import BrokenFileError, SourceEnded, SourceError
 from streams.frame import Frame
 from streams.open import open_source
 from streams.pacer import Pacer
@@ -20,7 +20,8 @@ _UNKNOWN_FPS = 25.0
 class FileLive:
     """A video file as a camera: at its own pace or as fast as it can be read, once or round and round.
 
-    Its shots are BGR. At its own pace, frames that come too late are dropped, as a camera's would be.
+    Its shots are BGR. At its own pace, frames that come too late are dropped, as a camera's would be. A file that is
+    played once and cannot be read to its end is broken for good; one that is looped can be tried again.
     """
 
     def __init__(self, path: Path, backend: Backend = "auto", realtime: bool = True, loop: bool = False) -> None:
@@ -47,9 +48,13 @@ class FileLive:
         """Open the file.
 
         Raises:
-            SourceError: It is missing, a folder, empty or not a video, or its backend is not installed.
+            BrokenFileError: It is missing, a folder, empty or not a video, or its backend is not installed.
+            SourceError: The same of a file that is looped.
         """
-        source = self._opened.enter_context(open_source(self._path, "file", self._choice))
+        try:
+            source = self._opened.enter_context(open_source(self._path, "file", self._choice))
+        except SourceError as error:
+            raise self._for_good(error) from error
         fps = source.info.fps
         self._period_s = 1 / (fps if fps > 0 else _UNKNOWN_FPS)
         self._frames = iter(source)
@@ -64,7 +69,8 @@ class FileLive:
             A shot, or ``None`` when none is due in that time.
 
         Raises:
-            SourceEnded: The file is over, or breaks off, and is not looped.
+            SourceEnded: The file is over and not looped.
+            BrokenFileError: It breaks off and is not looped.
             SourceError: It breaks off, or the source is not open.
         """
         if self._pacer is None:
@@ -97,9 +103,7 @@ class FileLive:
             try:
                 frame = next(self._frames, None)
             except SourceError as error:
-                if self._loop:
-                    raise
-                raise SourceEnded(str(error)) from error
+                raise self._for_good(error) from error
             if frame is not None:
                 break
             if not self._loop:
@@ -111,3 +115,7 @@ class FileLive:
         self._last_s = self._start_s + frame.pts_s
         arrived_s, captured_at = time.monotonic(), time.time()
         return Shot(frame.image, "bgr", frame.width, frame.height, self._last_s, arrived_s, captured_at)
+
+    def _for_good(self, error: SourceError) -> SourceError:
+        """The same error, final where the file is played once."""
+        return error if self._loop else BrokenFileError(str(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Protocol
 
 from streams.errors import SourceError
@@ -24,6 +23,7 @@ class LiveSource(Protocol):
 
         Raises:
             LoginRefusedError: User name or password is wrong.
+            BrokenFileError: A file that is played once cannot be opened.
             SourceError: It cannot be opened.
         """
         ...
@@ -40,6 +40,7 @@ class LiveSource(Protocol):
         Raises:
             LoginRefusedError: User name or password is wrong.
             SourceEnded: A file is over.
+            BrokenFileError: A file that is played once breaks off.
             SourceError: The connection broke off.
         """
         ...
@@ -53,24 +54,33 @@ class LiveSource(Protocol):
         ...
 
 
-def first_shot(make: Callable[[], LiveSource], timeout_s: float = 10.0) -> Shot:
+def first_shot(source: LiveSource, silent_s: float = 10.0, picture_s: float = 90.0) -> Shot:
     """Open a source, take its first picture, and close it.
 
     Args:
-        make: Makes the source.
-        timeout_s: Seconds to wait for the picture.
+        source: Not opened yet.
+        silent_s: Seconds to wait while nothing arrives.
+        picture_s: Seconds to wait while packets arrive, and no picture: for a key frame.
 
     Raises:
         SourceError: It cannot be opened, breaks off, or gives no picture in time.
     """
-    source = make()
     try:
         source.open()
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
+        start = now = heard_s = time.monotonic()
+        life = 0
+        while now - heard_s < silent_s and now - start < picture_s:
             shot = source.read(0.2)
             if shot is not None:
                 return shot
+            now = time.monotonic()
+            if source.life() != life:
+                life, heard_s = source.life(), now
     finally:
         source.close()
-    raise SourceError(f"no picture within {timeout_s:g} s")
+    if not life:
+        raise SourceError(f"connected, but nothing came for {silent_s:g} s; check network and camera")
+    raise SourceError(
+        f"packets came, but no picture in {now - start:.0f} s; check the network, and set the camera to H.264 or H.265 "
+        "with a key frame every few seconds"
+    )

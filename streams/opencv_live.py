@@ -29,6 +29,8 @@ _NATURAL = 0.7
 _STALE_S = 0.5
 _MOST_STALE = 300
 
+os.environ.setdefault("OPENCV_FFMPEG_IS_THREAD_SAFE", "1")  # else a silent camera holds up the opening of all others
+
 
 class OpenCVLive:
     """One connection to a camera through OpenCV.
@@ -36,7 +38,7 @@ class OpenCVLive:
     Its shots are BGR. HLS and other files over HTTP come faster than they play and are shown at the pace of their
     stamps. Where RTSP or MJPEG was silent, OpenCV gives old frames first; they are dropped.
 
-    OpenCV does not say whether packets arrive before the first key frame; it gets 30 s for that.
+    OpenCV does not say whether packets arrive before the first key frame; it gets 90 s for that.
     """
 
     backend = "opencv"

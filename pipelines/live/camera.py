@@ -249,6 +249,12 @@ class LiveCamera:
         feed = self._feed
         return feed is not None and feed.status == "ended" and not feed.ready()
 
+    @property
+    def fault(self) -> str:
+        """Why the file that stands in for the camera could not be read to its end; empty where it could."""
+        feed = self._feed
+        return feed.reason if feed is not None and feed.broken else ""
+
     def finish(self) -> None:
         """The last frame of a file went through."""
         if not self._over:

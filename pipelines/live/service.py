@@ -145,7 +145,7 @@ class Service:
         """Work until ``stop`` is set, or every camera is a file that is over.
 
         Raises:
-            SightlineError: It cannot begin: outbox, server, a model or a label.
+            SightlineError: It cannot begin (outbox, server, a model or a label), or a file was not read to its end.
         """
         self._stop = stop
         reason = "failed"
@@ -158,6 +158,9 @@ class Service:
             threading.Thread(target=self._switch_all, name="switches", daemon=True).start()
             self._engine.start(self._load_and_start)
             reason = self._work()
+            faults = [f"camera {name}: {camera.fault}" for name, camera in self._cameras.items() if camera.fault]
+            if reason == "done" and faults:
+                self._error = SightlineError("\n".join(faults))
         finally:
             self._close(reason, stop_server)
         if self._error is not None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Done, call_app
-from tests.support.mosquitto import Mosquitto
+from tests.support.http_server import MjpegServer
+from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.rtsp_server import RtspServer
 from tests.support.subscriber import Subscriber
 
 Call = Callable[..., Done]
@@ -33,8 +35,11 @@ def test_check_goes_on_after_a_fault_and_says_each_once(call: Call, data_dir: Pa
         )
         done = call("check", site)
         assert done.code == 2
-        assert len(done.errors) == 5, done.err
-        parts = ["own.pt does not exist", "cameras.one.rules[0].zone", "'walrus'", "missing.mp4", "refuses the login"]
+        assert len(done.errors) == 6, done.err
+        parts = [
+            "own.pt does not exist", "cameras.one.rules[0].zone", "'walrus'", f"{site}:9: cameras.two.source: ",
+            f"{site}:10: cameras.three.source: ", "refuses the login",
+        ]  # fmt: skip
         assert sorted(part for part in parts if any(part in error for error in done.errors)) == sorted(parts)
         assert "geheim" not in done.out + done.err
         assert "detectors.spare: not used" in done.out
@@ -95,3 +100,56 @@ def test_several_detectors_know_labels_together_and_a_launch_line_is_looked_at(c
     assert any("has no label 'unicorn'" in error for error in done.errors)
     assert any("rtsp://127.0.0.1:1/x" in error for error in done.errors)
     assert "geheim" not in done.out + done.err
+
+
+def faults_of_sources(call: Call, folder: Path, *cameras: str) -> list[str]:
+    """What ``check`` finds wrong with sources, without the places, which must name file, line and camera."""
+    site = folder / "site.yaml"
+    lines = [f"  cam{number}: {{{camera}}}\n" for number, camera in enumerate(cameras)]
+    site.write_text(f"version: 1\ncameras:\n{''.join(lines)}", encoding="utf-8")
+    done = call("check", site)
+    assert done.code == 1
+    assert "heim" not in done.out + done.err
+    places = [f"{site}:{3 + number}: cameras.cam{number}.source: " for number in range(len(cameras))]
+    assert [error[: len(place)] for error, place in zip(done.errors, places, strict=True)] == places
+    return [error[len(place) :] for error, place in zip(done.errors, places, strict=True)]
+
+
+def test_each_camera_is_told_of_its_own_source(call: Call, tmp_path: Path) -> None:
+    source = f"source: rtsp://127.0.0.1:{free_port()}/x"
+    one, two = faults_of_sources(call, tmp_path, source, source)
+    assert one == two
+    assert "refuses the connection" in one
+
+
+def test_a_refused_login_is_told_as_one(call: Call, tmp_path: Path) -> None:
+    with RtspServer("viewer", "right") as camera, MjpegServer(login="viewer:right") as mjpeg:
+        rtsp = f"rtsp://127.0.0.1:{camera.port}/cam"
+        wrong = "username: viewer, password: geheim"
+        said = faults_of_sources(
+            call, tmp_path, f"source: {rtsp}", f"source: {rtsp}, backend: opencv, {wrong}",
+            f"source: {mjpeg.url.replace('//', '//viewer:geheim@')}",
+        )  # fmt: skip
+    assert said == [f"source {url} refuses the login; check user name and password" for url in (rtsp, rtsp, mjpeg.url)]
+
+
+def test_files_that_are_no_videos(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("hello\n" * 100)
+    empty, text = faults_of_sources(call, tmp_path, "source: empty.mp4", "source: text.mp4")
+    assert empty.startswith(f"{tmp_path / 'empty.mp4'} is empty")
+    assert text.startswith(f"{tmp_path / 'text.mp4'} is ")
+
+
+def test_a_camera_is_seen_as_run_will_see_it(call: Call, tmp_path: Path) -> None:
+    with RtspServer("viewer", "right") as camera:
+        site = tmp_path / "site.yaml"
+        login = "username: viewer, password: right"
+        url = f"rtsp://127.0.0.1:{camera.port}/cam"
+        site.write_text(
+            f"version: 1\ncameras:\n  a: {{source: '{url}', {login}}}\n"
+            f"  b: {{source: '{url}', backend: opencv, {login}, drawn_on: [320, 320]}}\n"
+        )
+        done = call("check", site)
+    assert f"cameras.a: {url}: h264 320x240, 10.00 fps" in done.out, done
+    done.failed(2, f"{site}:4: cameras.b.drawn_on: ", f"{url} is 320x240")

@@ -112,7 +112,7 @@ def test_an_http_stream_with_a_login(
         refused = call("check", site)  # without the login
         assert refused.code == 1
         assert len(refused.errors) == 1
-        assert refused.errors[0].startswith(f"source {plain} gives no picture")
+        assert refused.errors[0].endswith(f".source: source {plain} refuses the login; check user name and password")
         monkeypatch.setenv("CAM_USER", "viewer")
         monkeypatch.setenv("CAM_PASSWORD", PASSWORD)
         checked = call("check", site)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from streams.errors import LoginRefusedError, SourceEnded, SourceError
-from streams.live_source import LiveSource
+from streams.live_source import LiveSource, first_shot
 from streams.open_live import live_source
 from streams.opencv_live import Freshness
 from streams.shot import Shot
@@ -194,6 +197,53 @@ def test_a_camera_that_says_nothing(backend: Backend) -> None:
         camera.thaw()
 
 
+@contextmanager
+def silent_cameras(scheme: str) -> Iterator[list[threading.Thread]]:
+    """Three cameras that take connections and say nothing, each just being opened by OpenCV in a thread."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def open_one() -> None:
+            with suppress(SourceError):
+                live_source(f"{scheme}://127.0.0.1:{server.getsockname()[1]}/x", backend="opencv").open()
+
+        threads = [threading.Thread(target=open_one, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        server.settimeout(5)
+        connection, _ = server.accept()  # one of them is inside OpenCV now
+        with connection:
+            yield threads
+            for thread in threads:
+                thread.join(20)
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_silent_cameras_do_not_hold_up_others(scheme: str, make_video: Callable[..., Path]) -> None:
+    """OpenCV opens one stream at a time unless it is told that FFmpeg can do more."""
+    video = make_video("a.mp4")
+    with MjpegServer() as camera, HttpServer(video.parent) as server, silent_cameras(scheme) as opening:
+        assert len(shots_of(live_source(camera.url), 3)) == 3
+        assert len(shots_of(live_source(video, realtime=False, loop=True), 50)) == 50
+        lost = f"http://127.0.0.1:{server.port}/nowhere.mp4"
+        fault = str(failure_of(live_source(lost)))
+        assert all(thread.is_alive() for thread in opening), "they had to be waited for"
+    assert fault == f"source {lost} is not found there; check the path"
+
+
+def test_the_first_picture(camera: RtspCamera, backend: Backend) -> None:
+    shot = first_shot(live_source(camera.url, backend=backend))
+    assert (shot.width, shot.height) == (640, 360)
+
+
+def test_a_first_picture_that_does_not_come(gstreamer: None) -> None:
+    with pytest.raises(SourceError, match=r"^connected, but nothing came for 0\.5 s; check"):
+        first_shot(live_source("gst:videotestsrc ! valve drop=true"), silent_s=0.5)
+    with RtspCamera(Film(gop_s=30)) as camera:
+        time.sleep(1)
+        with pytest.raises(SourceError, match=r"^packets came, but no picture in 2 s; .* key frame"):
+            first_shot(live_source(camera.url), silent_s=2, picture_s=2)
+
+
 def test_mjpeg_over_http() -> None:
     with MjpegServer(login=f"viewer:{PASSWORD}") as server:
         source = live_source(server.url, "viewer", PASSWORD)
@@ -314,18 +364,6 @@ def test_a_file_as_fast_as_it_goes(data_dir: Path) -> None:
 def test_a_looped_file_goes_on(make_video: Callable[..., Path]) -> None:
     shots = shots_of(live_source(make_video("a.mp4", frames=7), realtime=False, loop=True), 30)
     assert [shot.stamp_s for shot in shots] == pytest.approx([number / 10 for number in range(30)])
-
-
-def test_a_file_that_breaks_off_or_is_missing(data_dir: Path, tmp_path: Path) -> None:
-    source = live_source(data_dir / "truncated-workers.mp4", realtime=False)
-    source.open()
-    with pytest.raises(SourceEnded, match="breaks off"):
-        while source.read(0.2):
-            pass
-    source.close()
-    missing = failure_of(live_source(tmp_path / "no.mp4"))
-    assert not isinstance(missing, SourceEnded)
-    assert "does not exist" in str(missing)
 
 
 def test_pictures_that_waited_in_a_buffer_are_told_from_new_ones() -> None:
