@@ -13,7 +13,7 @@ from detectors.errors import ModelError
 from detectors.load import load_detector
 from detectors.model_files import chosen, resolve
 from pipelines.jobs import detector_of, publication_of_site
-from pipelines.live.plan import check_outbox, check_tls
+from pipelines.live.plan import check_outbox, check_tls, source_of
 from pipelines.merge import MergedLabels
 from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.secrets import secret
@@ -121,9 +121,9 @@ def _check_source(document: Document[Site], name: str, plan: CameraPlan) -> str:
     where = ("cameras", name)
     camera = document.value.cameras[name]
     password = secret(document, where, camera.password, camera.password_file)
-    live = is_live(camera.source)
-    source = camera.source if live else document.resolve(Path(camera.source))
-    shown = redacted(camera.source) if live else str(source)
+    address = source_of(document, where, camera)
+    source = address if is_live(address) else Path(address)
+    shown = redacted(address) if is_live(address) else address
     try:
         shot = first_shot(
             live_source(

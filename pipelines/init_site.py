@@ -15,8 +15,10 @@ from config.errors import ConfigError
 from streams.errors import cannot_write
 from streams.files import write_text_atomic
 from streams.frame import slug
-from streams.look import is_live, is_network, look, redacted, split_address
+from streams.live_source import first_shot
+from streams.look import is_live, is_network, redacted, split_address
 from streams.open import open_source
+from streams.open_live import live_source
 
 _TEMPLATE = """\
 # A Sightline site file. Every key that is not written has a default; docs/configuration.md lists them all.
@@ -76,17 +78,19 @@ def init_site(source: str, folder: Path, force: bool) -> Written:
         force: Overwrite files that are there.
 
     Raises:
-        ConfigError: A file to be written is there.
+        ConfigError: A file to be written is there, or the source is a launch line.
         SourceError: The source is not an address, or cannot be read.
         OutputError: A file cannot be written.
     """
+    if source.startswith("gst:"):
+        raise ConfigError("a launch line may hold a login, and is written into a site file by hand: cameras.NAME.source")
     live = is_live(source)
     name = slug(_name_of(source) if live else Path(source).stem)
     site, still = folder / f"{name}.yaml", folder / f"{name}.png"
     for path in (site, still):
         if path.exists() and not force:
             raise ConfigError(f"{path} is there already; use --force to overwrite it, or --out for another folder")
-    image = look(source).image if live else _first_picture(Path(source).expanduser(), name)
+    image = first_shot(live_source(source)).bgr() if live else _first_picture(Path(source).expanduser(), name)
     written = source if live else str(Path(source).expanduser().resolve())
     text = _TEMPLATE.format(
         file=_word(str(site)), source=_source_lines(written, live), site=name, camera=name,

@@ -203,7 +203,7 @@ def _plan_camera(
             elif step == "password":
                 password = secret(document, where, camera.password, camera.password_file)
             else:
-                source = _source(document, where, camera)
+                source = source_of(document, where, camera)
         except ConfigError as error:
             faults += error.faults
     if faults:
@@ -216,8 +216,12 @@ def _plan_camera(
     return PlannedCamera(name, camera, source, password, plan, chosen_detectors, outputs, realtime, loop)
 
 
-def _source(document: Document[Site], where: YamlPath, camera: Camera) -> str:
-    """The source as it will be opened."""
+def source_of(document: Document[Site], where: YamlPath, camera: Camera) -> str:
+    """A camera's source as it will be opened: an address, or the whole path of a file.
+
+    Raises:
+        ConfigError: Nothing can be opened by it.
+    """
     source = camera.source
     place = (*where, "source")
     if is_live(source):

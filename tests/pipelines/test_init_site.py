@@ -82,12 +82,18 @@ def test_odd_names_make_a_site_file_that_reads_them_back(call: Call, tmp_path: P
 
 @pytest.mark.parametrize(
     ("source", "part"),
-    [("no.mp4", "does not exist"), ("text.mp4", "is "), ("rtsp://u:geheim@127.0.0.1:1/x", "gives no picture"),
+    [("no.mp4", "does not exist"), ("text.mp4", "is "), ("rtsp://u:geheim@127.0.0.1:1/x", "refuses the connection"),
      ("rtsp://u:ge[heim]@h/x", "is not an address"), ("rtmp://u:geheim@h/x", "cannot be opened")],
 )  # fmt: skip
 def test_a_source_that_cannot_be_read_writes_nothing(call: Call, tmp_path: Path, source: str, part: str) -> None:
     (tmp_path / "text.mp4").write_text("hello\n" * 100)
     assert "geheim" not in call("init", source, "--out", "out").failed(1, part)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_launch_line_is_never_written(call: Call, tmp_path: Path) -> None:
+    line = "gst:rtspsrc location=rtsp://u:geheim@127.0.0.1:1/x ! decodebin"
+    assert "geheim" not in call("init", line, "--out", "out").failed(2, "by hand")
     assert not (tmp_path / "out").exists()
 
 
