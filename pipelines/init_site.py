@@ -83,7 +83,7 @@ def init_site(source: str, folder: Path, force: bool) -> Written:
         OutputError: A file cannot be written.
     """
     if source.startswith("gst:"):
-        raise ConfigError("a launch line may hold a login, and is written into a site file by hand: cameras.NAME.source")
+        raise ConfigError("a launch line may hold a login; write it into a site file by hand: cameras.NAME.source")
     live = is_live(source)
     name = slug(_name_of(source) if live else Path(source).stem)
     site, still = folder / f"{name}.yaml", folder / f"{name}.png"
