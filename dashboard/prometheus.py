@@ -44,6 +44,7 @@ def _of_cameras(cameras: Mapping[str, CameraStats]) -> Iterator[Metric]:
     fps = _gauge("camera_fps", "Frames per second over the last seconds.", "camera", "kind")
     frames = _counter("camera_frames", "Frames since the process started.", "camera", "kind")
     up = _gauge("camera_up", "Whether frames come from the camera (online or degraded).", "camera")
+    detecting = _gauge("camera_detecting", "Whether detection is switched on.", "camera")
     latency = _gauge("camera_latency_ms", "Milliseconds from capture to publishing.", "camera", "quantile")
     reconnects = _counter("camera_reconnects", "Connections after the first one.", "camera")
     observed = _gauge("camera_observed_share", "Share of the time in which the camera was really watched.", "camera")
@@ -61,6 +62,7 @@ def _of_cameras(cameras: Mapping[str, CameraStats]) -> Iterator[Metric]:
             frames.add_metric([name, kind], total)
         frames.add_metric([name, "gated"], camera.gated)
         up.add_metric([name], camera.status in _UP)
+        detecting.add_metric([name], camera.detecting)
         for quantile, value in _quantiles(camera.latency_ms):
             latency.add_metric([name, quantile], value)
         reconnects.add_metric([name], camera.reconnects)
@@ -69,7 +71,7 @@ def _of_cameras(cameras: Mapping[str, CameraStats]) -> Iterator[Metric]:
         if camera.clock_skew_s is not None:
             skew.add_metric([name], camera.clock_skew_s)
         dropped.add_metric([name], camera.dropped_results)
-    yield from (fps, frames, up, latency, reconnects, observed, gated, skew, dropped)
+    yield from (fps, frames, up, detecting, latency, reconnects, observed, gated, skew, dropped)
 
 
 def _of_detectors(detectors: Mapping[str, DetectorStats]) -> Iterator[Metric]:

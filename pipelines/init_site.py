@@ -95,7 +95,7 @@ def init_site(source: str, folder: Path, force: bool) -> Written:
     text = _TEMPLATE.format(
         file=_word(str(site)), source=_source_lines(written, live), site=name, camera=name,
         width=image.shape[1], height=image.shape[0], still=still.name,
-        try_it="" if live else f"python app.py analyze {_word(written)} --config {_word(str(site))} --annotate",
+        try_it=_next_command(written, site, live),
     )  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +107,13 @@ def init_site(source: str, folder: Path, force: bool) -> Written:
         raise cannot_write(still, error) from error
     write_text_atomic(site, text)
     return Written(redacted(source), site, still, image.shape[1], image.shape[0])
+
+
+def _next_command(source: str, site: Path, live: bool) -> str:
+    """What to type once the file is as it should be."""
+    if live:
+        return f"python app.py run {_word(str(site))}"
+    return f"python app.py analyze {_word(source)} --config {_word(str(site))} --annotate"
 
 
 def _name_of(source: str) -> str:

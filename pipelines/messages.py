@@ -154,6 +154,7 @@ class CameraStats(BaseModel):
     skipped: int = 0
     gated: int = 0
     dropped_results: int = Field(0, description="results that files could not take in time")
+    detecting: bool = Field(True, description="whether detection is switched on")
 
 
 class DetectorStats(BaseModel):

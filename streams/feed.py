@@ -245,6 +245,7 @@ class CameraFeed:
             if not wait_s:
                 wait_s = self._backoff_s
                 self._backoff_s = min(_LAST_BACKOFF_S, self._backoff_s * 2)
+            _log.debug("camera %s: %s; tried again in %.2f s", self._name, self.reason, wait_s)
             self._stopped.wait(wait_s)
         self._tell(self._wake)
 

@@ -343,8 +343,7 @@ class MqttPublisher:
             self._connection = connection
             self.refusal = None
             self._wake.notify()
-        if self.reconnects:
-            log.warning("MQTT broker %s is back", self.broker)
+        log.info("MQTT broker %s is %s", self.broker, "back" if self.reconnects else "connected")
 
     def connection_down(self, connection: Connection, reason: str) -> None:
         """Called by a connection: it is lost."""

@@ -259,7 +259,8 @@ class Connection:
         self._lost_at = time.monotonic()
         if not self.answered.is_set():
             self.refusal = NO_ANSWER
-        self._listener.connection_down(self, reason.getName())
+        name = reason.getName()
+        self._listener.connection_down(self, "the connection broke" if name == "Unspecified error" else name)
         self.gone.set()
         self.answered.set()
 

@@ -336,6 +336,7 @@ def test_switches_and_reload_over_mqtt(camera: RtspCamera, broker: Mosquitto, mo
         time.sleep(1)
         assert len(seen.of("sightline/street/detections")) == count
         assert seen.last("sightline/street/status") == "online"
+        assert app.health()["not_detecting"] == ["street"]
         seen.say("sightline/street/detect/set", "ON")
         seen.wait(lambda messages: len([m for m in messages if m.topic.endswith("/detections")]) > count, "stays off")
         seen.say("sightline/street/enabled/set", "OFF")
@@ -344,6 +345,7 @@ def test_switches_and_reload_over_mqtt(camera: RtspCamera, broker: Mosquitto, mo
         seen.say("sightline/nobody/enabled/set", "ON")
         app.kill()
         app.start()  # what was switched off stays off
+        wait_until(lambda: "street: the camera was switched off over MQTT" in app.log, "nothing is said of the switch")
         seen.wait_for("sightline/street/enabled/state", "OFF")
         seen.wait_for("sightline/street/status", "disabled")
         app.wait_health(lambda health: health.get("status") == "ok", "it does not start")
@@ -351,6 +353,15 @@ def test_switches_and_reload_over_mqtt(camera: RtspCamera, broker: Mosquitto, mo
         seen.wait_for("sightline/street/status", "online")
         seen.say("sightline/command", "reload")
         wait_until(lambda: "is taken over" in app.log, "no reload")
+        seen.say("sightline/street/enabled/set", "OFF")
+        seen.wait_for("sightline/street/status", "disabled")
+        content = yaml.safe_load(site.read_text())
+        for number, (enabled, status) in enumerate(((False, "disabled"), (True, "online"))):
+            content["cameras"]["street"]["enabled"] = enabled  # the file has the last word when it changes
+            site.write_text(yaml.safe_dump(content))
+            wait_until(lambda n=number: app.log.count("is taken over") == n + 2, "no reload")  # type: ignore[misc]
+            seen.wait_for("sightline/street/enabled/state", "ON" if enabled else "OFF")
+            seen.wait_for("sightline/street/status", status)
         assert "'nonsense' is not understood" in app.log
 
 

@@ -99,6 +99,12 @@ class LiveCamera:
         self._over = False
         self._blind = False  # what was there is forgotten: the motion gate must not keep the next frame back
         self._closed = False
+        for name, on, topic in (("the camera", self.enabled, "enabled"), ("detection", self.detecting, "detect")):
+            if not on and (topic == "detect" or planned.config.enabled):  # else the site file says so
+                log.warning(
+                    "camera %s: %s was switched off over MQTT and stays so; ON at .../%s/%s/set switches it on",
+                    self.name, name, self.name, topic,
+                )  # fmt: skip
         self._analysis: Analysis | None = None
         self._lives: ObjectLives | None = None
         self._zones: Mapping[str, tuple[Xy, ...]] = {}
@@ -486,6 +492,7 @@ class LiveCamera:
             skipped=skipped,
             gated=gated,
             dropped_results=self._dropped_results,
+            detecting=self.detecting,
         )
 
     def _skipped_fps(self, now: float, skipped: int) -> float:

@@ -236,7 +236,7 @@ def source_of(document: Document[Site], where: YamlPath, camera: Camera) -> str:
     path = document.resolve(Path(source)).absolute()
     if not path.is_file():
         raise ConfigError(
-            document.fault(place, f"{path} is not a file; streams begin with rtsp://, /dev/video or gst:")
+            document.fault(place, f"{path} is not a file; streams begin with rtsp://, http(s)://, /dev/video or gst:")
         )
     return str(path)
 

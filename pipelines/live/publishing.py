@@ -59,6 +59,8 @@ class CameraTopics:
             "enabled": _enabled(notes.get(f"switch/{self.name}/enabled", ""), planned.config.enabled),
         }
         self._enabled_by_file = planned.config.enabled
+        key = f"switch/{self.name}/enabled"
+        self._overruled: Notes = {key: None} if key in notes and not _holds(notes[key], planned.config.enabled) else {}
         self._snapshots: set[str] = set()
         labels = planned.plan.labels
         self._label_words = None if labels is None else {topic_word(label) for label in labels}
@@ -91,7 +93,8 @@ class CameraTopics:
         events = [_ended(state) for state in self._left_open]
         self._left_open = []
         with self._lock:
-            notes, self.totals.begun = self.totals.begun, {}
+            notes: Notes = {**self.totals.begun, **self._overruled}
+            self.totals.begun, self._overruled = {}, {}
             messages = [self._factory.object_event(event) for event in events]
             self._publish(messages, {**notes, **self._open_notes(events)})
 
@@ -433,8 +436,12 @@ class SitePublisher:
 
 def _enabled(note: str, by_file: bool) -> bool:
     """Whether a camera is on: as it was switched last, unless the site file says something else since then."""
-    word, _, over = note.partition(" over ")
-    return word == "ON" if over == str(by_file) else by_file
+    return note.startswith("ON") if _holds(note, by_file) else by_file
+
+
+def _holds(note: str, by_file: bool) -> bool:
+    """Whether a camera was switched since the site file says what it says."""
+    return note.partition(" over ")[2] == str(by_file)
 
 
 def _ended(state: ObjectState) -> ObjectEvent:

@@ -127,6 +127,7 @@ class Service:
         """Whether the process does its work, and the states of its parts; a camera that is away is no fault of ours."""
         with self._lock:
             cameras = {name: camera.status for name, camera in self._cameras.items()}
+            not_detecting = [name for name, camera in self._cameras.items() if not camera.detecting]
         alive = time.monotonic() - self._beat_s < 10
         hung = [name for name, (status, reason) in cameras.items() if status == "degraded" and reason]
         state = "starting" if not self._loaded.is_set() else "degraded" if hung else "ok"
@@ -135,6 +136,8 @@ class Service:
             "uptime": round(time.monotonic() - self._started_s, 1),
             "version": sightline_version(),
             "cameras": {name: status for name, (status, _) in cameras.items()},
+            "reasons": {name: reason for name, (_, reason) in cameras.items() if reason},
+            "not_detecting": not_detecting,
             "broker": self._broker(),
             "reload_error": self._reload_error,
         }
@@ -151,9 +154,9 @@ class Service:
         reason = "failed"
         stop_server: Callable[[], None] | None = None
         try:
-            self._open_publisher(self._plan)
             if self._serve is not None and self._plan.site.server is not None:
                 stop_server = self._serve(self._plan.site.server, self.stats, self.health)
+            self._open_publisher(self._plan)  # last, so that a port in use leaves the topics alone
             self._outputs.start()
             threading.Thread(target=self._switch_all, name="switches", daemon=True).start()
             self._engine.start(self._load_and_start)
@@ -190,7 +193,7 @@ class Service:
                 camera.start()
             self._loaded.set()
             self._notifier.ready()
-            log.info("%d cameras are watched", len(self._cameras))
+            log.info("models are loaded; cameras: %s", ", ".join(self._cameras))
         except Exception as error:  # raised by ``run``
             self._error = error
 
@@ -338,6 +341,8 @@ class Service:
     def _look_at_file(self) -> None:
         seen, before = _fingerprint(self._path), self._looked
         self._looked = seen
+        if seen is None and before is not None:
+            log.warning("%s cannot be read any more; everything goes on as before", self._path)
         if seen is not None and seen != self._seen and seen == before:  # else somebody is still writing
             log.info("%s has changed", self._path)
             self.request_reload()
@@ -415,9 +420,10 @@ class Service:
         for block in ("server", "log"):
             if getattr(plan.site, block) != getattr(old.site, block):
                 log.warning("%s: a change of '%s' needs a restart", self._path, block)
+        old_names, new_names = set(gone), set(added)
         log.info(
-            "%s is taken over: %d cameras as before, %d started, %d ended",
-            self._path, len(kept), len(added), len(set(gone) - set(added)),
+            "%s is taken over: cameras: %d as before, %d changed, %d new, %d gone",
+            self._path, len(kept), len(old_names & new_names), len(new_names - old_names), len(old_names - new_names),
         )  # fmt: skip
 
     def _change_topics(self, plan: SitePlan, old: SitePlan | None, gone: dict[str, LiveCamera]) -> None:
@@ -494,9 +500,11 @@ class Service:
         for name, camera in stats.cameras.items():
             p50, p95, p99 = (camera.latency_ms[key] for key in ("p50", "p95", "p99"))
             log.info(
-                "camera %s: %s; %.1f captured, %.1f processed, %.1f detected, %.1f skipped FPS; "
+                "camera %s: %s%s%s; %.1f captured, %.1f processed, %.1f detected, %.1f skipped FPS; "
                 "latency %.0f/%.0f/%.0f ms; %d reconnects; %.1f %% observed; %.1f %% gated",
-                name, camera.status, camera.camera_fps, camera.process_fps, camera.detection_fps, camera.skipped_fps,
+                name, camera.status, f" ({camera.reason})" if camera.reason else "",
+                "" if camera.detecting else ", detection is switched off",
+                camera.camera_fps, camera.process_fps, camera.detection_fps, camera.skipped_fps,
                 p50, p95, p99, camera.reconnects, camera.observed_share * 100, camera.gated_share * 100,
                 extra={"fields": {"camera": name, **camera.model_dump()}},
             )  # fmt: skip
@@ -509,7 +517,8 @@ class Service:
             )  # fmt: skip
         service = stats.service
         log.info(
-            "service: %.0f MB; broker %s; outbox %d; dropped %d", service.rss_mb, service.broker, service.spooled,
+            "service: %.0f MB; %s; outbox %d; dropped %d", service.rss_mb,
+            f"broker {service.broker}" if service.broker else "no broker", service.spooled,
             service.dropped, extra={"fields": service.model_dump()},
         )  # fmt: skip
 

@@ -138,6 +138,7 @@ def test_metrics_are_the_numbers_of_now() -> None:
         assert value("camera_frames_total", camera="gate", kind=kind) == total
     assert value("camera_frames_total", camera="gate", kind="gated") == 596
     assert (value("camera_up", camera="gate"), value("camera_up", camera="yard")) == (1, 0)
+    assert value("camera_detecting", camera="gate") == 1
     for quantile, latency, inference in (("0.5", 40, 30), ("0.95", 90, 50), ("0.99", 120.5, 60)):
         assert value("camera_latency_ms", camera="gate", quantile=quantile) == latency
         assert value("detector_inference_ms", quantile=quantile, **DETECTOR) == inference

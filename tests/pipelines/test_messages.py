@@ -186,7 +186,7 @@ def test_stats_payload(factory: MessageFactory) -> None:
     assert set(found["cameras"]["gate"]) == {
         "camera_fps", "process_fps", "detection_fps", "skipped_fps", "latency_ms", "reconnects", "observed_share",
         "status", "reason", "gated_share", "clock_skew_s", "captured", "processed", "detected", "skipped", "gated",
-        "dropped_results",
+        "dropped_results", "detecting",
     }  # fmt: skip
     assert set(found["detectors"]["main"]) == {
         "framework", "model", "device", "precision", "imgsz", "batch", "fps", "inference_ms", "frames",
