@@ -379,7 +379,7 @@ def test_both_protocols_publish_replay_and_reconnect(broker: Mosquitto, protocol
     assert client.flush(10) == 0
     broker.stop()
     wait(lambda: not client.connected, "the loss is not seen")
-    assert client.refusal == f"MQTT broker {broker.address} is gone (Unspecified error)"
+    assert client.refusal == f"MQTT broker {broker.address} is gone (the connection broke)"
     for number in range(300):
         client.publish(event(number))
     assert (client.depth, client.undelivered) == (300, 300)
