@@ -51,9 +51,10 @@ def _exported(model: ResolvedModel, config: DetectorConfig, say: Callable[[str],
     """A checkpoint on a runtime that takes a file of its own: from the user's cache, or exported once."""
     from detectors.export.make import export_model
     from detectors.export.store import Wanted
-    from detectors.load_export import TARGETS, check_runtime, load_export
+    from detectors.load_export import TARGETS, check_device, check_runtime, load_export
 
     check_runtime(config)
+    check_device(config)
     target = TARGETS[config.runtime]
     size = None if target != "tensorrt" else YoloFamily(("",), config.imgsz).imgsz
     export = export_model(model, Wanted(target, config.precision, size, imgsz=config.imgsz), say)

@@ -43,6 +43,27 @@ def check_runtime(config: DetectorConfig) -> None:
         )
 
 
+def check_device(config: DetectorConfig) -> None:
+    """Refuse a device or precision that is not there, before anything is exported for it.
+
+    Raises:
+        RuntimeUnavailableError: With what is there.
+    """
+    file_precision(TARGETS[config.runtime], config.precision)
+    match config.runtime:
+        case "onnxruntime":
+            from detectors.runtimes.onnxruntime_runtime import check
+        case "openvino":
+            from detectors.runtimes.openvino_runtime import check
+        case "litert":
+            from detectors.runtimes.litert_runtime import check
+        case "tensorrt":
+            from detectors.runtimes.tensorrt_runtime import check
+        case _:
+            from detectors.runtimes.tensorflow_session import check
+    check(config.device, config.precision)
+
+
 def load_export(folder: Path, facts: ExportFacts, config: DetectorConfig, name: str) -> Detector[Any]:
     """Load an export, and run it once on grey: labels, size and device are then known to be right.
 
@@ -61,6 +82,7 @@ def load_export(folder: Path, facts: ExportFacts, config: DetectorConfig, name: 
             f"{folder} is an export for runtime {facts.runtime!r}, not {config.runtime!r}: choose that runtime, or "
             "export the model for this one with `app.py export`"
         )
+    check_runtime(config)
     wanted = file_precision(facts.target, config.precision)
     if wanted != facts.precision:
         served = ", ".join(word for word, file in PRECISIONS[facts.target].items() if file == facts.precision)

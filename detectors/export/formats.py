@@ -72,8 +72,10 @@ def _onnx(job: Job, target: Path) -> tuple[str, ...]:
 
 
 def _openvino(job: Job, target: Path) -> tuple[str, ...]:
-    from detectors.export.to_openvino import write_openvino
+    from detectors.export.to_openvino import import_nncf, write_openvino
 
+    if job.precision == "int8":
+        import_nncf()  # before anything takes long
     with tempfile.TemporaryDirectory(prefix="sightline-") as scratch:
         onnx_file = Path(scratch) / FILES["onnx"]
         outputs = _onnx(job, onnx_file)
@@ -82,8 +84,10 @@ def _openvino(job: Job, target: Path) -> tuple[str, ...]:
 
 
 def _litert(job: Job, target: Path) -> tuple[str, ...]:
-    from detectors.export.to_litert import OUTPUTS, quantize_tflite, write_tflite
+    from detectors.export.to_litert import OUTPUTS, import_quantizer, quantize_tflite, write_tflite
 
+    if job.precision == "int8":
+        import_quantizer()  # before anything takes long
     batches = job.batches()
     state = {name: tensor.float().numpy() for name, tensor in job.checkpoint.module.state_dict().items()}
     size = job.size or (batches[0].shape[1:3] if batches else (384, 640))  # a start: the runtime resizes it

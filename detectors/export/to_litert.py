@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
+from typing import Any
 
 from detectors.detector import Tensor
 from detectors.errors import ModelError, RuntimeUnavailableError
@@ -66,12 +67,7 @@ def quantize_tflite(model: bytes, batches: Sequence[Tensor]) -> bytes:
     Raises:
         RuntimeUnavailableError: ai-edge-quantizer is not installed.
     """
-    try:
-        from ai_edge_quantizer import qtyping, quantizer
-    except ImportError as error:
-        raise RuntimeUnavailableError(
-            f"int8 for LiteRT needs ai-edge-quantizer ({error}); install it with pip install 'sightline[export]'"
-        ) from error
+    qtyping, quantizer = import_quantizer()
     every = qtyping.TFLOperationName.ALL_SUPPORTED
     inside_out = (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT)
     with tempfile.TemporaryDirectory(prefix="sightline-") as folder, open(os.devnull, "w") as nowhere:
@@ -88,3 +84,18 @@ def quantize_tflite(model: bytes, batches: Sequence[Tensor]) -> bytes:
             pictures = [{"picture": batch} for batch in batches]
             ranges = work.calibrate({SIGNATURE: pictures}, num_threads=cpu_threads())
             return bytes(work.quantize(ranges, enable_progress_report=False).quantized_model)
+
+
+def import_quantizer() -> tuple[Any, Any]:
+    """The modules ``qtyping`` and ``quantizer`` of ai-edge-quantizer.
+
+    Raises:
+        RuntimeUnavailableError: It is not installed.
+    """
+    try:
+        from ai_edge_quantizer import qtyping, quantizer
+    except ImportError as error:
+        raise RuntimeUnavailableError(
+            f"int8 for LiteRT needs ai-edge-quantizer ({error}); install it with pip install 'sightline[export]'"
+        ) from error
+    return qtyping, quantizer

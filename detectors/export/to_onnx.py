@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,11 @@ def write_onnx(checkpoint: Path, target: Path, size: tuple[int, int] | None) -> 
         copy = Path(folder) / "model.pt"  # Ultralytics writes beside its source, which need not be ours
         shutil.copyfile(checkpoint, copy)
         try:
-            network = YOLO(copy, task="detect")
-            written = network.export(
-                format="onnx", imgsz=size or 640, dynamic=size is None, simplify=False, device="cpu", verbose=False
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of tracing
+                written = YOLO(copy, task="detect").export(
+                    format="onnx", imgsz=size or 640, dynamic=size is None, simplify=False, device="cpu", verbose=False
+                )
             model = onnx.load(written)
             _take_pictures(onnx, model)
             onnx.checker.check_model(model)

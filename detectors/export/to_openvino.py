@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,13 @@ def write_openvino(onnx_file: Path, target: Path, batches: Sequence[Tensor] | No
         raise ModelError(f"{onnx_file} cannot be converted for OpenVINO ({reason})") from error
 
 
-def _quantized(model: Any, batches: Sequence[Tensor]) -> Any:
+def import_nncf() -> Any:
+    """The ``nncf`` module, without its chatter.
+
+    Raises:
+        RuntimeUnavailableError: It is not installed.
+    """
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses a GPU
     try:
         import nncf
     except ImportError as error:
@@ -52,14 +60,20 @@ def _quantized(model: Any, batches: Sequence[Tensor]) -> Any:
             f"int8 for OpenVINO needs NNCF ({error}); install it with pip install 'sightline[export]'"
         ) from error
     nncf.set_log_level(logging.ERROR)
-    return nncf.quantize(
-        model,
-        nncf.Dataset(list(batches)),
-        preset=nncf.QuantizationPreset.MIXED,  # activations of SiLU are not symmetric
-        subset_size=len(batches),
-        ignored_scope=nncf.IgnoredScope(patterns=[_last_module(model)]),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.FIRST_LAYER),
-    )
+    return nncf
+
+
+def _quantized(model: Any, batches: Sequence[Tensor]) -> Any:
+    nncf = import_nncf()
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # progress bars
+        return nncf.quantize(
+            model,
+            nncf.Dataset(list(batches)),
+            preset=nncf.QuantizationPreset.MIXED,  # activations of SiLU are not symmetric
+            subset_size=len(batches),
+            ignored_scope=nncf.IgnoredScope(patterns=[_last_module(model)]),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.FIRST_LAYER),
+        )
 
 
 def _last_module(model: Any) -> str:

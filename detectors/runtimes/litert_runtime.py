@@ -121,6 +121,15 @@ class LiteRtRuntime:
         return int(inputs[0]["index"]), [int(details[name]["index"]) for name in outputs]
 
 
+def check(device: str, precision: str) -> None:
+    """Refuse a device that is not there, without a network; every device takes every precision.
+
+    Raises:
+        RuntimeUnavailableError: With what is there.
+    """
+    _delegates(_import_litert(), device)
+
+
 def _import_litert() -> Any:
     try:
         from ai_edge_litert import interpreter

@@ -89,6 +89,15 @@ class OnnxRuntime:
         self._session = None
 
 
+def check(device: str, precision: str) -> None:
+    """Refuse a device or precision that is not there, without a network.
+
+    Raises:
+        RuntimeUnavailableError: With what is there.
+    """
+    _provider(_import_onnxruntime(), device, precision)
+
+
 def _import_onnxruntime() -> Any:
     try:
         import onnxruntime

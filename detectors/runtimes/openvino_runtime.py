@@ -94,6 +94,16 @@ class OpenVinoRuntime:
         return self._core.compile_model(model, self._device, self._settings).create_infer_request()
 
 
+def check(device: str, precision: str) -> None:
+    """Refuse a device or precision that is not there, without a network.
+
+    Raises:
+        RuntimeUnavailableError: With what is there.
+    """
+    core = _import_openvino().Core()
+    _check_precision(core, _resolve_device(core, device), precision)
+
+
 def _import_openvino() -> Any:
     try:
         import openvino

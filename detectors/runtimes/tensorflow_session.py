@@ -28,6 +28,15 @@ class Placement:
     precision: str
 
 
+def check(device: str, precision: str) -> None:
+    """Refuse a device or precision that is not there, without a network.
+
+    Raises:
+        RuntimeUnavailableError: With what is there.
+    """
+    resolve_placement(device, precision)
+
+
 def resolve_placement(device: str, precision: str) -> Placement:
     """Turn what was asked for into what this machine has.
 

@@ -98,6 +98,16 @@ class TensorRtRuntime:
         return tuple(values)
 
 
+def check(device: str, precision: str) -> None:
+    """Refuse a device that is not there, without an engine.
+
+    Raises:
+        RuntimeUnavailableError: With what is there.
+    """
+    import_tensorrt()
+    _resolve_device(device)
+
+
 def import_tensorrt() -> Any:
     """The ``tensorrt`` module.
 
