@@ -44,7 +44,9 @@ app.add_typer(models_app, name="models")
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Name in the catalogue, or a path.")]
 RuntimeOption = Annotated[
     Literal["torch", "tensorflow", "litert", "onnxruntime", "openvino", "tensorrt"] | None,
-    typer.Option(help="Framework that runs the model; it is exported for it once."),
+    typer.Option(
+        metavar="NAME", help="What runs the model: torch, tensorflow, litert, onnxruntime, openvino, tensorrt."
+    ),
 ]
 DeviceOption = Annotated[
     str | None,
