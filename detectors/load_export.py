@@ -95,8 +95,8 @@ def load_export(folder: Path, facts: ExportFacts, config: DetectorConfig, name: 
     )
     detector = Detector(family, _runtime(folder, facts, config), name)
     try:
-        height, width = facts.imgsz or (64, 64)
-        detector.detect([np.full((height, width, 3), 114, np.uint8)])
+        height, width = family.imgsz if facts.imgsz else (family.imgsz[0] * 9 // 16, family.imgsz[1])
+        detector.detect([np.full((height, width, 3), 114, np.uint8)])  # most cameras are 16:9: it warms up for them
     except ModelError as error:
         detector.close()
         raise ModelError(f"{folder} does not do what {facts.source} does: {error}") from error

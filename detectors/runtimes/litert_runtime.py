@@ -48,13 +48,12 @@ class LiteRtRuntime:
         self._delegates = _delegates(self._litert, device)
         self.device = device if self._delegates else "cpu"
         self.precision = precision
-        try:
-            self._content = path.read_bytes()
-        except OSError as error:
-            raise ModelError(f"LiteRT model {path} cannot be read: {error.strerror or error}") from error
+        if not path.is_file():
+            raise ModelError(f"LiteRT model {path} does not exist; export or copy it again")
         self._interpreters: dict[tuple[int, ...], Any] = {}
         self._fixed = fixed
-        self._input, self._fetches = self._signature(self._open(), outputs)
+        self._fresh: Any = self._open()
+        self._input, self._fetches = self._signature(self._fresh, outputs)
 
     def run(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Execute on an (N, H, W, 3) float32 batch.
@@ -78,13 +77,13 @@ class LiteRtRuntime:
     def close(self) -> None:
         """Release the network; safe to call twice."""
         self._interpreters.clear()
-        self._content = b""
+        self._fresh = None
 
     def _open(self) -> Any:
         try:
             with quiet_stderr():
                 return self._litert.Interpreter(
-                    model_content=self._content, num_threads=cpu_threads(), experimental_delegates=self._delegates
+                    model_path=str(self._path), num_threads=cpu_threads(), experimental_delegates=self._delegates
                 )
         except (RuntimeError, ValueError) as error:
             raise ModelError(
@@ -98,7 +97,7 @@ class LiteRtRuntime:
         if found is None:
             if len(self._interpreters) >= _MAX_SHAPES:
                 self._interpreters.pop(next(iter(self._interpreters)))
-            found = self._open()
+            found, self._fresh = self._fresh or self._open(), None
             with quiet_stderr():
                 if not self._fixed:
                     found.resize_tensor_input(self._input, shape)
