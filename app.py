@@ -42,9 +42,20 @@ models_app = typer.Typer(
 app.add_typer(models_app, name="models")
 
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Name in the catalogue, or a path.")]
-RuntimeOption = Annotated[Literal["torch", "tensorflow"] | None, typer.Option(help="Framework that runs the model.")]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N, mps; gpu, gpu:N on TensorFlow.")]
-PrecisionOption = Annotated[Literal["fp32", "bf16", "fp16"] | None, typer.Option(help="Arithmetic of the network.")]
+RuntimeOption = Annotated[
+    Literal["torch", "tensorflow", "litert", "onnxruntime", "openvino", "tensorrt"] | None,
+    typer.Option(
+        metavar="NAME", help="What runs the model: torch, tensorflow, litert, onnxruntime, openvino, tensorrt."
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(help="auto, cpu; cuda, cuda:N, mps (torch); gpu (TensorFlow, OpenVINO); a delegate's path (LiteRT)."),
+]
+PrecisionOption = Annotated[
+    Literal["fp32", "bf16", "fp16", "int8"] | None,
+    typer.Option(help="Arithmetic of the network; int8 is exported with 'export' first."),
+]
 ImgszOption = Annotated[int | None, typer.Option(min=32, max=4096, help="Longer side of the network's input, pixels.")]
 ConfidenceOption = Annotated[float | None, typer.Option(min=0.01, max=0.99, help="Least score of a box.")]
 BackendOption = Annotated[Literal["auto", "opencv", "gstreamer"] | None, typer.Option(help="What decodes the video.")]
@@ -227,6 +238,39 @@ def run(
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)  # everything is closed; a thread that hangs in a library must not hold the end up
+
+
+@app.command(epilog=EXIT_CODES)
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name in the catalogue, or the path of a .pt.")],
+    to: Annotated[str, typer.Option(help="onnx, openvino, litert, saved_model, tensorrt; several with commas.")],
+    precision: Annotated[
+        Literal["fp32", "fp16", "bf16", "int8"], typer.Option(help="Arithmetic that the export is to be run in.")
+    ] = "fp32",
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VIDEO_OR_FOLDER", help="Your own pictures: int8 is calibrated, exports compared on them."
+        ),
+    ] = None,
+    imgsz: Annotated[
+        str | None, typer.Option(metavar="H,W", help="For that size alone, in pixels; default: any size.")
+    ] = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Copy there, to be carried to another machine.")
+    ] = None,
+) -> None:
+    """Export a model for other runtimes, once; and say how near it is to its source on real pictures.
+
+    Exports are kept in the user's cache under the checksum of their source, where analyze and run find them. On another
+    machine, name a copied folder as the model: analyze VIDEO --model FOLDER --runtime onnxruntime.
+    """
+    from pipelines.export_models import ExportWishes, export_models
+
+    wishes = ExportWishes(model, to, precision, calibrate, imgsz, out_dir)
+    code = export_models(wishes, say, tell)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command("reset-counts", epilog=EXIT_CODES)

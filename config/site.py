@@ -133,8 +133,8 @@ class Detector(Strict):
     """A model on a runtime."""
 
     model: str = Field("yolov8n", min_length=1, description="name in the catalogue, or a path")
-    runtime: RuntimeName = Field("torch", description="framework; this version has torch and tensorflow")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps; gpu or gpu:N on tensorflow")
+    runtime: RuntimeName = Field("torch", description="framework; the model is exported for it once")
+    device: str = Field("auto", description="auto, cpu; cuda or cuda:N; others are in frameworks.md")
     precision: Precision = Field("fp32", description="arithmetic of the network; an error where the device lacks it")
     imgsz: Pixels | tuple[Pixels, Pixels] = Field(640, description="longer side, or [height, width], in pixels")
     confidence: float = Field(0.25, gt=0, lt=1, description="boxes must score above this")

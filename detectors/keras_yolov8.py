@@ -7,7 +7,7 @@ Every size (n, s, m, l, x) and every number of classes is read off the shapes of
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.keras_decode import decode_layer
+from detectors.keras_double import doubling_layer
 from detectors.runtimes.tensorflow_import import import_tensorflow
 
 if TYPE_CHECKING:
@@ -142,12 +143,23 @@ class _Builder:
         return self.conv(self.layers.Concatenate()(parts), f"{name}.cv2")
 
     def up_and_join(self, x: Any, skip: Any) -> Any:
-        return self.layers.Concatenate()([self.layers.UpSampling2D(2, interpolation="nearest")(x), skip])
+        return self.layers.Concatenate()([self.double(x), skip])
+
+    def double(self, x: Any) -> Any:
+        """Each pixel becomes 2x2 of the same."""
+        return self.layers.UpSampling2D(2, interpolation="nearest")(x)
 
     def branch(self, x: Any, name: str) -> Any:
         x = self.conv(x, f"{name}.0")
         x = self.conv(x, f"{name}.1")
         return self.conv(x, f"{name}.2", activation=None)
+
+
+class _SizelessBuilder(_Builder):
+    """The same without any arithmetic on sizes, so that LiteRT's delegates take the network whole at any size."""
+
+    def double(self, x: Any) -> Any:
+        return doubling_layer()(x)
 
 
 def build(state: State) -> keras.Model:
@@ -166,11 +178,40 @@ def build(state: State) -> keras.Model:
         RuntimeUnavailableError: Keras or TensorFlow is not installed, or Keras is set to another backend.
     """
     check_is_yolov8_detect(state)
-    keras = _import_keras()
-    b = _Builder(state)
-    picture = keras.Input((None, None, 3), name="picture")
+    return _model(_import_keras(), _Builder(state), (None, None), _head)
+
+
+def build_heads(state: State, size: tuple[int, int]) -> keras.Model:
+    """Rebuild a YOLOv8 detector that ends in its raw heads, for LiteRT.
+
+    Args:
+        state: As for ``build``.
+        size: (height, width) of the pictures in pixels, multiples of 32.
+
+    Returns:
+        A model from (1, H, W, 3) float32 RGB in [0, 1] to six outputs: (1, h, w, 4·R) logits of the distances for the
+        strides 8, 16 and 32, then (1, h, w, C) logits of the classes. ``detectors.families.yolo_heads`` decodes them.
+
+    Raises:
+        ModelError: The state dict is not that of a plain YOLOv8 detector.
+        RuntimeUnavailableError: Keras or TensorFlow is not installed, or Keras is set to another backend.
+    """
+    check_is_yolov8_detect(state)
+    bins = state[f"{HEAD}.dfl.conv.weight"].reshape(-1)
+    if not np.array_equal(bins, np.arange(len(bins))):
+        raise _not_yolov8("its distances are not spread over 0, 1, 2, …")
+    return _model(_import_keras(), _SizelessBuilder(state), size, _raw_heads)
+
+
+def _model(
+    keras: Any,
+    b: _Builder,
+    size: tuple[int | None, int | None],
+    head: Callable[[_Builder, tuple[Any, Any, Any]], Any],
+) -> keras.Model:
+    picture = keras.Input((*size, 3), batch_size=None if None in size else 1, name="picture")
     try:
-        outputs = _head(b, _neck(b, *_backbone(b, picture)))
+        outputs = head(b, _neck(b, *_backbone(b, picture)))
     except (KeyError, ValueError) as error:
         raise _not_yolov8(f"its arrays do not fit together ({_reason(error)})") from error
     return keras.Model(picture, outputs, name="yolov8")
@@ -208,7 +249,11 @@ def _neck(b: _Builder, p3: Any, p4: Any, p5: Any) -> tuple[Any, Any, Any]:
 
 
 def _head(b: _Builder, levels: tuple[Any, Any, Any]) -> Any:
+    bins = b.state[f"{HEAD}.dfl.conv.weight"].reshape(-1)
+    return decode_layer(bins, STRIDES)(_raw_heads(b, levels))
+
+
+def _raw_heads(b: _Builder, levels: tuple[Any, Any, Any]) -> list[Any]:
     boxes = [b.branch(x, f"{HEAD}.cv2.{i}") for i, x in enumerate(levels)]
     scores = [b.branch(x, f"{HEAD}.cv3.{i}") for i, x in enumerate(levels)]
-    bins = b.state[f"{HEAD}.dfl.conv.weight"].reshape(-1)
-    return decode_layer(bins, STRIDES)([*boxes, *scores])
+    return [*boxes, *scores]

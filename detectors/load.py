@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from config.site import Detector as DetectorConfig
-from detectors.checkpoint import read_checkpoint
-from detectors.detector import Detector, Runtime
+from detectors.detector import Detector
 from detectors.errors import ModelError, RuntimeUnavailableError
-from detectors.folders import cache_dir
+from detectors.families.yolo import YoloFamily
 from detectors.model_files import ResolvedModel
 
 log = logging.getLogger(__name__)
-RUNTIMES = ("torch", "tensorflow")
-FACTS = "sightline.json"
-SAVED_MODEL_FORMAT = 1
-"""Grows when the rebuilt network changes, so that older ones in the cache are not used."""
 
 
 def load_detector(
@@ -36,38 +30,35 @@ def load_detector(
         ModelError: The file is damaged or does not fit the family.
         RuntimeUnavailableError: The runtime, device or precision is not there, or cannot run this family.
     """
-    if config.runtime not in RUNTIMES:
-        raise RuntimeUnavailableError(
-            f"runtime {config.runtime!r} is not available in this version; available: {', '.join(RUNTIMES)}"
-        )
+    if model.export is not None:
+        from detectors.load_export import load_export
+
+        return load_export(model.path, model.export, config, model.name)
     if model.family == "yolo":
-        return _yolo(model, config, say)
+        return _torch(model, config) if config.runtime == "torch" else _exported(model, config, say)
     return _tf_detection_api(model, config)
 
 
-def _yolo(model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None]) -> Detector[Any]:
-    from detectors.families.yolo import YoloFamily
+def _torch(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
+    from detectors.runtimes.torch_runtime import TorchRuntime
 
-    runtime: Runtime
-    if config.runtime == "torch":
-        from detectors.runtimes.torch_runtime import TorchRuntime
-
-        runtime, checkpoint = TorchRuntime.load(model.path, config.device, config.precision)
-        labels, stride = checkpoint.labels, checkpoint.stride
-    else:
-        from detectors.runtimes.tensorflow_runtime import TensorFlowRuntime
-
-        folder = saved_model_of(model, say)
-        facts = _facts(folder)
-        if facts is None:
-            raise ModelError(f"{folder} has gone or changed while it was loaded; run again")
-        labels, stride = facts
-        try:
-            runtime = TensorFlowRuntime.load_saved_model(folder, config.device, config.precision)
-        except ModelError as error:
-            raise ModelError(f"{error}: delete that folder, and it is rebuilt from {model.path}") from error
-    family = YoloFamily(labels, config.imgsz, config.confidence, config.iou, stride)
+    runtime, checkpoint = TorchRuntime.load(model.path, config.device, config.precision)
+    family = YoloFamily(checkpoint.labels, config.imgsz, config.confidence, config.iou, checkpoint.stride)
     return Detector(family, runtime, model.name)
+
+
+def _exported(model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None]) -> Detector[Any]:
+    """A checkpoint on a runtime that takes a file of its own: from the user's cache, or exported once."""
+    from detectors.export.make import export_model
+    from detectors.export.store import Wanted
+    from detectors.load_export import TARGETS, check_device, check_runtime, load_export
+
+    check_runtime(config)
+    check_device(config)
+    target = TARGETS[config.runtime]
+    size = None if target != "tensorrt" else YoloFamily(("",), config.imgsz).imgsz
+    export = export_model(model, Wanted(target, config.precision, size, imgsz=config.imgsz), say)
+    return load_export(export.folder, export.facts, config, model.name)
 
 
 def _tf_detection_api(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
@@ -106,37 +97,3 @@ def _listed_labels(path: Path) -> tuple[str, ...]:
     if not labels:
         raise ModelError(f"model {path} does not say its labels; write them to {listing}, one a line, class 1 first")
     return labels
-
-
-def saved_model_of(model: ResolvedModel, say: Callable[[str], None]) -> Path:
-    """The SavedModel of a YOLOv8 checkpoint: from the user's cache, or rebuilt in Keras once.
-
-    Raises:
-        ModelError: The checkpoint is damaged or not a YOLOv8 detection network.
-        RuntimeUnavailableError: It must be rebuilt and torch or TensorFlow is not installed.
-    """
-    folder = cache_dir() / "exports" / f"{model.sha256[:24]}-saved_model-{SAVED_MODEL_FORMAT}"
-    if (folder / "saved_model.pb").is_file() and _facts(folder) is not None:
-        return folder
-    from detectors.keras_yolov8 import build
-    from detectors.saved_model import save_saved_model
-
-    say(f"rebuilding {model.name} for TensorFlow (once; kept in {folder})")
-    checkpoint = read_checkpoint(model.path)
-    state = {name: tensor.float().numpy() for name, tensor in checkpoint.module.state_dict().items()}
-    save_saved_model(build(state), folder)
-    facts = {"source": model.name, "labels": checkpoint.labels, "stride": checkpoint.stride}
-    try:
-        (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-    except OSError as error:
-        raise ModelError(f"{folder / FACTS} cannot be written ({error.strerror or error})") from error
-    return folder
-
-
-def _facts(folder: Path) -> tuple[tuple[str, ...], int] | None:
-    """Labels and stride of a rebuilt model, ``None`` while they are not written, or not to their end."""
-    try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        return tuple(facts["labels"]), int(facts["stride"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

@@ -10,11 +10,12 @@ from config.catalogue import FamilyName, ModelEntry, Tensors, catalogue
 from config.errors import ConfigError
 from detectors.checksum import is_saved_model, sha256_of
 from detectors.errors import ModelError
+from detectors.export.facts import FILES, ExportFacts, is_export, read_facts
 from detectors.folders import models_cache, named_folders
 from detectors.pull import PullError, pull
 from detectors.trust import check_named
 
-ACCEPTED = "an Ultralytics checkpoint (.pt), a TensorFlow frozen graph (.pb) or a SavedModel folder"
+ACCEPTED = "an Ultralytics checkpoint (.pt), a TensorFlow frozen graph (.pb), a SavedModel folder or an export's folder"
 DEFAULT_MODEL = "yolov8n"
 FALLBACK_MODEL = "human-fall-yolov8s"
 
@@ -33,6 +34,7 @@ class ResolvedModel:
         sha256: Checksum of the file; exports are kept under it.
         entry: Its entry in the catalogue, or None for a model of the user's own.
         tensors: Tensor names of a frozen graph, else None.
+        export: What an export's metadata says, where ``path`` is the folder of one.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ResolvedModel:
     sha256: str
     entry: ModelEntry | None = None
     tensors: Tensors | None = None
+    export: ExportFacts | None = None
 
 
 def resolve(name_or_path: str, *, pull: bool = False, say: Callable[[str], None] = lambda line: None) -> ResolvedModel:
@@ -125,8 +128,14 @@ def _is_path(word: str, path: Path) -> bool:
 
 def _own(path: Path) -> ResolvedModel:
     """A model the user named by its path, recognised by its checksum where the catalogue knows it."""
-    if path.name == "saved_model.pb":
+    if path.name == "saved_model.pb" or (path.is_file() and path.name in FILES.values() and is_export(path.parent)):
         path = path.parent
+    if is_export(path):
+        facts = read_facts(path)
+        return ResolvedModel(
+            facts.source, path, facts.family, facts.labels, facts.people, facts.sha256, catalogue().find(facts.source),
+            export=facts,
+        )  # fmt: skip
     if path.exists() and path.suffix not in (".pt", ".pb") and not path.is_dir():
         raise ConfigError(f"{path} is not a kind of model Sightline can load; it takes {ACCEPTED}")
     sha256 = sha256_of(path)

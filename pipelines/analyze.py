@@ -37,7 +37,10 @@ from streams.open import open_source
 from streams.reader import FrameReader
 from streams.source import Backend, Source, SourceInfo
 
-PACKAGES = ("sightline", "torch", "ultralytics", "tensorflow", "opencv-python", "numpy", "trackers", "supervision")
+PACKAGES = (
+    "sightline", "torch", "ultralytics", "tensorflow", "onnxruntime", "openvino", "ai-edge-litert", "tensorrt",
+    "opencv-python", "numpy", "trackers", "supervision",
+)  # fmt: skip
 RESULT_FILES = ("detections.jsonl", "events.jsonl", "fps.csv", "summary.json", "annotated.mp4")
 
 

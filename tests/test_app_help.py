@@ -47,7 +47,8 @@ def test_help_of_analyze_names_every_option(capfd: pytest.CaptureFixture[str]) -
         "out", "annotate", "mqtt",
     ):  # fmt: skip
         assert f"--{option} " in out
-    assert "torch|tensorflow" in out
+    for runtime in ("torch", "tensorflow", "litert", "onnxruntime", "openvino", "tensorrt"):
+        assert runtime in out
     assert "mqtt://host:port" in out
 
 

@@ -161,8 +161,8 @@ def test_geometry_drawn_on_another_picture(call: Call, video: Path, tmp_path: Pa
 
 
 def test_a_runtime_that_is_known_but_not_there(call: Call, video: Path, tmp_path: Path) -> None:
-    path = write(tmp_path, video, "runtime: torch", "runtime: litert")
-    parts = ["'litert' is not available in this version", "torch, tensorflow"]
+    path = write(tmp_path, video, "runtime: torch", "runtime: tensorrt")
+    parts = ["'tensorrt' is not installed", "pip install tensorrt cuda-python"]
     call("analyze", video, "--config", path).failed(2, *parts)
     assert call("check", path).code == 2
 

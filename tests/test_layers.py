@@ -32,8 +32,8 @@ OURS = set(MAY_IMPORT) | {"tests"}
 LAZY: dict[str, str] = {
     **dict.fromkeys(
         (
-            "ai_edge_litert", "keras", "onnxruntime", "openvino", "tensorflow", "tensorrt", "torch", "torchvision",
-            "triton", "ultralytics",
+            "ai_edge_litert", "ai_edge_quantizer", "cuda", "keras", "nncf", "onnx", "onnxruntime", "openvino",
+            "tensorflow", "tensorrt", "torch", "torchvision", "triton", "ultralytics",
         ),
         r"detectors/.*",
     ),

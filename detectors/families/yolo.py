@@ -1,4 +1,4 @@
-"""The YOLO family: letterbox, decode of the (1, 4 + C, A) head, class-aware NMS."""
+"""The YOLO family: letterbox, decode of the (1, 4 + C, A) head or of raw heads, class-aware NMS."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detectors.detections import Detections
 from detectors.detector import Image, Tensor
 from detectors.errors import ModelError
+from detectors.families.yolo_heads import decode_heads
 from detectors.letterbox import Letterbox
 from detectors.nms import nms
 
@@ -23,7 +24,8 @@ class YoloFamily:
     """Pre- and post-processing of YOLOv8-like detection networks.
 
     Input of the network: (N, H, W, 3) float32 RGB in [0, 1]. Output: (N, 4 + C, A) float32, box centre and size in
-    input pixels followed by class probabilities.
+    input pixels followed by class probabilities. Or the raw heads of L levels, finest first: L times (N, h, w, 4·R)
+    logits of distances, then L times (N, h, w, C) logits of classes.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class YoloFamily:
         confidence: float = 0.25,
         iou: float = 0.7,
         stride: int = 32,
+        fixed: bool = False,
     ) -> None:
         """Set thresholds and input size.
 
@@ -42,6 +45,7 @@ class YoloFamily:
             confidence: Boxes must score above this.
             iou: NMS drops a box that overlaps a better one of its class by more than this.
             stride: The largest stride of the network.
+            fixed: The network takes pictures of exactly ``imgsz``; else they are padded no further than needed.
         """
         size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
         self.labels = labels
@@ -49,6 +53,7 @@ class YoloFamily:
         self.confidence = confidence
         self.iou = iou
         self.stride = stride
+        self.fixed = fixed
         self._canvases: dict[tuple[int, ...], tuple[NDArray[np.uint8], NDArray[np.float32]]] = {}
 
     def preprocess(self, images: Sequence[Image]) -> tuple[Tensor, list[Letterbox]]:
@@ -57,7 +62,7 @@ class YoloFamily:
         Each picture is padded to the next multiple of the stride, and then on the right and below to the largest of the
         batch: it lies on the network's grid as it would alone, whatever the sizes of the others.
         """
-        alone = [Letterbox.fit(image.shape[:2], self.imgsz, self.stride, minimal=True) for image in images]
+        alone = [Letterbox.fit(image.shape[:2], self.imgsz, self.stride, minimal=not self.fixed) for image in images]
         padded = (max(box.padded[0] for box in alone), max(box.padded[1] for box in alone))
         boxes = [replace(box, padded=padded) for box in alone]
         canvas, batch = self._buffers((len(images), *padded))
@@ -82,25 +87,57 @@ class YoloFamily:
         Raises:
             ModelError: The output does not have the shape of a YOLO head with these labels.
         """
-        head = outputs[0]
-        rows = 4 + len(self.labels)
-        if head.ndim != 3 or head.shape[0] != len(meta) or head.shape[1] != rows:
-            raise ModelError(
-                f"the network's output has shape {head.shape}, a YOLO head for {len(self.labels)} labels "
-                f"has ({len(meta)}, {rows}, anchors); check that the label list belongs to this model"
-            )
-        return [self._decode(head[row], box) for row, box in enumerate(meta)]
+        labels = len(self.labels)
+        if len(outputs) == 1:
+            head = outputs[0]
+            if head.ndim != 3 or head.shape[0] != len(meta) or head.shape[1] != 4 + labels:
+                raise ModelError(
+                    f"the network's output has shape {head.shape}, a YOLO head for {labels} labels "
+                    f"has ({len(meta)}, {4 + labels}, anchors); check that the label list belongs to this model"
+                )
+            return [self._kept(box, *_decode(head[row], self.confidence)) for row, box in enumerate(meta)]
+        levels = self._levels(outputs, len(meta))
+        found = []
+        for row, box in enumerate(meta):
+            heads = [(sides[row], classes[row]) for sides, classes in levels]
+            found.append(self._kept(box, *decode_heads(heads, box.padded[0], self.confidence)))
+        return found
 
-    def _decode(self, head: NDArray[np.generic], box: Letterbox) -> Detections:
-        """Turn one (4 + C, A) head into boxes in source pixels, best score first."""
-        best = head[4:].max(axis=0)
-        candidates = np.flatnonzero(best > self.confidence)
-        if not len(candidates):
+    def _levels(self, outputs: tuple[Tensor, ...], count: int) -> list[tuple[Tensor, Tensor]]:
+        """Pairs of side and class logits, one for each level."""
+        half = len(outputs) // 2
+        levels = list(zip(outputs[:half], outputs[half:], strict=False))
+        good = len(outputs) % 2 == 0 and all(
+            sides.ndim == classes.ndim == 4
+            and sides.shape[:3] == classes.shape[:3]
+            and (sides.shape[0], sides.shape[3] % 4, classes.shape[3]) == (count, 0, len(self.labels))
+            for sides, classes in levels
+        )
+        if not good:
+            shapes = ", ".join(str(output.shape) for output in outputs)
+            raise ModelError(
+                f"the network's outputs have the shapes {shapes}; the heads of a YOLO for {len(self.labels)} labels "
+                f"are ({count}, h, w, 4·R) and then ({count}, h, w, {len(self.labels)}) for each level; check that the "
+                "label list belongs to this model"
+            )
+        return levels
+
+    def _kept(
+        self, box: Letterbox, xyxy: NDArray[np.float32], score: NDArray[np.float32], class_id: NDArray[np.int64]
+    ) -> Detections:
+        """What NMS keeps, in source pixels, best score first."""
+        if not len(xyxy):
             return Detections.empty(self.labels)
-        picked: NDArray[np.float32] = head[:, candidates].astype(np.float32, copy=False)
-        score = best[candidates].astype(np.float32, copy=False)
-        class_id = picked[4:].argmax(axis=0).astype(np.int64, copy=False)
-        half = picked[2:4] / np.float32(2)
-        xyxy: NDArray[np.float32] = np.concatenate((picked[:2] - half, picked[:2] + half)).T
         keep = nms(xyxy, score, class_id, self.iou)[:MAX_DETECTIONS]
         return Detections(box.restore(xyxy[keep]), score[keep], class_id[keep], self.labels)
+
+
+def _decode(head: Tensor, confidence: float) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """Boxes (K, 4) in input pixels, scores (K,) and classes (K,) of one (4 + C, A) head, in the order of anchors."""
+    best = head[4:].max(axis=0)
+    candidates = np.flatnonzero(best > confidence)
+    picked: NDArray[np.float32] = head[:, candidates].astype(np.float32, copy=False)
+    score = best[candidates].astype(np.float32, copy=False)
+    class_id = picked[4:].argmax(axis=0).astype(np.int64, copy=False)
+    half = picked[2:4] / np.float32(2)
+    return np.concatenate((picked[:2] - half, picked[:2] + half)).T, score, class_id

@@ -1,28 +1,14 @@
-"""Import TensorFlow without its chatter.
-
-TensorFlow's C++ code writes about CPU features and missing CUDA drivers straight to file descriptor 2, some of it
-before it looks at ``TF_CPP_MIN_LOG_LEVEL``. What a person should read there is one sentence, not thirty lines.
-"""
+"""Import TensorFlow without its chatter."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
 from detectors.errors import RuntimeUnavailableError
-
-_CHATTER = re.compile(
-    rb"[IWE]\d{4} \d\d:|[IWE]0000 |WARNING: All log messages before absl|To enable the following instr"
-)
-
-_DESCRIPTOR_2 = threading.RLock()
+from detectors.runtimes.quiet import quiet_stderr
 
 
 def import_tensorflow() -> Any:
@@ -60,25 +46,3 @@ def _import_triton_first() -> None:
     """
     if find_spec("triton") is not None:
         import triton  # noqa: F401
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2, then pass on all of it but TensorFlow's chatter."""
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
-        yield
-        return
-    with _DESCRIPTOR_2, tempfile.TemporaryFile() as held:
-        sys.stderr.flush()
-        kept = os.dup(2)
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            held.seek(0)
-            for line in held:
-                if not _CHATTER.match(line):
-                    os.write(2, line)

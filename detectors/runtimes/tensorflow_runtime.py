@@ -10,7 +10,8 @@ import numpy as np
 
 from detectors.detector import Tensor
 from detectors.errors import ModelError
-from detectors.runtimes.tensorflow_import import import_tensorflow, quiet_stderr
+from detectors.runtimes.quiet import quiet_stderr
+from detectors.runtimes.tensorflow_import import import_tensorflow
 from detectors.runtimes.tensorflow_session import Placement, open_session, resolve_placement
 
 SIGNATURE = "serving_default"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from detectors.errors import RuntimeUnavailableError
-from detectors.runtimes.tensorflow_import import import_tensorflow, quiet_stderr
+from detectors.runtimes.quiet import quiet_stderr
+from detectors.runtimes.tensorflow_import import import_tensorflow
 from detectors.runtimes.threads import cpu_threads
 
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -25,6 +26,15 @@ class Placement:
 
     device: str
     precision: str
+
+
+def check(device: str, precision: str) -> None:
+    """Refuse a device or precision that is not there, without a network.
+
+    Raises:
+        RuntimeUnavailableError: With what is there.
+    """
+    resolve_placement(device, precision)
 
 
 def resolve_placement(device: str, precision: str) -> Placement:

@@ -100,6 +100,8 @@ def resolve_device(device: str) -> torch.device:
     """
     import torch
 
+    if device == "cpu":  # looking for a GPU makes noise where TensorFlow has looked before
+        return torch.device(device)
     present = ["cpu"]
     if torch.cuda.is_available():
         present += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]

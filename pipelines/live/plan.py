@@ -13,7 +13,7 @@ from config.faults import YamlPath
 from config.loader import Document, load
 from config.site import Camera, Mqtt, Site
 from config.site import Detector as DetectorConfig
-from detectors.load import RUNTIMES
+from detectors.load_export import check_runtime
 from detectors.model_files import ResolvedModel, chosen, resolve
 from pipelines.jobs import detector_of, publication_of_site
 from pipelines.scenario import CameraPlan, plan_camera
@@ -180,10 +180,7 @@ def _line(fault: str) -> int:
 
 def _plan_detector(document: Document[Site], name: str, say: Callable[[str], None]) -> PlannedDetector:
     config = detector_of(document, name)
-    if config.runtime not in RUNTIMES:
-        raise ConfigError(
-            f"runtime {config.runtime!r} is not available in this version; available: {', '.join(RUNTIMES)}"
-        )
+    check_runtime(config)
     named = "model" in document.value.detectors[name].model_fields_set
     return PlannedDetector(name, config, resolve(config.model) if named else chosen(None, say), named)
 

@@ -17,6 +17,7 @@ from config.site import Detector as DetectorConfig
 from detectors.detections import Detections
 from detectors.detector import Detector
 from detectors.load import load_detector
+from detectors.load_export import PACKAGES
 from detectors.model_files import resolve
 from detectors.pull import PullError
 from pipelines.geometry import iou
@@ -24,7 +25,14 @@ from pipelines.geometry import iou
 Image = NDArray[np.uint8]
 ASSETS = Path(ultralytics.__file__).parent / "assets"
 VIDEOS = {"traffic.mp4": 200, "one-by-one-person-detection.mp4": 400, "worker-zone-detection.mp4": 35}
-DETECTORS = [("yolov8n", "torch"), ("yolov8n", "tensorflow"), ("pedestrian-ssdlite", "tensorflow")]
+DETECTORS = [
+    ("yolov8n", "torch"),
+    ("yolov8n", "tensorflow"),
+    ("yolov8n", "onnxruntime"),
+    ("yolov8n", "openvino"),
+    ("yolov8n", "litert"),
+    ("pedestrian-ssdlite", "tensorflow"),
+]
 IMGSZ = 416
 
 
@@ -53,7 +61,7 @@ def frames(path: Path, wanted: list[int]) -> list[Image]:
 @pytest.fixture(scope="module", params=DETECTORS, ids=lambda param: f"{param[0]}-{param[1]}")
 def detector(request: pytest.FixtureRequest, models_dir: Path) -> Iterator[Detector[Any]]:
     model, runtime = request.param
-    if find_spec(runtime) is None:  # importing TensorFlow here would load it before Triton
+    if find_spec(PACKAGES.get(runtime, runtime)) is None:  # importing TensorFlow here would load it before Triton
         pytest.skip(f"{runtime} is not installed (extra {runtime!r})")
     try:
         resolved = resolve(model, pull=True)

@@ -66,7 +66,7 @@ def test_check_of_a_broker_leaves_nothing_behind(call: Call, broker: Mosquitto, 
     [
         ("precision: int8", "precision"),
         ("device: toaster", "'toaster'"),
-        ("runtime: litert", "'litert' is not available"),
+        ("runtime: tensorrt", "'tensorrt' is not installed"),
         ("model: pedestrian-ssdlite, runtime: torch", "pedestrian-ssdlite"),
     ],
 )

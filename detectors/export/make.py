@@ -1,0 +1,89 @@
+"""Export a model and say how near it is to its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from config.site import Detector as DetectorConfig
+from detectors.detector import Image
+from detectors.errors import RuntimeUnavailableError
+from detectors.export.facts import RUNTIMES
+from detectors.export.store import Export, Wanted, exported
+from detectors.model_files import ResolvedModel
+
+LOOKED_AT = 20
+"""Pictures that a new export is compared on."""
+
+
+def export_model(model: ResolvedModel, want: Wanted, say: Callable[[str], None]) -> Export:
+    """The export of a checkpoint, compared with it where it was made just now.
+
+    Args:
+        model: An Ultralytics checkpoint that may be loaded.
+        want: What is to be had; its frames serve the comparison too, else the sample pictures of Ultralytics do.
+        say: Told in one line about what takes long, and how near the export is.
+
+    Raises:
+        ModelError: It cannot be made.
+        RuntimeUnavailableError: A package that is needed is missing, or int8 has no frames.
+    """
+    export = exported(model, want, say)
+    if export.made:
+        for line in parity_lines(model, export, want):
+            say(line)
+    return export
+
+
+def parity_lines(model: ResolvedModel, export: Export, want: Wanted) -> list[str]:
+    """How near an export is to its source on real pictures, and a warning where it is too far.
+
+    An export that cannot be run here is told so in one line.
+    """
+    from detectors.load import load_detector
+    from detectors.load_export import load_export
+    from detectors.parity import POOR, agreement
+
+    facts = export.facts
+    name = f"{facts.source} {facts.target} {facts.precision}"
+    pictures = _some(want.frames) if want.frames else sample_pictures()
+    size = want.imgsz if want.size is None else want.size
+    settings = {"runtime": RUNTIMES[facts.target], "precision": facts.precision, "imgsz": size, "device": "auto"}
+    try:
+        twin = load_export(export.folder, facts, DetectorConfig.model_validate(settings), facts.source)
+    except RuntimeUnavailableError as error:
+        return [f"{name}: not compared with its source: {error}"]
+    source = load_detector(model, DetectorConfig.model_validate({"runtime": "torch", "device": "cpu", "imgsz": size}))
+    source.family = twin.family  # the same grey around the same pixels
+    try:
+        seen = agreement(
+            [source.detect([picture])[0] for picture in pictures], [twin.detect([picture])[0] for picture in pictures]
+        )
+    finally:
+        source.close()
+        twin.close()
+    lines = [f"{name} beside its source: {seen.line()}"]
+    if seen.share < POOR[facts.precision]:
+        lines.append(
+            f"warning: {name} finds too few of its source's boxes (at least {100 * POOR[facts.precision]:.1f} % should "
+            "match): calibrate on more and more varied frames of your own, or use a higher precision"
+        )
+    return lines
+
+
+def _some(frames: Sequence[Image]) -> list[Image]:
+    step = max(1, len(frames) // LOOKED_AT)
+    return list(frames[::step])[:LOOKED_AT]
+
+
+def sample_pictures() -> list[Image]:
+    """The two photographs that Ultralytics' package carries; none where it is not installed."""
+    spec = find_spec("ultralytics")
+    if spec is None or spec.origin is None:
+        return []
+    paths = sorted((Path(spec.origin).parent / "assets").glob("*.jpg"))
+    return [np.asarray(image, np.uint8) for path in paths if (image := cv2.imread(str(path))) is not None]

@@ -1,0 +1,75 @@
+"""ONNX: Ultralytics' own exporter, and a transposition in front, so that the file takes NHWC pictures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from detectors.errors import ModelError, RuntimeUnavailableError
+
+INPUT = "picture"
+OUTPUT = "predictions"
+BATCH, HEIGHT, WIDTH = "batch", "height", "width"
+"""Names of the dimensions that are left open."""
+
+
+def write_onnx(checkpoint: Path, target: Path, size: tuple[int, int] | None) -> None:
+    """Write an Ultralytics detection checkpoint as ONNX, from (N, H, W, 3) float32 RGB to (N, 4 + C, A) float32.
+
+    Args:
+        checkpoint: A ``.pt`` that may be loaded.
+        target: The file to write.
+        size: (height, width) of the picture in pixels, with a batch of one, or None: all three are left open.
+
+    Raises:
+        ModelError: It cannot be converted.
+        RuntimeUnavailableError: torch, Ultralytics or onnx is not installed.
+    """
+    os.environ["YOLO_AUTOINSTALL"] = "False"
+    os.environ.setdefault("YOLO_VERBOSE", "False")
+    try:
+        import onnx
+        from ultralytics import YOLO
+    except ImportError as error:
+        raise RuntimeUnavailableError(
+            f"exporting {checkpoint.name} needs PyTorch, Ultralytics and onnx ({error}); install them with "
+            "pip install 'sightline[torch,export]', or use a model exported elsewhere"
+        ) from error
+    with tempfile.TemporaryDirectory(prefix="sightline-") as folder:
+        copy = Path(folder) / "model.pt"  # Ultralytics writes beside its source, which need not be ours
+        shutil.copyfile(checkpoint, copy)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of tracing
+                written = YOLO(copy, task="detect").export(
+                    format="onnx", imgsz=size or 640, dynamic=size is None, simplify=False, device="cpu", verbose=False
+                )
+            model = onnx.load(written)
+            _take_pictures(onnx, model)
+            onnx.checker.check_model(model)
+        except Exception as error:
+            reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
+            raise ModelError(f"{checkpoint} cannot be exported to ONNX by Ultralytics ({reason})") from error
+        onnx.save(model, target)
+
+
+def _take_pictures(onnx: Any, model: Any) -> None:
+    """Let the graph begin with NHWC → NCHW, and give input and output our names."""
+    graph = model.graph
+    source, result = graph.input[0], graph.output[0]
+    planes, old_result = source.name, result.name
+    dims = source.type.tensor_type.shape.dim
+    order = [dims[0].dim_param or dims[0].dim_value]
+    order += [dims[axis].dim_param or dims[axis].dim_value for axis in (2, 3)]
+    order += [3]
+    picture = onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, order)
+    source.CopyFrom(picture)
+    graph.node.insert(0, onnx.helper.make_node("Transpose", [INPUT], [planes], perm=(0, 3, 1, 2), name=INPUT))
+    for node in graph.node:
+        node.output[:] = [OUTPUT if name == old_result else name for name in node.output]
+        node.input[:] = [OUTPUT if name == old_result else name for name in node.input]
+    result.name = OUTPUT

@@ -1,0 +1,70 @@
+"""How far one detector's boxes are from another's, on the same pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from supervision import box_iou_batch
+
+from detectors.detections import Detections
+
+CLEAR = 0.4
+"""Boxes of the reference that score above this count."""
+OVERLAP = 0.75
+POOR = {"fp32": 0.995, "bf16": 0.98, "fp16": 0.98, "int8": 0.93}
+"""Shares of matched boxes below which an export is not what one should use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What was compared, and what it came to.
+
+    Attributes:
+        pictures: How many were looked at.
+        boxes: Boxes of the reference that score above 0.4.
+        matched: Those with a box of the same class that overlaps them by IoU ≥ 0.75, one to one.
+        box_px: The largest distance of a corner's coordinate, in pixels of the picture, over the matched boxes.
+        score: The largest difference of scores over the matched boxes.
+    """
+
+    pictures: int
+    boxes: int
+    matched: int
+    box_px: float
+    score: float
+
+    @property
+    def share(self) -> float:
+        """Of the boxes that were matched, in [0, 1]; 1 where there were none."""
+        return self.matched / self.boxes if self.boxes else 1.0
+
+    def line(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.matched} of {self.boxes} boxes matched ({100 * self.share:.1f} %) on {self.pictures} pictures; "
+            f"worst box error {self.box_px:.2f} px, worst score error {self.score:.4f}"
+        )
+
+
+def agreement(reference: Sequence[Detections], found: Sequence[Detections]) -> Agreement:
+    """Compare picture by picture; both lists have the same order and length."""
+    boxes = matched = 0
+    box_px = score = 0.0
+    for expected, actual in zip(reference, found, strict=True):
+        clear = expected[expected.score > CLEAR]
+        boxes += len(clear)
+        if not len(clear) or not len(actual):
+            continue
+        overlaps = box_iou_batch(clear.xyxy, actual.xyxy)
+        overlaps[clear.class_id[:, None] != actual.class_id[None, :]] = 0
+        rows, columns = linear_sum_assignment(overlaps, maximize=True)
+        good = overlaps[rows, columns] >= OVERLAP
+        rows, columns = rows[good], columns[good]
+        if len(rows):
+            matched += len(rows)
+            box_px = max(box_px, float(np.abs(clear.xyxy[rows] - actual.xyxy[columns]).max()))
+            score = max(score, float(np.abs(clear.score[rows] - actual.score[columns]).max()))
+    return Agreement(len(reference), boxes, matched, box_px, score)

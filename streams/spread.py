@@ -1,0 +1,82 @@
+"""Pictures spread over what the user has: a video, a folder of pictures, or a folder of videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.errors import SourceError
+from streams.probe import probe
+from streams.quiet import silence_opencv
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".ts", ".m4v")
+_FAR = 50
+"""Frames between two pictures from which on it is quicker to seek than to read on."""
+
+Image = NDArray[np.uint8]
+
+
+def spread_pictures(source: Path, count: int) -> list[Image]:
+    """Up to ``count`` pictures, (H, W, 3) uint8 BGR, at even distances.
+
+    Args:
+        source: A video file, or a folder of pictures or videos.
+        count: At least 1.
+
+    Raises:
+        SourceError: It cannot be read, or holds no picture.
+    """
+    silence_opencv()
+    if not source.is_dir():
+        return _of_video(source, count)
+    files = sorted(path for path in source.iterdir() if path.is_file())
+    pictures = [path for path in files if path.suffix.lower() in PICTURES]
+    videos = [path for path in files if path.suffix.lower() in VIDEOS]
+    if not pictures and not videos:
+        raise SourceError(f"{source} holds neither pictures nor videos; name a video file, or a folder of either")
+    if pictures:
+        return [_of_picture(pictures[index]) for index in _even(len(pictures), count)]
+    each = -(-count // len(videos))
+    found = [picture for video in videos for picture in _of_video(video, each)]
+    return [found[index] for index in _even(len(found), count)]
+
+
+def _even(total: int, count: int) -> list[int]:
+    """Up to ``count`` numbers below ``total``, at even distances."""
+    wanted = min(total, count)
+    return [index * total // wanted for index in range(wanted)]
+
+
+def _of_picture(path: Path) -> Image:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError(f"{path} cannot be read as a picture; remove it from its folder, or copy it again")
+    return np.asarray(image, np.uint8)
+
+
+def _of_video(path: Path, count: int) -> list[Image]:
+    facts = probe(path)
+    capture = cv2.VideoCapture(str(path))
+    try:
+        indices = _even(facts.frame_count or count, count)
+        found, position = [], 0
+        for index in indices:
+            if index - position >= _FAR:
+                capture.set(cv2.CAP_PROP_POS_FRAMES, index)
+                position = index
+            while position < index and capture.grab():
+                position += 1
+            read, image = capture.read()
+            if not read:
+                break
+            position += 1
+            found.append(np.asarray(image, np.uint8))
+    finally:
+        capture.release()
+    if not found:
+        raise SourceError(f"{path}: no frame of it can be decoded; is it damaged?")
+    return found
