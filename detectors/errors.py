@@ -15,3 +15,8 @@ class RuntimeUnavailableError(SightlineError):
     """A runtime, device or precision that this machine or installation does not have."""
 
     exit_code: ClassVar[int] = 2
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, in one line of at most 160 characters; its kind where it says nothing."""
+    return str(error).strip().split("\n")[0][:160] or type(error).__name__

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detectors.detector import Tensor
-from detectors.errors import ModelError, RuntimeUnavailableError
+from detectors.errors import ModelError, RuntimeUnavailableError, first_line
 from detectors.runtimes.one_by_one import one_by_one
 from detectors.runtimes.quiet import quiet_stderr
 from detectors.runtimes.threads import cpu_threads
@@ -65,7 +65,7 @@ class LiteRtRuntime:
             return one_by_one(self._run, batch)
         except (RuntimeError, ValueError) as error:
             raise ModelError(
-                f"LiteRT model {self._path} failed on a batch of {batch.shape} {batch.dtype}: {_first_line(error)}"
+                f"LiteRT model {self._path} failed on a batch of {batch.shape} {batch.dtype}: {first_line(error)}"
             ) from error
 
     def _run(self, batch: Tensor) -> tuple[Tensor, ...]:
@@ -87,7 +87,7 @@ class LiteRtRuntime:
                 )
         except (RuntimeError, ValueError) as error:
             raise ModelError(
-                f"{self._path} cannot be read as a LiteRT model on {self.device} ({_first_line(error)}); "
+                f"{self._path} cannot be read as a LiteRT model on {self.device} ({first_line(error)}); "
                 "export or copy it again"
             ) from error
 
@@ -158,10 +158,6 @@ def _delegates(litert: Any, device: str) -> list[Any]:
         return [litert.load_delegate(device)]
     except (OSError, AttributeError, ValueError) as error:
         raise RuntimeUnavailableError(
-            f"LiteRT delegate {device} does not load ({_first_line(error)}); "
+            f"LiteRT delegate {device} does not load ({first_line(error)}); "
             "check the path and that its device is plugged in, or use device cpu"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0][:160] or type(error).__name__

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from detectors.detector import Tensor
-from detectors.errors import ModelError, RuntimeUnavailableError
+from detectors.errors import ModelError, RuntimeUnavailableError, first_line
 from detectors.runtimes.one_by_one import one_by_one
 from detectors.runtimes.threads import cpu_threads
 
@@ -54,7 +54,7 @@ class OnnxRuntime:
             self._session = ort.InferenceSession(path, settings, providers=[(provider, options)])
         except Exception as error:  # its errors have no common base but this
             raise ModelError(
-                f"{path} cannot be read as an ONNX model on {self.device} ({_first_line(error)}); "
+                f"{path} cannot be read as an ONNX model on {self.device} ({first_line(error)}); "
                 "export or copy it again"
             ) from error
         if (used := self._session.get_providers()[0]) != provider:
@@ -78,7 +78,7 @@ class OnnxRuntime:
             return one_by_one(self._run, batch) if self._single else self._run(batch)
         except Exception as error:
             raise ModelError(
-                f"ONNX model {self._path} failed on a batch of {batch.shape} {batch.dtype}: {_first_line(error)}"
+                f"ONNX model {self._path} failed on a batch of {batch.shape} {batch.dtype}: {first_line(error)}"
             ) from error
 
     def _run(self, batch: Tensor) -> tuple[Tensor, ...]:
@@ -141,7 +141,3 @@ def _provider(ort: Any, device: str, precision: str) -> tuple[str, str, dict[str
     if kind == "openvino":
         options["device_type"] = which.upper() or "CPU"
     return wanted, PROVIDERS[kind], options
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0][:160] or type(error).__name__
