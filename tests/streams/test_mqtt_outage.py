@@ -330,7 +330,7 @@ def test_closing_is_in_time_and_keeps_what_waits(tmp_path: Path, is_away: bool) 
         start = time.monotonic()
         assert camera.publisher.close(timeout_s=0.5) == 500
         assert time.monotonic() - start < 4
-        assert set(threading.enumerate()) <= before
+        wait(lambda: set(threading.enumerate()) <= before, "a thread is left")
         if not is_away:
             broker.thaw()
     with closing(Outbox(path, TARGET)) as left:
