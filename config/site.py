@@ -141,7 +141,12 @@ class Detector(Strict):
     iou: float = Field(
         0.7, gt=0, le=1, description="a box that overlaps a better one of its class by more than this is dropped (yolo)"
     )
-    batch: int = Field(4, ge=1, le=64, description="pictures in one forward pass at most, live only")
+    batch: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="pictures in one forward pass at most, live only; the parts of a tiled one stay together",
+    )
 
 
 class Motion(Strict):
@@ -156,11 +161,11 @@ class Motion(Strict):
 
 
 class Tiles(Strict):
-    """Slicing of the picture for small objects; refused, this version cannot do it yet."""
+    """Slicing of the picture into overlapping tiles of one size, for small objects."""
 
-    rows: int = Field(ge=1, le=16, description="tiles from top to bottom")
-    cols: int = Field(ge=1, le=16, description="tiles from left to right")
-    overlap: float = Field(0.2, ge=0, lt=1, description="of a tile's side, shared with its neighbour")
+    rows: int = Field(ge=1, le=8, description="tiles from top to bottom")
+    cols: int = Field(ge=1, le=8, description="tiles from left to right")
+    overlap: float = Field(0.2, ge=0, le=0.5, description="of a tile's side, shared with its neighbour")
 
 
 class Calibration(Strict):
@@ -263,7 +268,7 @@ class Camera(Strict):
     labels: Labels | None = Field(None, description="labels to keep; default: all")
     min_size: float = Field(0, ge=0, lt=1, description="least box height, relative to the picture's height")
     motion: Motion = Motion()
-    tiles: Tiles | None = Field(None, description="slicing for small objects")
+    tiles: Tiles | None = Field(None, description="slicing for small objects; default: none")
     drawn_on: tuple[PositiveInt, PositiveInt] | None = Field(
         None, description="width and height of the picture the points belong to; another aspect ratio is an error"
     )

@@ -20,6 +20,7 @@ from config.site import Detector as DetectorConfig
 from detectors.detector import Detector
 from detectors.load import load_detector
 from detectors.model_files import ResolvedModel
+from detectors.tiles import TiledDetector
 from pipelines.analysis import Analysis
 from pipelines.annotate import Painter
 from pipelines.messages import check_topic_words
@@ -135,7 +136,7 @@ def analyze(
         run_ = _Run(job, model, info)
         try:
             run_.open_sinks()
-            model.detector.warmup(info.width, info.height)
+            run_.detector.warmup(info.width, info.height)
             run_.analyse(source, stop, on_progress)
             reason = "stopped" if stop.is_set() else "done"
             run_.close(reason)
@@ -157,6 +158,8 @@ class _Run:
         self._analysis = Analysis.of(job.plan, model.detector.labels, job.camera, *size, info.fps)
         self._rules = self._analysis.rules
         self._detector = model.info(job.detector_name)
+        tiles = job.plan.tiles
+        self.detector = model.detector if tiles is None else TiledDetector(model.detector, tiles)
         self._sinks: list[Sink] = []
         self._mqtt: MqttSink | None = None
         self._last_pts_s = 0.0
@@ -177,7 +180,7 @@ class _Run:
             self._sinks.append(VideoSink(path, info.width, info.height, info.fps, painter))
 
     def analyse(self, source: Source, stop: threading.Event, on_progress: Callable[[Progress], None] | None) -> None:
-        info, detector = self._info, self._model.detector
+        info = self._info
 
         def after_frame(result: FrameResult) -> None:
             self._last_pts_s = result.frame.pts_s
@@ -186,7 +189,7 @@ class _Run:
 
         with FrameReader(source) as reader:
             self._metrics.start()
-            run(reader, detector, self._analysis, self._sinks, self._metrics, stop, after_frame)
+            run(reader, self.detector, self._analysis, self._sinks, self._metrics, stop, after_frame)
 
     def close(self, reason: str) -> None:
         """Close every sink, even when one of them fails, and raise the first failure."""

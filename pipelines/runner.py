@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from detectors.detections import Detections
-from detectors.detector import Detector, StageTimes
+from detectors.detector import StageTimes
+from detectors.tiles import Finder
 from pipelines.analysis import Analysis
 from pipelines.metrics import RunMetrics
 from pipelines.sinks.base import Sink
@@ -97,7 +98,7 @@ class _Results:
 
 def run(
     frames: Frames,
-    detector: Detector[Any],
+    detector: Finder,
     analysis: Analysis,
     sinks: Sequence[Sink],
     metrics: RunMetrics,

@@ -13,7 +13,7 @@ from config.errors import ConfigError
 from config.faults import YamlPath, explain, line_of
 from config.loader import Document
 from config.scenario import Scenario, load_scenario
-from config.site import Camera, Line, Polygon, RuleSpec, Site, Tracker
+from config.site import Camera, Line, Polygon, RuleSpec, Site, Tiles, Tracker
 from pipelines.geometry import Xy, scale
 from pipelines.rules import RULE_KINDS, Rule, RuleConfig, Surroundings
 from pipelines.values import CounterKey, Event, Track
@@ -58,6 +58,7 @@ class CameraPlan:
     rules: tuple[PlannedRule, ...] = ()
     labels_from: tuple[Document[Any], YamlPath] | None = None
     place: tuple[Document[Any], YamlPath] | None = None
+    tiles: Tiles | None = None
 
     def check_labels(self, model: str, known: Sequence[str]) -> None:
         """Refuse labels that the model does not have.
@@ -172,7 +173,7 @@ def plan_camera(
         raise ConfigError(*faults)
     return CameraPlan(
         labels, camera.min_size, camera.masks, camera.drawn_on, geometry.lines, geometry.zones, camera.tracker,
-        tuple(planned.values()), labels_from, (document, where),
+        tuple(planned.values()), labels_from, (document, where), camera.tiles,
     )  # fmt: skip
 
 
@@ -314,8 +315,6 @@ def _unknown_labels(
 def _not_yet(document: Document[Site], where: YamlPath, camera: Camera, live: bool) -> list[str]:
     """Keys of the site file that this version accepts but cannot serve."""
     faults = []
-    if camera.tiles is not None:
-        faults.append(((*where, "tiles"), "this version of Sightline cannot do 'tiles' as asked for yet; remove it"))
     if not live and isinstance(camera.detector, tuple) and len(camera.detector) > 1:
         faults.append(((*where, "detector"), "'analyze' uses one detector; 'run' merges several"))
     faults.sort(key=lambda fault: line_of(document.lines, fault[0]))

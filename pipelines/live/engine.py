@@ -1,8 +1,8 @@
 """Many cameras, few models: one thread owns the models and takes the newest frames, one follows with the results.
 
-Each round serves cameras that share their detectors and the size of their pictures, beginning with the one that has
-waited longest. No camera is waited for: what has no frame has no part in the round. A thread that hangs is left behind
-and replaced.
+Each round serves cameras that share their detectors, tiles and the size of their pictures, beginning with the one that
+has waited longest. No camera is waited for: what has no frame has no part in the round. A thread that hangs is left
+behind and replaced.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from config.errors import sentences
+from config.site import Tiles
 from detectors.detections import Detections
 from detectors.detector import StageTimes
+from detectors.tiles import TiledDetector, parts_of
 from pipelines.live.camera import LiveCamera, Work
 from pipelines.live.models import Model
 from pipelines.live.telling import Telling
@@ -174,10 +176,17 @@ class _Run:
         self._infer_since = time.monotonic()
         try:
             models = self._models_of(waiting[0]) or []
-            shared = [camera for camera in waiting if camera.planned.detectors == waiting[0].planned.detectors]
-            batch = self._take(shared, min((model.batch for model in models), default=1))
+            first = waiting[0].planned
+            tiles = first.plan.tiles
+            shared = [
+                camera
+                for camera in waiting
+                if (camera.planned.detectors, camera.planned.plan.tiles) == (first.detectors, tiles)
+            ]
+            pictures = min((model.batch for model in models), default=1)
+            batch = self._take(shared, max(1, pictures // parts_of(tiles)))
             if batch:
-                self._detect(models, batch)
+                self._detect(models, batch, tiles)
             return True
         finally:
             self._infer_since = None
@@ -202,7 +211,7 @@ class _Run:
             batch.append((camera, work))
         return batch
 
-    def _detect(self, models: Sequence[Model], batch: Sequence[tuple[LiveCamera, Work]]) -> None:
+    def _detect(self, models: Sequence[Model], batch: Sequence[tuple[LiveCamera, Work]], tiles: Tiles | None) -> None:
         """Run every detector of these cameras on their frames; one of several failing fails the round."""
         start = 0
         while start < len(batch):
@@ -213,9 +222,10 @@ class _Run:
             found: list[list[Detections]] = [[] for _ in part]
             times = _NO_TIME
             for model in models:
-                for row, detections in enumerate(model.detector.detect([work.frame.image for _, work in part])):
+                detector = model.detector if tiles is None else TiledDetector(model.detector, tiles)
+                for row, detections in enumerate(detector.detect([work.frame.image for _, work in part])):
                     found[row].append(detections)
-                spent = model.detector.last_times
+                spent = detector.last_times
                 times = StageTimes(
                     times.preprocess_ms + spent.preprocess_ms / size,
                     times.inference_ms + spent.inference_ms / size,

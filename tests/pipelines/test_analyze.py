@@ -191,6 +191,28 @@ def _close(one: list[float], other: list[float]) -> bool:
     return max(abs(a - b) for a, b in zip(one, other, strict=True)) < 8
 
 
+def test_the_tiles_of_a_site_file_reach_the_model(
+    data_dir: Path, yolov8n: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text("version: 1\ncameras:\n  road: {source: unused, tiles: {rows: 1, cols: 2}, labels: [car, truck]}\n")
+    batches: list[list[tuple[int, ...]]] = []
+    detect = yolov8n.detector.detect
+
+    def watch(images: Any) -> list[Detections]:
+        batches.append([image.shape for image in images])
+        return detect(images)
+
+    monkeypatch.setattr(yolov8n.detector, "detect", watch)
+    stop = threading.Event()
+    job = Job(data_dir / "highway.mp4", tmp_path / "out", "road", plan_camera(load(site, Site), "road"))
+    found = analyze(job, yolov8n, stop, lambda progress: stop.set() if progress.frames >= 3 else None)
+    assert found["frames"] >= 3
+    assert {tuple(shapes) for shapes in batches} == {((720, 1280, 3), (720, 712, 3), (720, 712, 3))}
+    objects = [item for line in lines(job.folder / "detections.jsonl") for item in line["objects"]]
+    assert any(item["box"][0] > 712 for item in objects) and any(item["box"][2] < 568 for item in objects)
+
+
 def test_without_rules_the_files_are_there_and_empty(data_dir: Path, yolov8n: LoadedModel, tmp_path: Path) -> None:
     job = Job(data_dir / "people-detection.mp4", tmp_path / "out", "people-detection", CameraPlan())
     found = analyze(job, yolov8n, threading.Event())

@@ -116,6 +116,30 @@ def test_a_batch_holds_cameras_of_one_size(cameras: Cameras, tmp_path: Path, mod
     assert {next(iter(found)) for found in shapes} == {(48, 64, 3), (60, 80, 3)}
 
 
+def test_cameras_with_and_without_tiles_share_a_model(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:
+    boxes = Boxes()
+    batches: list[list[tuple[int, ...]]] = []
+    detect = boxes.detect
+
+    def watch(images: Any) -> Any:
+        batches.append([image.shape for image in images])
+        return detect(images)
+
+    boxes.detect = watch  # type: ignore[method-assign]
+    cameras(dict.fromkeys("abcd", 10.0))
+    every = {name: {"source": f"rtsp://memory/{name}"} for name in "abcd"}
+    for name in "ab":
+        every[name]["tiles"] = {"rows": 1, "cols": 2, "overlap": 0.0}  # type: ignore[assignment]
+    path = write_site(tmp_path / "site.yaml", every, detectors={"main": {"batch": 6}})
+    with in_this_process(path, lambda planned: boxes) as service:
+        rates = shares(started(service, 4), 2)
+    assert all(rate > 5 for rate in rates.values()), rates
+    tiled = [(48, 64, 3), (48, 32, 3), (48, 32, 3)]
+    assert all(shapes == tiled * (len(shapes) // 3) or set(shapes) == {(48, 64, 3)} for shapes in batches)
+    assert max(map(len, batches)) <= 6
+    assert tiled in batches or tiled * 2 in batches
+
+
 def test_a_camera_that_falls_silent_costs_the_others_nothing(
     cameras: Cameras, tmp_path: Path, models_dir: Path
 ) -> None:

@@ -184,16 +184,15 @@ WRONG = {
         ],
     ),
     "not yet": (
-        "    detector: [main, main]\n    tiles: {rows: 2, cols: 2}\n",
+        "    detector: [main, main]\n",
         [
             "site.yaml:10: cameras.cam.detector: 'analyze' uses one detector; 'run' merges several",
-            "site.yaml:11: cameras.cam.tiles: this version of Sightline cannot do 'tiles' as asked for yet; remove it",
         ],
     ),
     "several": (
-        "    tiles: {rows: 2, cols: 2}\n    rules:\n      - {kind: a}\n      - {kind: dwell, zone: b, seconds: 1}\n",
+        "    detector: [main, main]\n    rules:\n      - {kind: a}\n      - {kind: dwell, zone: b, seconds: 1}\n",
         [
-            "site.yaml:10: cameras.cam.tiles: this version of Sightline cannot do 'tiles' as asked for yet; remove it",
+            "site.yaml:10: cameras.cam.detector: 'analyze' uses one detector; 'run' merges several",
             "site.yaml:12: cameras.cam.rules[0].kind: unknown rule kind 'a'; allowed: " + KINDS,
             "site.yaml:13: cameras.cam.rules[1].zone: unknown zone 'b'; allowed: box",
         ],
