@@ -76,6 +76,36 @@ def test_wrong_arguments_are_one_sentence(
     call("compare", *words).failed(code, *parts)
 
 
+SITE = """
+version: 1
+site: hall
+mqtt: {host: 127.0.0.1, port: 1}
+cameras:
+  door:
+    source: VIDEO
+    lines: {across: [[0.0, 0.5], [1.0, 0.5]]}
+    zones: {all: [[0, 0], [1, 0], [1, 1], [0, 1]]}
+    rules:
+      - {kind: line_crossing, line: across, labels: [person]}
+      - {kind: zone_count, zone: all, labels: [person]}
+"""
+
+
+def test_a_site_file_is_counted_whole_and_nothing_is_published(call: Call, data_dir: Path, tmp_path: Path) -> None:
+    video = data_dir / "people-detection.mp4"
+    (tmp_path / "site.yaml").write_text(SITE.replace("VIDEO", str(video)))
+    done = call(
+        "compare", video, "--runtimes", "torch,onnxruntime", "--precisions", "fp32", "--frames", "2", "--rounds", "1",
+        "--config", "site.yaml", "--out", "out",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    rows = json.loads(Path("out/compare.json").read_text())["rows"]
+    assert [row["counts"]["same"] for row in rows] == [True] * 4, rows
+    assert rows[2]["counts"]["people-detection"]["zones"]["all"]["max"] > 0
+    (tmp_path / "site.yaml").write_text(SITE + "  wrong: 1\n")
+    call("compare", video, "--config", "site.yaml").failed(2, "site.yaml")
+
+
 def test_nothing_that_runs_is_a_failure(call: Call, data_dir: Path) -> None:
     done = call(
         "compare", data_dir / "people-detection.mp4", "--runtimes", "tensorrt", "--precisions", "fp32", "--frames", "2"

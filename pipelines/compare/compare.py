@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
+from config.loader import load
+from config.site import Site
 from detectors.model_files import chosen
 from pipelines.analyze import make_folder, versions
 from pipelines.compare.agreement import closeness
 from pipelines.compare.combination import Combination, combinations
+from pipelines.compare.counts import Counts, Rules, beside
 from pipelines.compare.frames import Size, lay_down
 from pipelines.compare.html import page
 from pipelines.compare.machine import machine
@@ -45,6 +48,8 @@ class CompareWishes:
         frames: How many are compared.
         rounds: How often each combination is measured.
         out: Folder for the results.
+        config: A site file by whose rules whole videos are counted, too.
+        camera: One of its cameras; None: the only one.
     """
 
     videos: list[Path]
@@ -56,6 +61,8 @@ class CompareWishes:
     frames: int = 100
     rounds: int = 3
     out: Path = Path("results/compare")
+    config: Path | None = None
+    camera: str | None = None
 
 
 def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]:
@@ -77,6 +84,8 @@ def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]
     models = [chosen(word, say) for word in _words(wishes.models)] or [chosen(None, say)]
     names = [str(model.path) if model.entry is None else model.name for model in models]
     todo = combinations(names, _words(wishes.runtimes), _words(wishes.precisions), _sizes(wishes.imgsz), wishes.device)
+    if wishes.config is not None:
+        load(wishes.config, Site)  # its faults are told before anything is measured
     make_folder(wishes.out)
     with tempfile.TemporaryDirectory(prefix="sightline-compare-") as folder:
         bench = _Bench(wishes, Path(folder), say)
@@ -145,6 +154,7 @@ class _Bench:
         failed: dict[Combination, str],
     ) -> list[Row]:
         references: dict[tuple[str, int], Combination] = {}
+        counted = self._counted([combination for combination in todo if combination in measured])
         rows: list[Row] = []
         for combination in todo:
             if combination in failed:
@@ -153,11 +163,24 @@ class _Bench:
                 reference = references.setdefault((combination.model, combination.imgsz), combination)
                 near = closeness(read_boxes(self._boxes(reference)), read_boxes(self._boxes(combination)))
                 agreement = {"reference": f"{reference.runtime} {reference.precision}", **near.as_dict()}
-                rows += rows_of(combination, sizes[combination], measured[combination], agreement)
+                counts = beside(counted[reference], counted[combination]) if counted else None
+                rows += rows_of(combination, sizes[combination], measured[combination], agreement, counts)
         if references:
             first = next(iter(references.values()))
             self.reference = f"{first.runtime} {first.precision}"
         return rows
+
+    def _counted(self, todo: Sequence[Combination]) -> dict[Combination, Counts]:
+        """What each counts in the whole videos; empty without a site file."""
+        wishes = self._wishes
+        if wishes.config is None:
+            return {}
+        rules = Rules(wishes.videos, wishes.config, wishes.camera)
+        counted = {}
+        for number, combination in enumerate(todo):
+            self._say(f"counting: {combination}")
+            counted[combination] = rules.count(combination, self._folder / f"counts-{number}")
+        return counted
 
     def _boxes(self, combination: Combination) -> Path:
         name = "-".join(str(part) for part in (combination.runtime, combination.precision, combination.imgsz))

@@ -36,7 +36,7 @@ def _of_model(model: str, rows: Sequence[Row]) -> list[str]:
         others = f", {best['fps'] / exact[-1]['fps']:.1f} times {_name(exact[-1])}" if len(exact) > 1 else ""
         lines.append(f"{model}, equal precision: {_name(best)} is fastest with {best['fps']:.1f} FPS{others}{equal}.")
     good = [row for row in rows if _is_good(row)]
-    poor = [row for row in rows if not _is_good(row)]
+    poor = [row for row in rows if not _is_good(row) and not _counts_otherwise(row)]
     if good:
         best = max(good, key=lambda row: row["fps"])
         if not exact or best is not exact[0]:
@@ -46,13 +46,22 @@ def _of_model(model: str, rows: Sequence[Row]) -> list[str]:
         lines.append(
             f"{model}, little memory: {_name(smallest)} takes {smallest['rss_mb']:.0f} MB at {smallest['fps']:.1f} FPS."
         )
+    lines += [
+        f"{model}: {_name(row)} does not count what the reference counts." for row in rows if _counts_otherwise(row)
+    ]
     lines += [f"{model}: do not use {_name(row)} as it is: {_cost(row)}." for row in poor]
     return lines
 
 
 def _is_good(row: Row) -> bool:
     share = (row["agreement"] or {}).get("iou75")
+    if _counts_otherwise(row):
+        return False
     return share is None or share >= POOR[row["precision"]]
+
+
+def _counts_otherwise(row: Row) -> bool:
+    return row["counts"] is not None and row["counts"]["same"] is False
 
 
 def _cost(row: Row) -> str:

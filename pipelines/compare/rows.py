@@ -15,7 +15,7 @@ from pipelines.compare.worker import STAGES
 
 Row = dict[str, Any]
 """``{"model", "runtime", "precision", "device", "imgsz", "input", "batch", "fps", "ms": {stage: {"p50", "p95", "p99"}},
-"cpu_s", "start_s", "rss_mb", "size_mb", "agreement", "error"}``; what was not measured is ``None``."""
+"cpu_s", "start_s", "rss_mb", "size_mb", "agreement", "counts", "error"}``; what was not measured is ``None``."""
 
 
 def failed_row(combination: Combination, error: str) -> Row:
@@ -24,7 +24,11 @@ def failed_row(combination: Combination, error: str) -> Row:
 
 
 def rows_of(
-    combination: Combination, size_mb: float, rounds: Sequence[dict[str, Any]], agreement: dict[str, Any]
+    combination: Combination,
+    size_mb: float,
+    rounds: Sequence[dict[str, Any]],
+    agreement: dict[str, Any],
+    counts: dict[str, Any] | None = None,
 ) -> list[Row]:
     """One row for each batch size: percentiles over all calls of all rounds, the rest medians of the rounds."""
     rows = []
@@ -46,6 +50,7 @@ def rows_of(
                 "rss_mb": round(statistics.median(run["rss_mb"] for run in runs), 1),
                 "size_mb": size_mb,
                 "agreement": agreement,
+                "counts": counts,
             }
         )
     return rows
@@ -70,6 +75,7 @@ def _head(combination: Combination) -> Row:
         "energy_j": None,
         "size_mb": None,
         "agreement": None,
+        "counts": None,
         "error": None,
     }
 
@@ -100,7 +106,9 @@ def _flat(row: Row) -> dict[str, Any]:
                 flat |= {f"agreement_{name}": number for name, number in value.items()}
             case "input" | "fps_rounds", list():
                 flat[key] = "x".join(map(str, value)) if key == "input" else " ".join(map(str, value))
-            case "ms" | "agreement", _:
+            case "counts", dict():
+                flat["same_counts"] = value["same"]
+            case "ms" | "agreement" | "counts", _:
                 pass
             case _:
                 flat[key] = value

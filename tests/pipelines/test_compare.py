@@ -15,6 +15,7 @@ from config.errors import ConfigError
 from detectors.detections import Detections
 from pipelines.compare.agreement import closeness
 from pipelines.compare.combination import Combination, combinations
+from pipelines.compare.counts import beside
 from pipelines.compare.html import frontier, page
 from pipelines.compare.recommend import recommendation
 from pipelines.compare.rows import Row, as_csv, failed_row, rows_of
@@ -104,6 +105,17 @@ def test_the_recommendation_does_not_make_a_winner_of_noise_or_of_nothing() -> N
     unknown = recommendation([row("torch", "fp32", 20), row("openvino", "int8", 10, share=None)])
     assert "its agreement is not known" in unknown[1]
     assert recommendation([]) == ["Nothing could be measured, so nothing is recommended."]
+
+
+def test_counts_are_the_same_or_not_or_not_known() -> None:
+    one, other = {"v": {"counts": {"line": {"in": {"car": 3}}}, "events": 3}}, {"v": {"counts": {}, "events": 0}}
+    assert beside(one, one)["same"] is True
+    assert beside(one, other) == {"same": False, **other}
+    assert beside(one, {"error": "no"}) == {"same": None, "error": "no"}
+    fast = row("openvino", "int8", 10) | {"counts": beside(one, other)}
+    lines = recommendation([row("torch", "fp32", 20), fast])
+    assert "yolov8n: openvino int8 at 640 does not count what the reference counts." in lines
+    assert not any("take openvino" in line for line in lines)
 
 
 def test_the_frontier_holds_what_nothing_beats() -> None:
