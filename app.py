@@ -104,6 +104,7 @@ def analyze(
     mqtt: Annotated[
         str | None, typer.Option(metavar="URL", help="Publish: mqtt://host:port, with /prefix behind it if needed.")
     ] = None,
+    no_mqtt: Annotated[bool, typer.Option("--no-mqtt", help="Do not publish to the site file's broker.")] = False,
 ) -> None:
     """Analyse video files: every frame, through detector, tracker and rules.
 
@@ -117,7 +118,7 @@ def analyze(
 
     wishes = Wishes(
         videos, config, camera, scenario, model, runtime, device, precision, imgsz, confidence, backend, out_dir,
-        annotate, mqtt,
+        annotate, mqtt, not no_mqtt,
     )  # fmt: skip
     code = run_jobs(wishes, stop, out, err, say)
     if code:
@@ -271,6 +272,50 @@ def export(
     code = export_models(wishes, say, tell)
     if code:
         raise typer.Exit(code)
+
+
+@app.command(epilog=EXIT_CODES)
+def compare(
+    videos: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO", help="Video files, or folders of pictures.", readable=False)
+    ],
+    runtimes: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Separated by commas; default: all that are installed.")
+    ] = None,
+    models: Annotated[str | None, typer.Option(metavar="NAMES", help="Names or paths, separated by commas.")] = None,
+    precisions: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="fp32,bf16,fp16,int8; default: all the runtime has here.")
+    ] = None,
+    imgsz: Annotated[str | None, typer.Option(metavar="PIXELS", help="Longer sides, separated by commas.")] = None,
+    device: Annotated[str, typer.Option(help="As in analyze.")] = "auto",
+    frames: Annotated[int, typer.Option(min=1, max=10_000, help="Frames compared, spread over the videos.")] = 100,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="How often each is measured, in turn.")] = 3,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Site file: its rules count the whole videos, too.")
+    ] = None,
+    camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
+    out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder for results.")] = Path("results/compare"),
+) -> None:
+    """Compare runtimes and precisions on the same frames: speed, memory, start-up, and how far the boxes agree.
+
+    Each combination runs in a process of its own, in turn. int8 is calibrated on the first video where there is no int8
+    export yet. Written: compare.json, compare.csv and compare.html. One that fails is a row with its reason.
+    """
+    from pipelines.compare.compare import CompareWishes
+    from pipelines.compare.compare import compare as run_compare
+    from pipelines.terminal import compare_table
+
+    wishes = CompareWishes(videos, runtimes, models, precisions, imgsz, device, frames, rounds, out_dir, config, camera)
+    result = run_compare(wishes, say)
+    out.print(compare_table(result))
+    for row in result["rows"]:
+        if row["error"] is not None:
+            tell(f"{row['runtime']} {row['precision']} failed: {row['error']}")
+    for line in result["recommendation"]:
+        tell(line)
+    tell(str(out_dir / "compare.html"))
+    if all(row["error"] is not None for row in result["rows"]):
+        raise typer.Exit(1)
 
 
 @app.command("reset-counts", epilog=EXIT_CODES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -12,8 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from config.errors import sentences
 from config.site import Detector as DetectorConfig
@@ -25,6 +22,7 @@ from pipelines.analysis import Analysis
 from pipelines.annotate import Painter
 from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
+from pipelines.peak_memory import peak_rss_mb
 from pipelines.runner import run
 from pipelines.scenario import CameraPlan
 from pipelines.sinks.base import Sink
@@ -301,16 +299,6 @@ def prepare_folder(job: Job) -> None:
             (job.folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(job.folder / name, error) from error
-
-
-def peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, in MB of 1,000,000 bytes."""
-    if sys.platform == "win32":
-        return round(psutil.Process().memory_info().peak_wset / 1e6, 1)
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
 
 
 def sightline_version() -> str:

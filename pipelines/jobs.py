@@ -52,6 +52,8 @@ class Wishes:
     out: Path = Path("results")
     annotate: bool = False
     mqtt: str | None = None
+    publish: bool = True
+    """Whether the site file's broker is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def prepare(wishes: Wishes) -> Prepared:
     name = _camera_name(document, wishes.camera)
     camera = site.cameras[name]
     detector_name = site.detector_names(camera)[0]
-    if publication is None and site.mqtt is not None:
+    if publication is None and site.mqtt is not None and wishes.publish:
         publication = publication_of_site(document, site.mqtt)
     return Prepared(
         plan_camera(document, name, wishes.scenario),

@@ -125,3 +125,26 @@ def _where(entry: ModelEntry, found: list[Verified]) -> str:
         if file.status == "changed":
             return f"changed: {file.path} ({file.note})"
     return f"{main.path} ({main.note})" if main.status == "unknown" else str(main.path)
+
+
+def compare_table(result: dict[str, Any]) -> Table:
+    """The rows of ``compare.json``; why one failed does not fit in."""
+    table = Table(box=box.SIMPLE, title=f"{result['frames']} frames, beside {result['reference']}")
+    table.add_column("runtime", no_wrap=True)
+    for name in ("batch", "FPS", "ms p50", "p95", "CPU s", "RSS MB", "IoU .75"):
+        table.add_column(name, justify="right")
+    several = len({row["model"] for row in result["rows"]}) > 1
+    sizes = len({row["imgsz"] for row in result["rows"]}) > 1
+    for row in result["rows"]:
+        name = f"{row['runtime']} {row['precision']}" + (f" {row['imgsz']}" if sizes else "")
+        name += f" {Path(row['model']).stem}" if several else ""
+        if row["error"] is not None:
+            table.add_row(Text(name), Text("failed", style="red"))
+            continue
+        total, near = row["ms"]["total"], row["agreement"]
+        share = "no box" if near["iou75"] is None else f"{100 * near['iou75']:.1f} %"
+        table.add_row(
+            Text(name), str(row["batch"]), f"{row['fps']:.1f}", f"{total['p50']:.1f}", f"{total['p95']:.1f}",
+            f"{row['cpu_s']:.3f}", f"{row['rss_mb']:.0f}", share,
+        )  # fmt: skip
+    return table

@@ -1,0 +1,235 @@
+"""Compare models, runtimes and precisions on the same frames."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from config.errors import ConfigError
+from config.loader import load
+from config.site import Site
+from detectors.model_files import chosen
+from pipelines.analyze import make_folder, versions
+from pipelines.compare.agreement import closeness
+from pipelines.compare.combination import Combination, combinations
+from pipelines.compare.counts import Counts, Rules, beside
+from pipelines.compare.frames import Size, lay_down
+from pipelines.compare.html import page
+from pipelines.compare.machine import machine
+from pipelines.compare.recommend import recommendation
+from pipelines.compare.rows import Row, as_csv, failed_row, rows_of
+from pipelines.compare.worker import Job, read_boxes
+from streams.files import write_json_atomic, write_text_atomic
+
+ROOT = Path(__file__).resolve().parents[2]
+BATCHES = (1, 4)
+DEFAULT_SIZE = 640
+_LAST_WORDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class CompareWishes:
+    """The arguments of ``compare``.
+
+    Attributes:
+        videos: Files, or folders of pictures.
+        runtimes: Separated by commas; None: all that are installed.
+        models: Names or paths, separated by commas; None: the default model.
+        precisions: Separated by commas; None: all there are.
+        imgsz: Longer sides in pixels, separated by commas.
+        device: As in the configuration.
+        frames: How many are compared.
+        rounds: How often each combination is measured.
+        out: Folder for the results.
+        config: A site file by whose rules whole videos are counted, too.
+        camera: One of its cameras; None: the only one.
+    """
+
+    videos: list[Path]
+    runtimes: str | None = None
+    models: str | None = None
+    precisions: str | None = None
+    imgsz: str | None = None
+    device: str = "auto"
+    frames: int = 100
+    rounds: int = 3
+    out: Path = Path("results/compare")
+    config: Path | None = None
+    camera: str | None = None
+
+
+def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure, and write ``compare.json``, ``compare.csv`` and ``compare.html``.
+
+    Args:
+        wishes: The arguments.
+        say: Told in one line about each step.
+
+    Returns:
+        The content of ``compare.json``.
+
+    Raises:
+        ConfigError: The arguments are wrong.
+        SourceError: A video cannot be read.
+        ModelError: A model cannot be had.
+        OutputError: A result cannot be written.
+    """
+    models = [chosen(word, say) for word in _words(wishes.models)] or [chosen(None, say)]
+    names = [str(model.path) if model.entry is None else model.name for model in models]
+    todo = combinations(names, _words(wishes.runtimes), _words(wishes.precisions), _sizes(wishes.imgsz), wishes.device)
+    if wishes.config is not None:
+        load(wishes.config, Site)  # its faults are told before anything is measured
+    make_folder(wishes.out)
+    with tempfile.TemporaryDirectory(prefix="sightline-compare-") as folder:
+        bench = _Bench(wishes, Path(folder), say)
+        rows = bench.rows(todo)
+    result = {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "videos": [video.name for video in wishes.videos],
+        "frames": bench.frame_count,
+        "rounds": wishes.rounds,
+        "reference": bench.reference,
+        "nms": "outside the network, the same code for all",
+        "machine": machine(),
+        "versions": versions(),
+        "rows": rows,
+        "recommendation": recommendation(rows),
+    }
+    write_json_atomic(wishes.out / "compare.json", result)
+    write_text_atomic(wishes.out / "compare.csv", as_csv(rows))
+    write_text_atomic(wishes.out / "compare.html", page(result))
+    return result
+
+
+class _Bench:
+    """Frames laid down, and the children that are sent over them in turn."""
+
+    def __init__(self, wishes: CompareWishes, folder: Path, say: Callable[[str], None]) -> None:
+        self._wishes, self._folder, self._say = wishes, folder, say
+        self._frames = folder / "frames"
+        self._sizes: list[Size] = lay_down(wishes.videos, wishes.frames, self._frames)
+        self.frame_count = len(self._sizes)
+        self.reference: str | None = None
+
+    def rows(self, todo: Sequence[Combination]) -> list[Row]:
+        """Prepare all, measure them in turn, and put them beside each model's reference: the first that ran."""
+        ready: list[tuple[Combination, float]] = []
+        failed: dict[Combination, str] = {}
+        for combination in todo:
+            answer = self._child("prepare", combination)
+            if "error" not in answer:
+                ready.append((combination, answer["size_mb"]))
+            elif combination.asked or not answer.get("unavailable"):
+                failed[combination] = answer["error"]
+                self._say(f"{combination}: {answer['error']}")
+            for line in answer.get("said", ()):
+                self._say(line)
+        measured: dict[Combination, list[dict[str, Any]]] = {}
+        for turn in range(self._wishes.rounds):
+            for combination, _ in ready if turn % 2 == 0 else reversed(ready):
+                if combination in failed:
+                    continue
+                answer = self._child("measure", combination)
+                if "error" in answer:
+                    failed[combination] = answer["error"]
+                    self._say(f"{combination}: {answer['error']}")
+                    continue
+                measured.setdefault(combination, []).append(answer)
+                fps = len(answer["batches"]["1"]["ms"]["total"]) * 1e3 / sum(answer["batches"]["1"]["ms"]["total"])
+                self._say(f"round {turn + 1} of {self._wishes.rounds}: {combination}: {fps:.1f} FPS")
+        return self._together(todo, dict(ready), measured, failed)
+
+    def _together(
+        self,
+        todo: Sequence[Combination],
+        sizes: dict[Combination, float],
+        measured: dict[Combination, list[dict[str, Any]]],
+        failed: dict[Combination, str],
+    ) -> list[Row]:
+        references: dict[tuple[str, int], Combination] = {}
+        counted = self._counted([combination for combination in todo if combination in measured])
+        rows: list[Row] = []
+        for combination in todo:
+            if combination in failed:
+                rows.append(failed_row(combination, failed[combination]))
+            elif combination in measured:
+                reference = references.setdefault((combination.model, combination.imgsz), combination)
+                near = closeness(read_boxes(self._boxes(reference)), read_boxes(self._boxes(combination)))
+                agreement = {"reference": f"{reference.runtime} {reference.precision}", **near.as_dict()}
+                counts = beside(counted[reference], counted[combination]) if counted else None
+                rows += rows_of(combination, sizes[combination], measured[combination], agreement, counts)
+        if references:
+            first = next(iter(references.values()))
+            self.reference = f"{first.runtime} {first.precision}"
+        return rows
+
+    def _counted(self, todo: Sequence[Combination]) -> dict[Combination, Counts]:
+        """What each counts in the whole videos; empty without a site file."""
+        wishes = self._wishes
+        if wishes.config is None:
+            return {}
+        rules = Rules(wishes.videos, wishes.config, wishes.camera)
+        counted = {}
+        for number, combination in enumerate(todo):
+            self._say(f"counting: {combination}")
+            counted[combination] = rules.count(combination, self._folder / f"counts-{number}")
+        return counted
+
+    def _boxes(self, combination: Combination) -> Path:
+        name = "-".join(str(part) for part in (combination.runtime, combination.precision, combination.imgsz))
+        return self._folder / f"{abs(hash(combination.model))}-{name}.npz"
+
+    def _child(self, task: str, combination: Combination) -> dict[str, Any]:
+        """A process of its own; how it ended where it gave no answer."""
+        settings = {
+            "runtime": combination.runtime,
+            "precision": combination.precision,
+            "imgsz": combination.imgsz,
+            "device": combination.device,
+        }
+        request, answer = self._folder / "job.json", self._folder / "answer.json"
+        answer.unlink(missing_ok=True)
+        job = Job.model_validate(
+            {
+                "task": task,
+                "model": combination.model,
+                "settings": settings,
+                "frames": self._frames,
+                "sizes": self._sizes,
+                "calibrate": self._wishes.videos[0].resolve(),
+                "batches": BATCHES,
+                "answer": answer,
+                "boxes": self._boxes(combination),
+            }
+        )
+        request.write_text(job.model_dump_json(), encoding="utf-8")
+        command = [sys.executable, "-m", "pipelines.compare.worker", str(request)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - itself
+        if answer.exists():
+            found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+            return found
+        words = done.stderr.strip()[-_LAST_WORDS:].replace("\n", " ")
+        return {"error": f"its process ended with code {done.returncode} and no answer: {words or 'it said nothing'}"}
+
+
+def _words(text: str | None) -> list[str]:
+    return list(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
+
+
+def _sizes(text: str | None) -> list[int]:
+    """``640,416`` → the numbers.
+
+    Raises:
+        ConfigError: One is not a number of pixels from 32 to 4096.
+    """
+    words = _words(text) or [str(DEFAULT_SIZE)]
+    if bad := [word for word in words if not (word.isdecimal() and 32 <= int(word) <= 4096)]:
+        raise ConfigError(f"--imgsz: {bad[0]!r} is not a number of pixels from 32 to 4096")
+    return [int(word) for word in words]

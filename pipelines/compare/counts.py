@@ -1,0 +1,67 @@
+"""Whether a combination counts what the reference counts: `analyze` over whole videos, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.compare.combination import Combination
+
+ROOT = Path(__file__).resolve().parents[2]
+_LAST_WORDS = 300
+
+Counts = dict[str, Any]
+"""``{video: {"counts", "zones", "events"}}``, or ``{"error"}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is counted.
+
+    Attributes:
+        videos: Files.
+        config: A site file.
+        camera: One of its cameras; None: the only one.
+    """
+
+    videos: Sequence[Path]
+    config: Path
+    camera: str | None
+
+    def count(self, combination: Combination, folder: Path) -> Counts:
+        """Analyse the videos with the rules of the site file.
+
+        Args:
+            combination: The model and what runs it.
+            folder: For the results.
+        """
+        command = [
+            sys.executable, str(ROOT / "app.py"), "analyze", *(str(video.resolve()) for video in self.videos),
+            "--config", str(self.config.resolve()), "--model", combination.model, "--runtime", combination.runtime,
+            "--precision", combination.precision, "--imgsz", str(combination.imgsz), "--device", combination.device,
+            "--out", str(folder), "--no-mqtt", *(("--camera", self.camera) if self.camera else ()),
+        ]  # fmt: skip
+        done = subprocess.run(  # noqa: S603 - itself
+            command, capture_output=True, text=True, errors="replace", check=False
+        )
+        if done.returncode:
+            return {"error": done.stderr.strip()[-_LAST_WORDS:].replace("\n", " ")}
+        return {path.parent.name: _of_video(path.parent) for path in sorted(folder.glob("*/summary.json"))}
+
+
+def _of_video(folder: Path) -> dict[str, Any]:
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    with (folder / "events.jsonl").open(encoding="utf-8") as lines:
+        events = sum(1 for _ in lines)
+    zones = {zone: {key: state[key] for key in ("visits", "max")} for zone, state in summary["zones"].items()}
+    return {"counts": summary["counts"], "zones": zones, "events": events}
+
+
+def beside(reference: Counts, counts: Counts) -> Counts:
+    """A combination's counts, and whether they are the reference's: lines, zones, number of events."""
+    return {"same": None if "error" in counts or "error" in reference else counts == reference, **counts}

@@ -1,0 +1,49 @@
+"""The frames that all combinations get: decoded once, laid down raw, read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.errors import cannot_write
+from streams.spread import spread_pictures
+
+Image = NDArray[np.uint8]
+Size = tuple[int, int]
+
+
+def lay_down(videos: Sequence[Path], count: int, file: Path) -> list[Size]:
+    """Write frames that are spread over videos, as (H, W, 3) uint8 BGR one after the other; return their (H, W).
+
+    Args:
+        videos: Files, or folders of pictures.
+        count: Frames in all, at least one of each video.
+        file: To be written.
+
+    Raises:
+        SourceError: A video cannot be read.
+        OutputError: The file cannot be written.
+    """
+    each = -(-count // len(videos))
+    sizes: list[Size] = []
+    try:
+        with file.open("wb") as out:
+            for video in videos:
+                for image in spread_pictures(video, min(each, max(1, count - len(sizes)))):
+                    out.write(np.ascontiguousarray(image).data)
+                    sizes.append((image.shape[0], image.shape[1]))
+    except OSError as error:
+        raise cannot_write(file, error) from error
+    return sizes
+
+
+def read_back(file: Path, sizes: Sequence[Size]) -> Iterator[Image]:
+    """The frames of ``lay_down``; each is an array of its own."""
+    with file.open("rb") as source:
+        for height, width in sizes:
+            image = np.empty((height, width, 3), np.uint8)
+            source.readinto(image.data.cast("B"))
+            yield image

@@ -1,0 +1,114 @@
+"""`compare` by the real command line, with real weights on a real video."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import Done, call_app
+
+Call = Callable[..., Done]
+NEEDED = ("torch", "onnx", "onnxruntime")
+if missing := [name for name in NEEDED if find_spec(name) is None]:
+    pytest.skip(f"{', '.join(missing)} is not installed (extras 'torch', 'export')", allow_module_level=True)
+
+
+@pytest.fixture
+def call(
+    capfd: pytest.CaptureFixture[str],
+    models_dir: Path,
+    cache_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Call:
+    """Run the command line in this process, in an empty folder, with a cache and a state of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIGHTLINE_CACHE", str(cache_dir))
+    monkeypatch.setenv("SIGHTLINE_STATE", str(tmp_path / "state"))
+    return lambda *arguments: call_app(capfd, arguments)
+
+
+def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(call: Call, data_dir: Path) -> None:
+    runtimes = "torch,onnxruntime,tensorrt"
+    done = call(
+        "compare", data_dir / "people-detection.mp4", "--runtimes", runtimes, "--precisions", "fp32", "--frames", "6",
+        "--rounds", "1", "--out", "out",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    result = json.loads(Path("out/compare.json").read_text())
+    rows = result["rows"]
+    assert [(row["runtime"], row["batch"]) for row in rows] == [
+        ("torch", 1), ("torch", 4), ("onnxruntime", 1), ("onnxruntime", 4), ("tensorrt", None),
+    ]  # fmt: skip
+    assert (result["frames"], result["reference"]) == (6, "torch fp32")
+    for row in rows[:4]:
+        ms = row["ms"]["total"]
+        assert 0 < ms["p50"] <= ms["p95"] <= ms["p99"]
+        assert row["ms"]["inference"]["p50"] < ms["p50"]
+        assert row["fps"] > 0 and row["cpu_s"] > 0 and row["rss_mb"] > 50 and row["size_mb"] > 5
+        assert row["agreement"]["boxes"] > 0
+        assert (row["agreement"]["iou75"], row["agreement"]["class_flips"]) == (1.0, 0)
+    assert "tensorrt" in rows[4]["error"]
+    assert f"tensorrt fp32 failed: {rows[4]['error']}" in done.out
+    assert "equal precision" in done.out
+    assert "onnxruntime" in Path("out/compare.html").read_text()
+    assert len(Path("out/compare.csv").read_text().splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "parts"),
+    [
+        (["no.mp4"], 1, ["no.mp4"]),
+        (["VIDEO", "--runtimes", "pytorch"], 2, ["--runtimes", "pytorch", "onnxruntime"]),
+        (["VIDEO", "--precisions", "int4"], 2, ["--precisions", "int4", "bf16"]),
+        (["VIDEO", "--imgsz", "640x384"], 2, ["--imgsz", "640x384"]),
+        (["VIDEO", "--models", "yolov99"], 2, ["yolov99"]),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(
+    call: Call, data_dir: Path, arguments: list[str], code: int, parts: list[str]
+) -> None:
+    words = [data_dir / "people-detection.mp4" if word == "VIDEO" else word for word in arguments]
+    call("compare", *words).failed(code, *parts)
+
+
+SITE = """
+version: 1
+site: hall
+mqtt: {host: 127.0.0.1, port: 1}
+cameras:
+  door:
+    source: VIDEO
+    lines: {across: [[0.0, 0.5], [1.0, 0.5]]}
+    zones: {all: [[0, 0], [1, 0], [1, 1], [0, 1]]}
+    rules:
+      - {kind: line_crossing, line: across, labels: [person]}
+      - {kind: zone_count, zone: all, labels: [person]}
+"""
+
+
+def test_a_site_file_is_counted_whole_and_nothing_is_published(call: Call, data_dir: Path, tmp_path: Path) -> None:
+    video = data_dir / "people-detection.mp4"
+    (tmp_path / "site.yaml").write_text(SITE.replace("VIDEO", str(video)))
+    done = call(
+        "compare", video, "--runtimes", "torch,onnxruntime", "--precisions", "fp32", "--frames", "2", "--rounds", "1",
+        "--config", "site.yaml", "--out", "out",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    rows = json.loads(Path("out/compare.json").read_text())["rows"]
+    assert [row["counts"]["same"] for row in rows] == [True] * 4, rows
+    assert rows[2]["counts"]["people-detection"]["zones"]["all"]["max"] > 0
+    (tmp_path / "site.yaml").write_text(SITE + "  wrong: 1\n")
+    call("compare", video, "--config", "site.yaml").failed(2, "site.yaml")
+
+
+def test_nothing_that_runs_is_a_failure(call: Call, data_dir: Path) -> None:
+    done = call(
+        "compare", data_dir / "people-detection.mp4", "--runtimes", "tensorrt", "--precisions", "fp32", "--frames", "2"
+    )
+    assert done.code == 1
+    assert "nothing is recommended" in done.out
