@@ -92,7 +92,7 @@ cameras:
 
 
 def test_a_site_file_is_counted_whole_and_nothing_is_published(call: Call, data_dir: Path, tmp_path: Path) -> None:
-    video = data_dir / "people-detection.mp4"
+    video = data_dir / "worker-zone-detection.mp4"
     (tmp_path / "site.yaml").write_text(SITE.replace("VIDEO", str(video)))
     done = call(
         "compare", video, "--runtimes", "torch,onnxruntime", "--precisions", "fp32", "--frames", "2", "--rounds", "1",
@@ -101,7 +101,7 @@ def test_a_site_file_is_counted_whole_and_nothing_is_published(call: Call, data_
     assert done.code == 0, done.err
     rows = json.loads(Path("out/compare.json").read_text())["rows"]
     assert [row["counts"]["same"] for row in rows] == [True] * 4, rows
-    assert rows[2]["counts"]["people-detection"]["zones"]["all"]["max"] > 0
+    assert rows[2]["counts"]["worker-zone-detection"]["zones"]["all"]["max"] > 0
     (tmp_path / "site.yaml").write_text(SITE + "  wrong: 1\n")
     call("compare", video, "--config", "site.yaml").failed(2, "site.yaml")
 
