@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,10 +33,14 @@ def call(
     return lambda *arguments: call_app(capfd, arguments)
 
 
-def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(call: Call, data_dir: Path) -> None:
+def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(
+    call: Call, data_dir: Path, models_dir: Path, tmp_path: Path
+) -> None:
+    shutil.copy(models_dir / "yolov8n.pt", tmp_path / "mine.pt")
     runtimes = "torch,onnxruntime,tensorrt"
     done = call(
         "compare", data_dir / "people-detection.mp4", "--runtimes", runtimes, "--precisions", "fp32", "--frames", "6",
+        "--models", "mine.pt",
         "--rounds", "1", "--out", "out",
     )  # fmt: skip
     assert done.code == 0, done.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -82,7 +83,7 @@ def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]
         OutputError: A result cannot be written.
     """
     models = [chosen(word, say) for word in _words(wishes.models)] or [chosen(None, say)]
-    names = [str(model.path) if model.entry is None else model.name for model in models]
+    names = [str(model.path.resolve()) if model.entry is None else model.name for model in models]
     todo = combinations(names, _words(wishes.runtimes), _words(wishes.precisions), _sizes(wishes.imgsz), wishes.device)
     if wishes.config is not None:
         load(wishes.config, Site)  # its faults are told before anything is measured
@@ -210,8 +211,12 @@ class _Bench:
             }
         )
         request.write_text(job.model_dump_json(), encoding="utf-8")
-        command = [sys.executable, "-m", "pipelines.compare.worker", str(request)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - itself
+        command = [sys.executable, "-P", "-m", "pipelines.compare.worker", str(request)]
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": path}
+        done = subprocess.run(  # noqa: S603 - itself
+            command, env=environment, capture_output=True, text=True, errors="replace", check=False
+        )
         if answer.exists():
             found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
             return found
