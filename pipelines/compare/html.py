@@ -127,12 +127,12 @@ def _scatter(rows: Sequence[Row]) -> str:
             _ORANGE, " ".join("{:.1f},{:.1f}".format(*place(row)) for row in best)
         ),
     ]  # fmt: skip
-    for number, row in enumerate(rows):
+    for number, row in enumerate(sorted(rows, key=lambda row: row["fps"])):  # neighbours on lines of their own
         x, y = place(row)
         colour = _ORANGE if row in best else _BLUE
         shapes += [
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>',
-            _text(x, y + 18 + number % 3 * 14, _name(row), "middle"),
+            _text(x, y + 18 + number % 4 * 14, _name(row), "middle"),
         ]
     return _svg(height, shapes)
 
