@@ -82,7 +82,7 @@ class LogDir:
             OutputError: The folder cannot be written, or a table in it has other columns.
             MissingExtraError: tensorboardX is not installed.
         """
-        _import_tensorboard()
+        import_tensorboard()
         self._folder = folder
         self._limits = limits or Limits()
         self._rotate_bytes = self._limits.rotate_mb * 1e6
@@ -363,7 +363,7 @@ def _record(data: bytes) -> bytes:
     return length + struct.pack("<I", masked_crc32c(length)) + data + struct.pack("<I", masked_crc32c(data))
 
 
-def _import_tensorboard() -> None:
+def import_tensorboard() -> None:
     """Import tensorboardX, but not torch: it would load torch where that is installed, and needs nothing of it.
 
     Raises:

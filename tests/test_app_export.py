@@ -44,7 +44,10 @@ def objects(name: str) -> tuple[str, int]:
     return summary["framework"], summary["objects"]
 
 
-def test_a_runtime_without_a_file_exports_it_once_and_says_so(call: Call, video: Path) -> None:
+def test_a_runtime_without_a_file_exports_it_once_and_says_so(
+    call: Call, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_CACHE", str(tmp_path / "cache"))  # the shared one may hold it already
     assert call("analyze", video, "--model", "yolov8n").code == 0
     expected = objects(video.stem)[1]
     for first in (True, False):

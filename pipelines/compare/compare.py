@@ -26,6 +26,7 @@ from pipelines.compare.html import page
 from pipelines.compare.machine import machine
 from pipelines.compare.recommend import recommendation
 from pipelines.compare.rows import Row, as_csv, failed_row, rows_of
+from pipelines.compare.tensorboard import write_events
 from pipelines.compare.worker import Job, read_boxes
 from streams.files import write_json_atomic, write_text_atomic
 
@@ -67,7 +68,7 @@ class CompareWishes:
 
 
 def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure, and write ``compare.json``, ``compare.csv`` and ``compare.html``.
+    """Measure, and write ``compare.json``, ``compare.csv``, ``compare.html`` and TensorBoard event files.
 
     Args:
         wishes: The arguments.
@@ -106,6 +107,8 @@ def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]
     write_json_atomic(wishes.out / "compare.json", result)
     write_text_atomic(wishes.out / "compare.csv", as_csv(rows))
     write_text_atomic(wishes.out / "compare.html", page(result))
+    if not write_events(rows, wishes.out):
+        say("no TensorBoard files: tensorboardX is not installed (pip install 'sightline[tensorboard]')")
     return result
 
 

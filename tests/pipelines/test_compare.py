@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+import struct
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,6 +21,7 @@ from pipelines.compare.counts import beside
 from pipelines.compare.html import frontier, page
 from pipelines.compare.recommend import recommendation
 from pipelines.compare.rows import Row, as_csv, failed_row, rows_of
+from pipelines.compare.tensorboard import write_events
 
 LABELS = ("car", "truck")
 
@@ -149,3 +152,31 @@ def test_combinations_are_ordered_by_precision_and_refuse_unknown_words() -> Non
         combinations(["m"], ["pytorch"], [], [640], "auto")
     with pytest.raises(ConfigError, match="--precisions: unknown: int4; allowed: fp32"):
         combinations(["m"], [], ["int4"], [640], "auto")
+
+
+def test_tensorboard_has_a_run_per_combination_and_a_step_per_batch(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed (extra 'tensorboard')")
+    broken = failed_row(Combination("yolov8n", "tensorrt", "fp32", 640), "no")
+    one = row("torch", "fp32", 20) | {"model": "/models/yolov8n.pt"}
+    for _ in range(2):
+        assert write_events([one, one | {"batch": 4, "fps": 60.0}, broken], tmp_path)
+    (run,) = (tmp_path / "tensorboard").iterdir()
+    assert run.name == "yolov8n-torch-fp32-640"
+    (file,) = run.iterdir()
+    found = event_scalars(file)
+    assert found["fps"] == [(1, 50.0), (4, 60.0)]
+    assert found["ms/total_p95"] == [(1, 20.0), (4, 20.0)]
+    assert "gpu_mb" not in found
+
+
+def event_scalars(file: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboardX.proto.event_pb2 import Event
+
+    data, found = file.read_bytes(), dict[str, list[tuple[int, float]]]()
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        event = Event.FromString(data[12 : 12 + length])
+        for value in event.summary.value:
+            found.setdefault(value.tag, []).append((event.step, value.simple_value))
+        data = data[16 + length :]
+    return found
