@@ -25,18 +25,21 @@ class Checkpoint:
         module: The network in fp32 and evaluation mode, on the CPU, not fused.
         labels: Its class names, in class order.
         stride: Its largest stride in pixels.
+        end2end: It gives (N, K, 6) boxes that need no NMS (YOLOv10, YOLO26), else (N, 4 + C, A).
     """
 
     module: nn.Module
     labels: tuple[str, ...]
     stride: int
+    end2end: bool = False
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Load a detection checkpoint.
 
     Raises:
-        ModelError: The file is empty, damaged, no Ultralytics checkpoint or not a detection model.
+        ModelError: The file is empty, damaged, no Ultralytics checkpoint, not a detection model, or one with another
+            head than YOLO's.
         RuntimeUnavailableError: torch or ultralytics is not installed.
     """
     load_checkpoint = _import_loader(path)
@@ -51,9 +54,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from error
     if getattr(module, "task", None) != "detect":
         raise ModelError(
-            f"model {path} is a {getattr(module, 'task', 'different')} model, not a detection model; "
+            f"model {path} is a checkpoint for {getattr(module, 'task', 'something else')}, not for detection; "
             "choose a detection checkpoint such as yolov8n.pt"
         )
+    end2end = _choose_head(path, module)
     try:
         names = module.names
         labels = tuple(str(names[key]) for key in sorted(names)) if isinstance(names, dict) else tuple(names)
@@ -64,7 +68,28 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from error
     if not labels:
         raise ModelError(f"model {path} has no class names; choose a checkpoint that was trained with names")
-    return Checkpoint(module, labels, stride)
+    return Checkpoint(module, labels, stride, end2end)
+
+
+def _choose_head(path: Path, module: Any) -> bool:
+    """Let a network that has a head for boxes without NMS use it; return whether it has.
+
+    The parts that are there decide and not the flag ``end2end`` in the file: releases of Ultralytics differ in what an
+    absent flag means, and some write what the last validation used, whatever the network was made for.
+    """
+    try:
+        head = module.model[-1]
+    except (AttributeError, TypeError, IndexError):
+        head = None
+    if all(kind.__name__ != "Detect" for kind in type(head).__mro__):
+        raise ModelError(
+            f"model {path} ends in {type(head).__name__}, which is not the head of a YOLO detection model; "
+            "choose a YOLO checkpoint such as yolov8n.pt"
+        )
+    end2end = getattr(head, "one2one_cv2", None) is not None
+    if end2end:
+        head.end2end = True
+    return end2end
 
 
 def _import_loader(path: Path) -> Any:

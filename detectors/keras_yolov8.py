@@ -66,8 +66,8 @@ def check_is_yolov8_detect(state: State) -> None:
 
 def _not_yolov8(reason: str) -> ModelError:
     return ModelError(
-        f"only plain YOLOv8 detection models (n, s, m, l, x) can be rebuilt for TensorFlow, and this one is not: "
-        f"{reason}; use the torch runtime for it"
+        "only plain YOLOv8 detection models (n, s, m, l, x) can be rebuilt for TensorFlow and LiteRT, and this one is "
+        f"not: {reason}; use the runtime torch, onnxruntime or openvino for it"
     )
 
 

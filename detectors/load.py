@@ -43,7 +43,14 @@ def _torch(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
     from detectors.runtimes.torch_runtime import TorchRuntime
 
     runtime, checkpoint = TorchRuntime.load(model.path, config.device, config.precision)
-    family = YoloFamily(checkpoint.labels, config.imgsz, config.confidence, config.iou, checkpoint.stride)
+    family = YoloFamily(
+        checkpoint.labels,
+        config.imgsz,
+        config.confidence,
+        config.iou,
+        checkpoint.stride,
+        end2end=checkpoint.end2end,
+    )
     return Detector(family, runtime, model.name)
 
 

@@ -91,7 +91,13 @@ def load_export(folder: Path, facts: ExportFacts, config: DetectorConfig, name: 
             f"{config.precision}: ask for that, or export again with --precision {config.precision}"
         )
     family = YoloFamily(
-        facts.labels, _size(folder, facts, config), config.confidence, config.iou, facts.stride, facts.imgsz is not None
+        facts.labels,
+        _size(folder, facts, config),
+        config.confidence,
+        config.iou,
+        facts.stride,
+        facts.imgsz is not None,
+        facts.end2end,
     )
     detector = Detector(family, _runtime(folder, facts, config), name)
     try:

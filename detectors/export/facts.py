@@ -52,6 +52,7 @@ class ExportFacts(BaseModel):
         stride: The largest stride of the network in pixels.
         imgsz: (height, width) in pixels and a batch of one, or None: any size and batch.
         outputs: Names of the network's outputs, in order.
+        end2end: Its output is (N, K, 6) boxes that need no NMS.
         calibration: The frames that int8 was calibrated on, for people, or None.
         versions: Packages that made it.
     """
@@ -70,6 +71,7 @@ class ExportFacts(BaseModel):
     stride: int = Field(ge=1)
     imgsz: tuple[int, int] | None = None
     outputs: tuple[str, ...] = ()
+    end2end: bool = False
     calibration: str | None = None
     versions: dict[str, str] = {}
 

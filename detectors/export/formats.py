@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detectors.checkpoint import Checkpoint
 from detectors.detector import Image, Tensor
 from detectors.export.calibration import calibration_batches
@@ -67,7 +70,7 @@ def write(job: Job, folder: Path) -> tuple[str, ...]:
 def _onnx(job: Job, target: Path) -> tuple[str, ...]:
     from detectors.export.to_onnx import OUTPUT, write_onnx
 
-    write_onnx(job.path, target, job.size)
+    write_onnx(job.path, target, job.size, job.checkpoint.end2end)
     return (OUTPUT,)
 
 
@@ -86,10 +89,10 @@ def _openvino(job: Job, target: Path) -> tuple[str, ...]:
 def _litert(job: Job, target: Path) -> tuple[str, ...]:
     from detectors.export.to_litert import OUTPUTS, import_quantizer, quantize_tflite, write_tflite
 
+    state = _yolov8_state(job)
     if job.precision == "int8":
         import_quantizer()  # before anything takes long
     batches = job.batches()
-    state = {name: tensor.float().numpy() for name, tensor in job.checkpoint.module.state_dict().items()}
     size = job.size or (batches[0].shape[1:3] if batches else (384, 640))  # a start: the runtime resizes it
     model = write_tflite(state, size, half=job.precision == "fp16")
     target.write_bytes(model if batches is None else quantize_tflite(model, batches))
@@ -100,9 +103,17 @@ def _saved_model(job: Job, folder: Path) -> tuple[str, ...]:
     from detectors.keras_yolov8 import build
     from detectors.saved_model import save_saved_model
 
-    state = {name: tensor.float().numpy() for name, tensor in job.checkpoint.module.state_dict().items()}
-    save_saved_model(build(state), folder)
+    save_saved_model(build(_yolov8_state(job)), folder)
     return ("predictions",)
+
+
+def _yolov8_state(job: Job) -> dict[str, NDArray[np.float32]]:
+    """The arrays of a checkpoint, of which is known that Keras can rebuild it."""
+    from detectors.keras_yolov8 import check_is_yolov8_detect
+
+    state = {name: tensor.float().numpy() for name, tensor in job.checkpoint.module.state_dict().items()}
+    check_is_yolov8_detect(state)
+    return state
 
 
 def _tensorrt(job: Job, target: Path) -> tuple[str, ...]:

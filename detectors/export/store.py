@@ -182,6 +182,7 @@ def _make(model: ResolvedModel, want: Wanted, precision: str, folder: Path) -> E
             stride=checkpoint.stride,
             imgsz=want.size,
             outputs=outputs,
+            end2end=checkpoint.end2end,
             calibration=want.frames_from if precision == "int8" else None,
             versions=versions(),
         ),

@@ -17,13 +17,14 @@ BATCH, HEIGHT, WIDTH = "batch", "height", "width"
 """Names of the dimensions that are left open."""
 
 
-def write_onnx(checkpoint: Path, target: Path, size: tuple[int, int] | None) -> None:
+def write_onnx(checkpoint: Path, target: Path, size: tuple[int, int] | None, end2end: bool = False) -> None:
     """Write an Ultralytics detection checkpoint as ONNX, from (N, H, W, 3) float32 RGB to (N, 4 + C, A) float32.
 
     Args:
         checkpoint: A ``.pt`` that may be loaded.
         target: The file to write.
         size: (height, width) of the picture in pixels, with a batch of one, or None: all three are left open.
+        end2end: It has a head for boxes without NMS: the output is (N, K, 6) float32.
 
     Raises:
         ModelError: It cannot be converted.
@@ -45,8 +46,15 @@ def write_onnx(checkpoint: Path, target: Path, size: tuple[int, int] | None) -> 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of tracing
+                head = {"nms": False} if end2end else {}
                 written = YOLO(copy, task="detect").export(
-                    format="onnx", imgsz=size or 640, dynamic=size is None, simplify=False, device="cpu", verbose=False
+                    format="onnx",
+                    imgsz=size or 640,
+                    dynamic=size is None,
+                    simplify=False,
+                    device="cpu",
+                    verbose=False,
+                    **head,
                 )
             model = onnx.load(written)
             _take_pictures(onnx, model)

@@ -1,4 +1,4 @@
-"""The YOLO family: letterbox, decode of the (1, 4 + C, A) head or of raw heads, class-aware NMS."""
+"""The YOLO family: letterbox, decode of the (1, 4 + C, A) head or of raw heads, class-aware NMS; end-to-end heads."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ _MAX_CANVASES = 8
 
 
 class YoloFamily:
-    """Pre- and post-processing of YOLOv8-like detection networks.
+    """Pre- and post-processing of YOLO detection networks since YOLOv8.
 
     Input of the network: (N, H, W, 3) float32 RGB in [0, 1]. Output: (N, 4 + C, A) float32, box centre and size in
     input pixels followed by class probabilities. Or the raw heads of L levels, finest first: L times (N, h, w, 4·R)
     logits of distances, then L times (N, h, w, C) logits of classes.
+    Or, end to end: (N, K, 6) float32, corners x1, y1, x2, y2 in input pixels, score and class; these get no NMS.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class YoloFamily:
         iou: float = 0.7,
         stride: int = 32,
         fixed: bool = False,
+        end2end: bool = False,
     ) -> None:
         """Set thresholds and input size.
 
@@ -43,9 +45,10 @@ class YoloFamily:
             labels: Names of the C classes.
             imgsz: The longer side, or (height, width), in pixels; rounded up to ``stride``.
             confidence: Boxes must score above this.
-            iou: NMS drops a box that overlaps a better one of its class by more than this.
+            iou: NMS drops a box that overlaps a better one of its class by more than this; nothing end to end.
             stride: The largest stride of the network.
             fixed: The network takes pictures of exactly ``imgsz``; else they are padded no further than needed.
+            end2end: The network gives (N, K, 6) boxes that need no NMS.
         """
         size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
         self.labels = labels
@@ -54,6 +57,7 @@ class YoloFamily:
         self.iou = iou
         self.stride = stride
         self.fixed = fixed
+        self.end2end = end2end
         self._canvases: dict[tuple[int, ...], tuple[NDArray[np.uint8], NDArray[np.float32]]] = {}
 
     def preprocess(self, images: Sequence[Image]) -> tuple[Tensor, list[Letterbox]]:
@@ -85,8 +89,10 @@ class YoloFamily:
         """Decode the head of each picture.
 
         Raises:
-            ModelError: The output does not have the shape of a YOLO head with these labels.
+            ModelError: The output does not have the shape of a YOLO head with these labels, or has other classes.
         """
+        if self.end2end:
+            return self._finished(outputs, meta)
         labels = len(self.labels)
         if len(outputs) == 1:
             head = outputs[0]
@@ -101,6 +107,28 @@ class YoloFamily:
         for row, box in enumerate(meta):
             heads = [(sides[row], classes[row]) for sides, classes in levels]
             found.append(self._kept(box, *decode_heads(heads, box.padded[0], self.confidence)))
+        return found
+
+    def _finished(self, outputs: tuple[Tensor, ...], meta: list[Letterbox]) -> list[Detections]:
+        """The boxes of an end-to-end network that score, best score first."""
+        head = outputs[0]
+        if len(outputs) != 1 or head.ndim != 3 or head.shape[0] != len(meta) or head.shape[2] != 6:
+            shapes = ", ".join(str(output.shape) for output in outputs)
+            raise ModelError(
+                f"the network's outputs have the shapes {shapes}; an end-to-end YOLO head has ({len(meta)}, boxes, 6)"
+            )
+        found = []
+        for box, rows in zip(meta, head.astype(np.float32, copy=False), strict=True):
+            order = np.argsort(-rows[:, 4], kind="stable")
+            kept = rows[order[rows[order, 4] > self.confidence]][:MAX_DETECTIONS]
+            class_id = kept[:, 5].astype(np.int64)
+            if len(kept) and not 0 <= class_id.min() <= class_id.max() < len(self.labels):
+                raise ModelError(
+                    f"the network found class {class_id.max()}, and there are {len(self.labels)} labels; "
+                    "check that the label list belongs to this model"
+                )
+            xyxy = box.restore(np.ascontiguousarray(kept[:, :4]))
+            found.append(Detections(xyxy, kept[:, 4].copy(), class_id, self.labels))
         return found
 
     def _levels(self, outputs: tuple[Tensor, ...], count: int) -> list[tuple[Tensor, Tensor]]:

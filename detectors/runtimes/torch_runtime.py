@@ -63,7 +63,7 @@ class TorchRuntime:
         return cls(checkpoint, device, precision), checkpoint
 
     def run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Execute on an (N, H, W, 3) float32 batch; the output is float32 in (N, 4 + C, A)."""
+        """Execute on an (N, H, W, 3) float32 batch; the output is float32, (N, 4 + C, A) or (N, K, 6) end to end."""
         torch = self._torch
         with torch.inference_mode():
             tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).to(self._device, self._dtype, non_blocking=True)
