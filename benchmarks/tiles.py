@@ -22,16 +22,9 @@ from detectors.load import load_detector
 from detectors.model_files import chosen
 from detectors.nms import nms
 from detectors.tiles import Finder, TiledDetector
-from streams.open import open_source
+from streams.spread import spread_pictures
 
 VEHICLES = ("car", "truck", "bus", "motorcycle")
-
-
-def frames_of(video: Path, count: int) -> list[Any]:
-    """``count`` (H, W, 3) uint8 pictures of a video, at even distances."""
-    with open_source(video, "video", "opencv") as source:
-        step = max(1, (source.info.frame_count or count) // count)
-        return [frame.image.copy() for frame in source if frame.index % step == 0][:count]
 
 
 def vehicles(found: Detections) -> Detections:
@@ -63,7 +56,7 @@ def main() -> None:
     whole = load_detector(chosen(wanted.model, print), DetectorConfig(model=wanted.model), print)
     tiled = TiledDetector(whole, Tiles(rows=rows, cols=cols, overlap=wanted.overlap))
     both: tuple[Finder, Finder] = (whole, tiled)
-    images = frames_of(wanted.video, wanted.frames)
+    images = spread_pictures(wanted.video, wanted.frames)
     counts, spent = [0, 0], [0.0, 0.0]
     for number, image in enumerate(images):
         sides = []

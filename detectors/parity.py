@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from supervision import box_iou_batch
 
@@ -58,13 +59,32 @@ def agreement(reference: Sequence[Detections], found: Sequence[Detections]) -> A
         boxes += len(clear)
         if not len(clear) or not len(actual):
             continue
-        overlaps = box_iou_batch(clear.xyxy, actual.xyxy)
-        overlaps[clear.class_id[:, None] != actual.class_id[None, :]] = 0
-        rows, columns = linear_sum_assignment(overlaps, maximize=True)
-        good = overlaps[rows, columns] >= OVERLAP
-        rows, columns = rows[good], columns[good]
+        rows, columns, _ = partners(clear, actual, OVERLAP)
         if len(rows):
             matched += len(rows)
             box_px = max(box_px, float(np.abs(clear.xyxy[rows] - actual.xyxy[columns]).max()))
             score = max(score, float(np.abs(clear.score[rows] - actual.score[columns]).max()))
     return Agreement(len(reference), boxes, matched, box_px, score)
+
+
+def partners(
+    expected: Detections, actual: Detections, least: float, any_class: bool = False
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Which boxes of two results belong together, one to one, so that the sum of their IoU is largest.
+
+    Args:
+        expected: N boxes.
+        actual: M boxes of the same picture.
+        least: Pairs overlap by at least this IoU.
+        any_class: Whether boxes of different classes may be partners.
+
+    Returns:
+        Rows of ``expected`` (K,), rows of ``actual`` (K,) and the IoU of each pair (K,).
+    """
+    overlaps = box_iou_batch(expected.xyxy, actual.xyxy)
+    if not any_class:
+        overlaps[expected.class_id[:, None] != actual.class_id[None, :]] = 0
+    rows, columns = linear_sum_assignment(overlaps, maximize=True)
+    reached = overlaps[rows, columns]
+    good = reached >= least
+    return rows[good], columns[good], reached[good]

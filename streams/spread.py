@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -30,19 +31,30 @@ def spread_pictures(source: Path, count: int) -> list[Image]:
     Raises:
         SourceError: It cannot be read, or holds no picture.
     """
+    return list(each_picture(source, count))
+
+
+def each_picture(source: Path, count: int) -> Iterator[Image]:
+    """As ``spread_pictures``, but one after the other: those of a file, or a folder of pictures, are not all in memory.
+
+    Raises:
+        SourceError: As there, while iterating.
+    """
     silence_opencv()
     if not source.is_dir():
-        return _of_video(source, count)
+        yield from _of_video(source, count)
+        return
     files = sorted(path for path in source.iterdir() if path.is_file())
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     videos = [path for path in files if path.suffix.lower() in VIDEOS]
     if not pictures and not videos:
         raise SourceError(f"{source} holds neither pictures nor videos; name a video file, or a folder of either")
     if pictures:
-        return [_of_picture(pictures[index]) for index in _even(len(pictures), count)]
+        yield from (_of_picture(pictures[index]) for index in _even(len(pictures), count))
+        return
     each = -(-count // len(videos))
     found = [picture for video in videos for picture in _of_video(video, each)]
-    return [found[index] for index in _even(len(found), count)]
+    yield from (found[index] for index in _even(len(found), count))
 
 
 def _even(total: int, count: int) -> list[int]:
@@ -58,12 +70,12 @@ def _of_picture(path: Path) -> Image:
     return np.asarray(image, np.uint8)
 
 
-def _of_video(path: Path, count: int) -> list[Image]:
+def _of_video(path: Path, count: int) -> Iterator[Image]:
     facts = probe(path)
     capture = cv2.VideoCapture(str(path))
     try:
         indices = _even(facts.frame_count or count, count)
-        found, position = [], 0
+        found = position = 0
         for index in indices:
             if index - position >= _FAR:
                 capture.set(cv2.CAP_PROP_POS_FRAMES, index)
@@ -74,9 +86,9 @@ def _of_video(path: Path, count: int) -> list[Image]:
             if not read:
                 break
             position += 1
-            found.append(np.asarray(image, np.uint8))
+            found += 1
+            yield np.asarray(image, np.uint8)
     finally:
         capture.release()
     if not found:
         raise SourceError(f"{path}: no frame of it can be decoded; is it damaged?")
-    return found

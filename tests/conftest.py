@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from streams.quiet import silence_opencv
 
 if TYPE_CHECKING:
     from pipelines.analyze import LoadedModel
+    from tests.support.cli import Done
     from tests.support.mosquitto import Mosquitto
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +70,23 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of our own that all tests share: what is rebuilt for TensorFlow is rebuilt once."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def call(
+    capfd: pytest.CaptureFixture[str],
+    models_dir: Path,
+    cache_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Done]:
+    """Run the command line in this process, in an empty folder, with a cache and a state of its own."""
+    from tests.support.cli import call_app
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIGHTLINE_CACHE", str(cache_dir))
+    monkeypatch.setenv("SIGHTLINE_STATE", str(tmp_path / "state"))
+    return lambda *arguments: call_app(capfd, arguments)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.support.cli import Done, call_app, run_app
+from tests.support.cli import Done, run_app
 from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.results import lines, summary
 
@@ -23,21 +23,6 @@ Call = Callable[..., Done]
 def video(data_dir: Path) -> Path:
     """A short real video: 23 frames."""
     return data_dir / "people-detection.mp4"
-
-
-@pytest.fixture
-def call(
-    capfd: pytest.CaptureFixture[str],
-    models_dir: Path,
-    cache_dir: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Call:
-    """Run the command line in this process, in an empty folder, with a cache and a state of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SIGHTLINE_CACHE", str(cache_dir))
-    monkeypatch.setenv("SIGHTLINE_STATE", str(tmp_path / "state"))
-    return lambda *arguments: call_app(capfd, arguments)
 
 
 def two_sizes(path: Path) -> Path:

@@ -10,27 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import Done, call_app
+from tests.support.cli import Done
 
 Call = Callable[..., Done]
 NEEDED = ("torch", "onnx", "onnxruntime")
 if missing := [name for name in NEEDED if find_spec(name) is None]:
     pytest.skip(f"{', '.join(missing)} is not installed (extras 'torch', 'export')", allow_module_level=True)
-
-
-@pytest.fixture
-def call(
-    capfd: pytest.CaptureFixture[str],
-    models_dir: Path,
-    cache_dir: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Call:
-    """Run the command line in this process, in an empty folder, with a cache and a state of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SIGHTLINE_CACHE", str(cache_dir))
-    monkeypatch.setenv("SIGHTLINE_STATE", str(tmp_path / "state"))
-    return lambda *arguments: call_app(capfd, arguments)
 
 
 def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(
@@ -40,8 +25,7 @@ def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(
     runtimes = "torch,onnxruntime,tensorrt"
     done = call(
         "compare", data_dir / "people-detection.mp4", "--runtimes", runtimes, "--precisions", "fp32", "--frames", "6",
-        "--models", "mine.pt",
-        "--rounds", "1", "--out", "out",
+        "--models", "mine.pt", "--rounds", "1", "--out", "out",
     )  # fmt: skip
     assert done.code == 0, done.err
     result = json.loads(Path("out/compare.json").read_text())
@@ -109,6 +93,7 @@ def test_a_site_file_is_counted_whole_and_nothing_is_published(call: Call, data_
     assert rows[2]["counts"]["worker-zone-detection"]["zones"]["all"]["max"] > 0
     (tmp_path / "site.yaml").write_text(SITE + "  wrong: 1\n")
     call("compare", video, "--config", "site.yaml").failed(2, "site.yaml")
+    call("compare", video, "--camera", "door").failed(2, "--camera", "--config")
 
 
 def test_nothing_that_runs_is_a_failure(call: Call, data_dir: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import Done, call_app
+from tests.support.cli import Done
 
 Call = Callable[..., Done]
 NEEDED = ("torch", "onnx", "onnxruntime")
@@ -22,21 +22,6 @@ if missing := [name for name in NEEDED if find_spec(name) is None]:
 def video(data_dir: Path) -> Path:
     """A short real video: 23 frames."""
     return data_dir / "people-detection.mp4"
-
-
-@pytest.fixture
-def call(
-    capfd: pytest.CaptureFixture[str],
-    models_dir: Path,
-    cache_dir: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Call:
-    """Run the command line in this process, in an empty folder, with a cache and a state of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SIGHTLINE_CACHE", str(cache_dir))
-    monkeypatch.setenv("SIGHTLINE_STATE", str(tmp_path / "state"))
-    return lambda *arguments: call_app(capfd, arguments)
 
 
 def objects(name: str) -> tuple[str, int]:

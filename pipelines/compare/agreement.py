@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from supervision import box_iou_batch
 
 from detectors.detections import Detections
-from detectors.parity import CLEAR
+from detectors.parity import CLEAR, partners
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +45,12 @@ def closeness(reference: Sequence[Detections], found: Sequence[Detections]) -> C
         boxes += len(clear)
         if not len(clear) or not len(actual):
             continue
-        overlaps = box_iou_batch(clear.xyxy, actual.xyxy)
-        rows, columns = linear_sum_assignment(overlaps, maximize=True)
-        good = overlaps[rows, columns] >= 0.5
-        flips += int((clear.class_id[rows[good]] != actual.class_id[columns[good]]).sum())
-        overlaps[clear.class_id[:, None] != actual.class_id[None, :]] = 0
-        rows, columns = linear_sum_assignment(overlaps, maximize=True)
-        reached = overlaps[rows, columns]
-        half += int((reached >= 0.5).sum())
+        rows, columns, _ = partners(clear, actual, 0.5, any_class=True)
+        flips += int((clear.class_id[rows] != actual.class_id[columns]).sum())
+        rows, columns, reached = partners(clear, actual, 0.5)
+        half += len(rows)
         most += int((reached >= 0.75).sum())
-        pairs = reached >= 0.5
-        differences += np.abs(clear.score[rows[pairs]] - actual.score[columns[pairs]]).tolist()
+        differences += np.abs(clear.score[rows] - actual.score[columns]).tolist()
     return Closeness(
         boxes,
         round(half / boxes, 4) if boxes else None,

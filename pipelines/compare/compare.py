@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
-from config.loader import load
-from config.site import Site
 from detectors.model_files import chosen
 from pipelines.analyze import make_folder, versions
 from pipelines.compare.agreement import closeness
+from pipelines.compare.child import run_child
 from pipelines.compare.combination import Combination, combinations
 from pipelines.compare.counts import Counts, Rules, beside
 from pipelines.compare.frames import Size, lay_down
@@ -28,12 +24,11 @@ from pipelines.compare.recommend import recommendation
 from pipelines.compare.rows import Row, as_csv, failed_row, rows_of
 from pipelines.compare.tensorboard import write_events
 from pipelines.compare.worker import Job, read_boxes
+from pipelines.jobs import Wishes, prepare
 from streams.files import write_json_atomic, write_text_atomic
 
-ROOT = Path(__file__).resolve().parents[2]
 BATCHES = (1, 4)
 DEFAULT_SIZE = 640
-_LAST_WORDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +81,8 @@ def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]
     models = [chosen(word, say) for word in _words(wishes.models)] or [chosen(None, say)]
     names = [str(model.path.resolve()) if model.entry is None else model.name for model in models]
     todo = combinations(names, _words(wishes.runtimes), _words(wishes.precisions), _sizes(wishes.imgsz), wishes.device)
-    if wishes.config is not None:
-        load(wishes.config, Site)  # its faults are told before anything is measured
+    if wishes.config is not None or wishes.camera is not None:  # their faults are told before anything is measured
+        prepare(Wishes(wishes.videos, wishes.config, wishes.camera, publish=False))
     make_folder(wishes.out)
     with tempfile.TemporaryDirectory(prefix="sightline-compare-") as folder:
         bench = _Bench(wishes, Path(folder), say)
@@ -183,7 +178,9 @@ class _Bench:
         counted = {}
         for number, combination in enumerate(todo):
             self._say(f"counting: {combination}")
-            counted[combination] = rules.count(combination, self._folder / f"counts-{number}")
+            counts = counted[combination] = rules.count(combination, self._folder / f"counts-{number}")
+            if "error" in counts:
+                self._say(f"not counted: {combination}: {counts['error']}")
         return counted
 
     def _boxes(self, combination: Combination) -> Path:
@@ -214,17 +211,11 @@ class _Bench:
             }
         )
         request.write_text(job.model_dump_json(), encoding="utf-8")
-        command = [sys.executable, "-P", "-m", "pipelines.compare.worker", str(request)]
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, "PYTHONPATH": path}
-        done = subprocess.run(  # noqa: S603 - itself
-            command, env=environment, capture_output=True, text=True, errors="replace", check=False
-        )
+        code, words = run_child("-m", "pipelines.compare.worker", str(request))
         if answer.exists():
             found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
             return found
-        words = done.stderr.strip()[-_LAST_WORDS:].replace("\n", " ")
-        return {"error": f"its process ended with code {done.returncode} and no answer: {words or 'it said nothing'}"}
+        return {"error": f"its process ended with code {code} and no answer: {words}"}
 
 
 def _words(text: str | None) -> list[str]:

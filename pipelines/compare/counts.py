@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.compare.child import ROOT, run_child
 from pipelines.compare.combination import Combination
-
-ROOT = Path(__file__).resolve().parents[2]
-_LAST_WORDS = 300
 
 Counts = dict[str, Any]
 """``{video: {"counts", "zones", "events"}}``, or ``{"error"}``."""
@@ -40,17 +36,14 @@ class Rules:
             combination: The model and what runs it.
             folder: For the results.
         """
-        command = [
-            sys.executable, str(ROOT / "app.py"), "analyze", *(str(video.resolve()) for video in self.videos),
+        code, words = run_child(
+            str(ROOT / "app.py"), "analyze", *(str(video.resolve()) for video in self.videos),
             "--config", str(self.config.resolve()), "--model", combination.model, "--runtime", combination.runtime,
             "--precision", combination.precision, "--imgsz", str(combination.imgsz), "--device", combination.device,
             "--out", str(folder), "--no-mqtt", *(("--camera", self.camera) if self.camera else ()),
-        ]  # fmt: skip
-        done = subprocess.run(  # noqa: S603 - itself
-            command, capture_output=True, text=True, errors="replace", check=False
-        )
-        if done.returncode:
-            return {"error": done.stderr.strip()[-_LAST_WORDS:].replace("\n", " ")}
+        )  # fmt: skip
+        if code:
+            return {"error": words}
         return {path.parent.name: _of_video(path.parent) for path in sorted(folder.glob("*/summary.json"))}
 
 

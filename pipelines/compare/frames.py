@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.errors import cannot_write
-from streams.spread import spread_pictures
+from streams.spread import each_picture
 
 Image = NDArray[np.uint8]
 Size = tuple[int, int]
@@ -32,7 +32,7 @@ def lay_down(videos: Sequence[Path], count: int, file: Path) -> list[Size]:
     try:
         with file.open("wb") as out:
             for video in videos:
-                for image in spread_pictures(video, min(each, max(1, count - len(sizes)))):
+                for image in each_picture(video, min(each, max(1, count - len(sizes)))):
                     out.write(np.ascontiguousarray(image).data)
                     sizes.append((image.shape[0], image.shape[1]))
     except OSError as error:

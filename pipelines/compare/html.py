@@ -108,7 +108,7 @@ def _bars(bars: Sequence[tuple[str, float]]) -> str:
 
 def _scatter(rows: Sequence[Row]) -> str:
     height, foot = 320, 280
-    least = min(0.9, *(_share(row) for row in rows)) if rows else 0.9
+    least = min(0.9, *(_share(row) for row in rows))
     top = max(row["fps"] for row in rows) * 1.15
     best = frontier(rows)
 

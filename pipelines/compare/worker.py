@@ -9,6 +9,7 @@ import itertools
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from detectors.detector import Detector, StageTimes
 from detectors.errors import RuntimeUnavailableError
 from detectors.load import load_detector
 from detectors.model_files import ResolvedModel, chosen
-from pipelines.compare.frames import read_back
+from pipelines.compare.frames import Image, read_back
 from pipelines.peak_memory import peak_rss_mb
 
 STAGES = ("preprocess", "inference", "postprocess", "total")
@@ -123,13 +124,13 @@ def measure(job: Job) -> dict[str, Any]:
 
 def _timed(detector: Detector[Any], job: Job, batch: int, save: bool) -> dict[str, Any]:
     """Milliseconds of each call, a frame's share; frames of one size go together."""
-    for _ in range(_WARM_ROUNDS):
-        for _, group in itertools.groupby(read_back(job.frames, job.sizes), key=lambda image: image.shape):
-            detector.detect(list(itertools.islice(group, batch)))
+    firsts = [list(itertools.islice(group, batch)) for _, group in _by_size(job)]
+    for images in firsts * _WARM_ROUNDS:
+        detector.detect(images)
     spent: dict[str, list[float]] = {stage: [] for stage in STAGES}
     found: list[Detections] = []
     cpu_s, frames = 0.0, 0
-    for _, group in itertools.groupby(read_back(job.frames, job.sizes), key=lambda image: image.shape):
+    for _, group in _by_size(job):
         while images := list(itertools.islice(group, batch)):
             if len(images) < batch and frames:
                 found += detector.detect(images)  # a rest says nothing of this batch size
@@ -144,6 +145,11 @@ def _timed(detector: Detector[Any], job: Job, batch: int, save: bool) -> dict[st
     if save:
         _save(found, job.boxes)
     return {"ms": spent, "frames": frames, "cpu_s": cpu_s / frames}
+
+
+def _by_size(job: Job) -> Iterator[tuple[tuple[int, ...], Iterator[Image]]]:
+    """The frames, those of one shape together."""
+    return itertools.groupby(read_back(job.frames, job.sizes), key=lambda image: image.shape)
 
 
 def _stages(times: StageTimes) -> tuple[float, float, float]:
