@@ -294,6 +294,12 @@ def compare(
         Path | None, typer.Option("--config", "-c", help="Site file: its rules count the whole videos, too.")
     ] = None,
     camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="COCO .json, or folder of YOLO .txt, for folders of pictures: mAP is told, too.")
+    ] = None,
+    sustained: Annotated[
+        float, typer.Option(metavar="MINUTES", min=0, max=1440, help="Run each so long on end, too; 10 shows heat.")
+    ] = 0,
     out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder for results.")] = Path("results/compare"),
 ) -> None:
     """Compare runtimes and precisions on the same frames: speed, memory, start-up, and how far the boxes agree.
@@ -306,7 +312,9 @@ def compare(
     from pipelines.compare.compare import compare as run_compare
     from pipelines.terminal import compare_table
 
-    wishes = CompareWishes(videos, runtimes, models, precisions, imgsz, device, frames, rounds, out_dir, config, camera)
+    wishes = CompareWishes(
+        videos, runtimes, models, precisions, imgsz, device, frames, rounds, out_dir, config, camera, labels, sustained
+    )
     result = run_compare(wishes, say)
     out.print(compare_table(result))
     for row in result["rows"]:

@@ -4,7 +4,11 @@ For each runtime: all frames a second when overloaded, beside Ultralytics' own m
 (alternating, medians); the largest N that holds its rate with a p95 latency under 500 ms; and the same with the motion
 gate on scenes in which nothing moves. The cameras' server runs on the same machine and costs all of them the same.
 
-    python -m benchmarks.cameras [--runtimes torch,tensorflow] [--cameras 8] [--seconds 15] [--rounds 3] [--skip-gate]
+    python -m benchmarks.cameras [--runtimes torch,tensorflow,openvino:int8] [--cameras 8] [--seconds 15] [--rounds 3]
+        [--skip-gate]
+
+A runtime stands for its fp32, or is followed by another precision. Other runtimes use what ``app.py export`` has made,
+or export it first; int8 must have been exported before, with the frames to calibrate it on.
 """
 
 from __future__ import annotations
@@ -77,9 +81,11 @@ def running(urls: list[str], runtime: str, weights: Path, gate: bool) -> Iterato
         "lines": {"middle": [[0.0, 0.6], [1.0, 0.6]]},
         "rules": [{"kind": "line_crossing", "line": "middle"}, {"kind": "zone_count", "zone": "all"}],
     }
+    name, _, precision = runtime.partition(":")
+    detector = {"model": str(weights), "runtime": name, "precision": precision or "fp32", "device": "cpu"}
     site = {
         "version": 1,
-        "detectors": {"main": {"model": str(weights), "runtime": runtime, "device": "cpu"}},
+        "detectors": {"main": detector},
         "cameras": {f"cam{number}": {"source": url, **camera} for number, url in enumerate(urls)},
         "server": {"port": 0},
     }
@@ -228,7 +234,7 @@ def main() -> None:
         print(json.dumps(ultralytics_child(sys.argv[2], sys.argv[3], float(sys.argv[4]))))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runtimes", default="torch,tensorflow")
+    parser.add_argument("--runtimes", default="torch,tensorflow", help="separated by commas; openvino:int8 for int8")
     parser.add_argument("--model", help="default: yolov8n, or what can be had")
     parser.add_argument("--cameras", type=int, default=8, help="cameras of the overloaded run")
     parser.add_argument("--seconds", type=float, default=15)

@@ -68,10 +68,11 @@ def run_ultralytics(video: Path, weights: Path, threads: int) -> Result:
     return result
 
 
-def run_sightline(video: Path, weights: Path, runtime: str, out: Path) -> Result:
+def run_sightline(video: Path, weights: Path, runtime: str, out: Path, precision: str = "fp32") -> Result:
     """``analyze`` in a process of its own, with tracker, files and all."""
     command = [sys.executable, "app.py", "analyze", str(video), "--model", str(weights), "--runtime", runtime]
-    subprocess.run([*command, "--out", str(out)], cwd=ROOT, check=True, capture_output=True)
+    command += ["--precision", precision, "--device", "cpu", "--out", str(out)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     summary: dict[str, Any] = json.loads((out / video.stem / "summary.json").read_text())
     return {"ms": 1e3 / summary["fps"], "forward_ms": summary["ms"]["inference"]["mean"], "threads": cpu_threads()}
 
@@ -103,11 +104,16 @@ def measure(video: Path, weights: Path, rounds: int, folder: Path) -> dict[str, 
     return results
 
 
-def report(results: dict[str, list[Result]]) -> None:
-    """Print medians and ratios."""
-    middle = {
+def medians(results: dict[str, list[Result]]) -> dict[str, Result]:
+    """Of each contestant's rounds, figure by figure."""
+    return {
         name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in results.items()
     }
+
+
+def report(results: dict[str, list[Result]]) -> None:
+    """Print medians and ratios."""
+    middle = medians(results)
     print("\n| contestant | threads | FPS | ms a frame | forward pass ms | glue ms |\n|---|---|---|---|---|---|")
     for name, row in middle.items():
         glue = max(0.0, statistics.median(run["ms"] - run["forward_ms"] for run in results[name]))

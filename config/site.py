@@ -141,6 +141,9 @@ class Detector(Strict):
     iou: float = Field(
         0.7, gt=0, le=1, description="a box that overlaps a better one of its class by more than this is dropped (yolo)"
     )
+    labels: tuple[str, ...] | None = Field(
+        None, min_length=1, description="names of the model's classes, in their order; default: those in its file"
+    )
     batch: int = Field(
         4,
         ge=1,

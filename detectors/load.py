@@ -23,13 +23,27 @@ def load_detector(
 
     Args:
         model: A model file that may be loaded.
-        config: Runtime, device, precision, input size and thresholds.
+        config: Runtime, device, precision, input size, thresholds, and labels where those in the file are not wanted.
         say: Told in one line about what takes long.
 
     Raises:
-        ModelError: The file is damaged or does not fit the family.
+        ModelError: The file is damaged or does not fit the family, or has another number of classes than labels.
         RuntimeUnavailableError: The runtime, device or precision is not there, or cannot run this family.
     """
+    detector = _load(model, config, say)
+    if config.labels is not None and config.labels != detector.labels:
+        if model.family == "yolo" and len(config.labels) != len(detector.labels):
+            classes = len(detector.labels)
+            detector.close()
+            raise ModelError(
+                f"model {model.name} has {classes} classes, and 'labels' names {len(config.labels)}: name each of them, "
+                "in order, or leave 'labels' out"
+            )
+        detector.family.labels = config.labels
+    return detector
+
+
+def _load(model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None]) -> Detector[Any]:
     if model.export is not None:
         from detectors.load_export import load_export
 
@@ -77,7 +91,7 @@ def _tf_detection_api(model: ResolvedModel, config: DetectorConfig) -> Detector[
             f"model {model.name} is a TensorFlow detection graph and runs on runtime 'tensorflow' only, "
             f"not on {config.runtime!r}"
         )
-    labels = model.labels or _listed_labels(model.path)
+    labels = config.labels or model.labels or _listed_labels(model.path)
     if model.path.is_dir():
         outputs = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
         runtime = TensorFlowRuntime.load_saved_model(model.path, config.device, config.precision, outputs)

@@ -131,7 +131,8 @@ def compare_table(result: dict[str, Any]) -> Table:
     """The rows of ``compare.json``; why one failed does not fit in."""
     table = Table(box=box.SIMPLE, title=f"{result['frames']} frames, beside {result['reference']}")
     table.add_column("runtime", no_wrap=True)
-    for name in ("batch", "FPS", "ms p50", "p95", "CPU s", "RSS MB", "IoU .75"):
+    scored = any(row["map"] is not None for row in result["rows"])
+    for name in ("batch", "FPS", "ms p50", "p95", "CPU s", "RSS MB", "IoU .75", *(("mAP",) if scored else ())):
         table.add_column(name, justify="right")
     several = len({row["model"] for row in result["rows"]}) > 1
     sizes = len({row["imgsz"] for row in result["rows"]}) > 1
@@ -146,5 +147,6 @@ def compare_table(result: dict[str, Any]) -> Table:
         table.add_row(
             Text(name), str(row["batch"]), f"{row['fps']:.1f}", f"{total['p50']:.1f}", f"{total['p95']:.1f}",
             f"{row['cpu_s']:.3f}", f"{row['rss_mb']:.0f}", share,
+            *((f"{row['map']['map50_95']:.3f}" if row["map"] is not None else "-",) if scored else ()),
         )  # fmt: skip
     return table

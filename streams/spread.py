@@ -40,9 +40,18 @@ def each_picture(source: Path, count: int) -> Iterator[Image]:
     Raises:
         SourceError: As there, while iterating.
     """
+    return (image for _, image in each_named(source, count))
+
+
+def each_named(source: Path, count: int) -> Iterator[tuple[str, Image]]:
+    """As ``each_picture``, each with the name of the file that it is, or that it is from.
+
+    Raises:
+        SourceError: As there, while iterating.
+    """
     silence_opencv()
     if not source.is_dir():
-        yield from _of_video(source, count)
+        yield from ((source.name, image) for image in _of_video(source, count))
         return
     files = sorted(path for path in source.iterdir() if path.is_file())
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
@@ -50,10 +59,11 @@ def each_picture(source: Path, count: int) -> Iterator[Image]:
     if not pictures and not videos:
         raise SourceError(f"{source} holds neither pictures nor videos; name a video file, or a folder of either")
     if pictures:
-        yield from (_of_picture(pictures[index]) for index in _even(len(pictures), count))
+        chosen = [pictures[index] for index in _even(len(pictures), count)]
+        yield from ((path.name, _of_picture(path)) for path in chosen)
         return
     each = -(-count // len(videos))
-    found = [picture for video in videos for picture in _of_video(video, each)]
+    found = [(video.name, picture) for video in videos for picture in _of_video(video, each)]
     yield from (found[index] for index in _even(len(found), count))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import pytest
 
 from tests.support.cli import Done
@@ -102,3 +103,52 @@ def test_nothing_that_runs_is_a_failure(call: Call, data_dir: Path) -> None:
     )
     assert done.code == 1
     assert "nothing is recommended" in done.out
+
+
+def test_labelled_pictures_are_scored_and_a_long_run_is_told(call: Call, data_dir: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools", reason="pycocotools is not installed (extra 'compare')")
+    from streams.spread import spread_pictures
+
+    pictures, labels = tmp_path / "pictures", tmp_path / "labels"
+    pictures.mkdir()
+    labels.mkdir()
+    for number, image in enumerate(spread_pictures(data_dir / "people-detection.mp4", 4)):
+        cv2.imwrite(str(pictures / f"{number}.png"), image)
+    made = label_with_the_model(pictures, labels)
+    done = call(
+        "compare", pictures, "--runtimes", "torch", "--precisions", "fp32", "--frames", "4", "--rounds", "1",
+        "--labels", labels, "--sustained", "0.05", "--out", "out",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    row = json.loads(Path("out/compare.json").read_text())["rows"][0]
+    assert (row["map"]["pictures"], row["map"]["objects"]) == (4, made)
+    assert row["map"]["map50"] > 0.95  # its own clear boxes; nothing unlikely stands above them
+    assert row["sustained"]["minutes"] >= 0.05 and row["sustained"]["last_fps"] > 0
+    assert "mAP" in done.out
+    video = data_dir / "people-detection.mp4"
+    call("compare", video, "--labels", labels).failed(2, "--labels", "people-detection.mp4")
+    call("compare", pictures, "--labels", "nowhere").failed(2, "--labels", "nowhere")
+
+
+def label_with_the_model(pictures: Path, labels: Path) -> int:
+    """Write the model's own clear boxes as labels, YOLO's way; return how many there are."""
+    from config.site import Detector as DetectorConfig
+    from detectors.load import load_detector
+    from detectors.model_files import chosen
+
+    detector = load_detector(chosen("yolov8n"), DetectorConfig(confidence=0.5))
+    made = 0
+    for file in sorted(pictures.glob("*.png")):
+        image = cv2.imread(str(file))
+        assert image is not None
+        (found,) = detector.detect([image])
+        height, width = image.shape[:2]
+        lines = [
+            f"{class_id} {(x1 + x2) / 2 / width} {(y1 + y2) / 2 / height} {(x2 - x1) / width} {(y2 - y1) / height}"
+            for (x1, y1, x2, y2), class_id in zip(
+                found.xyxy.clip(0, [width, height, width, height]).tolist(), found.class_id.tolist(), strict=True
+            )
+        ]
+        (labels / f"{file.stem}.txt").write_text("\n".join(lines))
+        made += len(lines)
+    return made

@@ -74,6 +74,14 @@ class LiteRtRuntime:
         interpreter.invoke()
         return tuple(interpreter.get_tensor(index) for index in self._fetches)
 
+    def placement(self) -> dict[str, float]:
+        """The share of the network's operations that the delegate took (XNNPACK where none was named), once it ran."""
+        interpreter = next(iter(self._interpreters.values()), None)
+        if interpreter is None:
+            return {}
+        taken = _delegated(interpreter._get_ops_details(), self._fetches)
+        return {"XNNPACK" if not self._delegates else "delegate": taken}
+
     def close(self) -> None:
         """Release the network; safe to call twice."""
         self._interpreters.clear()
@@ -118,6 +126,26 @@ class LiteRtRuntime:
         runner = interpreter.get_signature_runner(SIGNATURE)
         details = runner.get_output_details()
         return int(inputs[0]["index"]), [int(details[name]["index"]) for name in outputs]
+
+
+def _delegated(operations: list[dict[str, Any]], fetches: list[int]) -> float:
+    """The share of operations that are not executed one by one.
+
+    What a delegate took is still listed beside the delegate's own node: only what the outputs need is executed, where
+    the delegate's node stands for all that leads to what it gives.
+    """
+    own = [one for one in operations if one["op_name"] != "DELEGATE"]
+    makers: dict[int, dict[str, Any]] = {}
+    for one in (*own, *(one for one in operations if one["op_name"] == "DELEGATE")):
+        makers.update(dict.fromkeys(map(int, one["outputs"]), one))
+    wanted, executed = list(fetches), set[int]()
+    while wanted:
+        maker = makers.get(wanted.pop())
+        if maker is not None and maker["index"] not in executed:
+            executed.add(maker["index"])
+            wanted += map(int, maker["inputs"])
+    left = sum(one["index"] in executed for one in own)
+    return round(1 - left / len(own), 4) if own else 0.0
 
 
 def check(device: str, precision: str) -> None:

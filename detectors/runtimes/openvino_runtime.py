@@ -71,6 +71,19 @@ class OpenVinoRuntime:
                 f"OpenVINO model {self._path} failed on a batch of {batch.shape} {batch.dtype}: {_reason(error)}"
             ) from error
 
+    def placement(self) -> dict[str, float]:
+        """The shares of the network's convolutions by the arithmetic they are executed in."""
+        request = next(iter(self._requests.values()), None)
+        if request is None:
+            return {}
+        facts = [one.get_rt_info() for one in request.get_compiled_model().get_runtime_model().get_ops()]
+        kinds = [
+            str(one["runtimePrecision"].astype(str))
+            for one in facts
+            if one["layerType"].astype(str) in ("Convolution", "GroupConvolution")
+        ]
+        return {f"convolutions in {kind}": round(kinds.count(kind) / len(kinds), 4) for kind in sorted(set(kinds))}
+
     def close(self) -> None:
         """Release the network; safe to call twice."""
         self._requests.clear()

@@ -17,12 +17,13 @@ from pipelines.compare.agreement import closeness
 from pipelines.compare.child import run_child
 from pipelines.compare.combination import Combination, combinations
 from pipelines.compare.counts import Counts, Rules, beside
-from pipelines.compare.frames import Size, lay_down
+from pipelines.compare.frames import lay_down
 from pipelines.compare.html import page
 from pipelines.compare.machine import machine
 from pipelines.compare.recommend import recommendation
-from pipelines.compare.rows import Row, as_csv, failed_row, rows_of
+from pipelines.compare.rows import CAMERA_FPS, Extras, Row, as_csv, failed_row, rows_of
 from pipelines.compare.tensorboard import write_events
+from pipelines.compare.truth import SCORE, Truth, check_pycocotools, read_truth, score
 from pipelines.compare.worker import Job, read_boxes
 from pipelines.jobs import Wishes, prepare
 from streams.files import write_json_atomic, write_text_atomic
@@ -47,6 +48,8 @@ class CompareWishes:
         out: Folder for the results.
         config: A site file by whose rules whole videos are counted, too.
         camera: One of its cameras; None: the only one.
+        labels: What is to be seen in the pictures, YOLO's or COCO's way; None: nothing is known of it.
+        sustained_min: Minutes that each combination runs on end, beside the short rounds.
     """
 
     videos: list[Path]
@@ -60,6 +63,8 @@ class CompareWishes:
     out: Path = Path("results/compare")
     config: Path | None = None
     camera: str | None = None
+    labels: Path | None = None
+    sustained_min: float = 0.0
 
 
 def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]:
@@ -83,6 +88,12 @@ def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]
     todo = combinations(names, _words(wishes.runtimes), _words(wishes.precisions), _sizes(wishes.imgsz), wishes.device)
     if wishes.config is not None or wishes.camera is not None:  # their faults are told before anything is measured
         prepare(Wishes(wishes.videos, wishes.config, wishes.camera, publish=False))
+    if wishes.labels is not None:
+        check_pycocotools()
+        if films := [video for video in wishes.videos if video.exists() and not video.is_dir()]:
+            raise ConfigError(
+                f"--labels: {films[0]} is no folder of pictures; labels belong to pictures by their names"
+            )
     make_folder(wishes.out)
     with tempfile.TemporaryDirectory(prefix="sightline-compare-") as folder:
         bench = _Bench(wishes, Path(folder), say)
@@ -92,6 +103,7 @@ def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]
         "videos": [video.name for video in wishes.videos],
         "frames": bench.frame_count,
         "rounds": wishes.rounds,
+        "camera_fps": CAMERA_FPS,
         "reference": bench.reference,
         "nms": "outside the network, the same code for all",
         "machine": machine(),
@@ -113,18 +125,22 @@ class _Bench:
     def __init__(self, wishes: CompareWishes, folder: Path, say: Callable[[str], None]) -> None:
         self._wishes, self._folder, self._say = wishes, folder, say
         self._frames = folder / "frames"
-        self._sizes: list[Size] = lay_down(wishes.videos, wishes.frames, self._frames)
-        self.frame_count = len(self._sizes)
+        self._laid = lay_down(wishes.videos, wishes.frames, self._frames)
+        self._truth: dict[tuple[str, ...], Truth] = {}
+        self.frame_count = len(self._laid)
         self.reference: str | None = None
 
     def rows(self, todo: Sequence[Combination]) -> list[Row]:
         """Prepare all, measure them in turn, and put them beside each model's reference: the first that ran."""
         ready: list[tuple[Combination, float]] = []
+        truths: dict[Combination, Truth] = {}
         failed: dict[Combination, str] = {}
         for combination in todo:
             answer = self._child("prepare", combination)
             if "error" not in answer:
                 ready.append((combination, answer["size_mb"]))
+                if self._wishes.labels is not None:
+                    truths[combination] = self._truth_for(self._wishes.labels, tuple(answer["labels"]))
             elif combination.asked or not answer.get("unavailable"):
                 failed[combination] = answer["error"]
                 self._say(f"{combination}: {answer['error']}")
@@ -143,7 +159,13 @@ class _Bench:
                 measured.setdefault(combination, []).append(answer)
                 fps = len(answer["batches"]["1"]["ms"]["total"]) * 1e3 / sum(answer["batches"]["1"]["ms"]["total"])
                 self._say(f"round {turn + 1} of {self._wishes.rounds}: {combination}: {fps:.1f} FPS")
-        return self._together(todo, dict(ready), measured, failed)
+        return self._together(todo, dict(ready), measured, failed, truths)
+
+    def _truth_for(self, labels: Path, names: tuple[str, ...]) -> Truth:
+        """The labels of the pictures, read once for models that know the same classes."""
+        if names not in self._truth:
+            self._truth[names] = read_truth(labels, self._laid, names)
+        return self._truth[names]
 
     def _together(
         self,
@@ -151,9 +173,13 @@ class _Bench:
         sizes: dict[Combination, float],
         measured: dict[Combination, list[dict[str, Any]]],
         failed: dict[Combination, str],
+        truths: dict[Combination, Truth],
     ) -> list[Row]:
         references: dict[tuple[str, int], Combination] = {}
-        counted = self._counted([combination for combination in todo if combination in measured])
+        ran = [combination for combination in todo if combination in measured and combination not in failed]
+        counted = self._counted(ran)
+        accuracy = {one: self._accuracy(one, truth) for one, truth in truths.items() if one in ran}
+        sustained = {one: self._sustained(one) for one in ran} if self._wishes.sustained_min else {}
         rows: list[Row] = []
         for combination in todo:
             if combination in failed:
@@ -163,7 +189,8 @@ class _Bench:
                 near = closeness(read_boxes(self._boxes(reference)), read_boxes(self._boxes(combination)))
                 agreement = {"reference": f"{reference.runtime} {reference.precision}", **near.as_dict()}
                 counts = beside(counted[reference], counted[combination]) if counted else None
-                rows += rows_of(combination, sizes[combination], measured[combination], agreement, counts)
+                extras = Extras(counts, accuracy.get(combination), sustained.get(combination))
+                rows += rows_of(combination, sizes[combination], measured[combination], agreement, extras)
         if references:
             first = next(iter(references.values()))
             self.reference = f"{first.runtime} {first.precision}"
@@ -183,17 +210,46 @@ class _Bench:
                 self._say(f"not counted: {combination}: {counts['error']}")
         return counted
 
+    def _accuracy(self, combination: Combination, truth: Truth) -> dict[str, Any] | None:
+        """Against the labels; all boxes are looked for, however unlikely."""
+        self._say(f"scoring: {combination}")
+        answer = self._child("find", combination, confidence=SCORE)
+        if "error" in answer:
+            self._say(f"not scored: {combination}: {answer['error']}")
+            return None
+        return score(truth, read_boxes(self._found), self._laid)
+
+    def _sustained(self, combination: Combination) -> dict[str, Any] | None:
+        """Speed over minutes: what heat or a battery leaves of it."""
+        self._say(f"for {self._wishes.sustained_min:g} minutes: {combination}")
+        answer = self._child("sustain", combination)
+        if "error" in answer:
+            self._say(f"not sustained: {combination}: {answer['error']}")
+            return None
+        return answer
+
+    @property
+    def _found(self) -> Path:
+        return self._folder / "found.npz"
+
     def _boxes(self, combination: Combination) -> Path:
         name = "-".join(str(part) for part in (combination.runtime, combination.precision, combination.imgsz))
         return self._folder / f"{abs(hash(combination.model))}-{name}.npz"
 
-    def _child(self, task: str, combination: Combination) -> dict[str, Any]:
-        """A process of its own; how it ended where it gave no answer."""
+    def _child(self, task: str, combination: Combination, **more: float) -> dict[str, Any]:
+        """A process of its own; how it ended where it gave no answer.
+
+        Args:
+            task: Of the worker.
+            combination: What shall do it.
+            more: Settings of the detector.
+        """
         settings = {
             "runtime": combination.runtime,
             "precision": combination.precision,
             "imgsz": combination.imgsz,
             "device": combination.device,
+            **more,
         }
         request, answer = self._folder / "job.json", self._folder / "answer.json"
         answer.unlink(missing_ok=True)
@@ -203,11 +259,12 @@ class _Bench:
                 "model": combination.model,
                 "settings": settings,
                 "frames": self._frames,
-                "sizes": self._sizes,
+                "sizes": [laid.size for laid in self._laid],
                 "calibrate": self._wishes.videos[0].resolve(),
                 "batches": BATCHES,
                 "answer": answer,
-                "boxes": self._boxes(combination),
+                "boxes": self._boxes(combination) if task == "measure" else self._found,
+                "seconds": self._wishes.sustained_min * 60,
             }
         )
         request.write_text(job.model_dump_json(), encoding="utf-8")

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.errors import cannot_write
-from streams.spread import each_picture
+from streams.spread import each_named
 
 Image = NDArray[np.uint8]
 Size = tuple[int, int]
 
 
-def lay_down(videos: Sequence[Path], count: int, file: Path) -> list[Size]:
-    """Write frames that are spread over videos, as (H, W, 3) uint8 BGR one after the other; return their (H, W).
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A frame that was laid down.
+
+    Attributes:
+        name: Of the picture's file, or of the video.
+        size: Its (H, W).
+    """
+
+    name: str
+    size: Size
+
+
+def lay_down(videos: Sequence[Path], count: int, file: Path) -> list[Laid]:
+    """Write frames that are spread over videos, as (H, W, 3) uint8 BGR one after the other.
 
     Args:
         videos: Files, or folders of pictures.
@@ -28,16 +42,16 @@ def lay_down(videos: Sequence[Path], count: int, file: Path) -> list[Size]:
         OutputError: The file cannot be written.
     """
     each = -(-count // len(videos))
-    sizes: list[Size] = []
+    laid: list[Laid] = []
     try:
         with file.open("wb") as out:
             for video in videos:
-                for image in each_picture(video, min(each, max(1, count - len(sizes)))):
+                for name, image in each_named(video, min(each, max(1, count - len(laid)))):
                     out.write(np.ascontiguousarray(image).data)
-                    sizes.append((image.shape[0], image.shape[1]))
+                    laid.append(Laid(name, (image.shape[0], image.shape[1])))
     except OSError as error:
         raise cannot_write(file, error) from error
-    return sizes
+    return laid
 
 
 def read_back(file: Path, sizes: Sequence[Size]) -> Iterator[Image]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from pipelines.compare.rows import Row
+from pipelines.compare.rows import CAMERA_FPS, Row, placed
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1b1f24; }
@@ -35,7 +35,7 @@ def page(result: dict[str, Any]) -> str:
         f"<p>{escape(', '.join(result['videos']))}: {result['frames']} frames, {result['rounds']} rounds, each in a "
         f"process of its own, in turn. {escape(str(machine['cpu']))}, {machine['cores']} cores, {machine['threads']} "
         f"threads, {escape(' '.join(machine['cpu_flags']) or 'no known instruction sets')}. NMS: "
-        f"{escape(result['nms'])}. GPU memory and energy: not measured.</p>",
+        f"{escape(result['nms'])}. {_unmeasured(rows)}</p>",
         "<h2>What follows</h2><ul>",
         *(f"<li>{escape(line)}</li>" for line in result["recommendation"]),
         "</ul>",
@@ -137,26 +137,49 @@ def _scatter(rows: Sequence[Row]) -> str:
     return _svg(height, shapes)
 
 
+def _unmeasured(rows: Sequence[Row]) -> str:
+    """What the machine does not tell, or nobody asked for."""
+    names = {
+        "GPU memory": "gpu_mb",
+        "energy": "energy_j",
+        "mAP": "map",
+        "counts": "counts",
+        "sustained speed": "sustained",
+    }
+    absent = [name for name, key in names.items() if all(row[key] is None for row in rows)]
+    return f"Not measured: {', '.join(absent)}." if absent else ""
+
+
 def _table(rows: Sequence[Row]) -> str:
     head = (
-        "model", "runtime", "precision", "input", "batch", "FPS", "ms p50", "p95", "p99", "forward ms", "CPU s/frame",
-        "start s", "RSS MB", "file MB", "IoU 0.5", "IoU 0.75", "class flips", "score diff.",
+        "model", "runtime", "precision", "input", "batch", "FPS", "cameras", "ms p50", "p95", "p99", "forward ms",
+        "CPU s/frame", "J/frame", "start s", "RSS MB", "GPU MB", "file MB", "IoU 0.5", "IoU 0.75", "class flips",
+        "score diff.", "operations", "mAP", "mAP50", "same counts", "FPS sustained, first, last", "W",
     )  # fmt: skip
     lines = ["<tr>" + "".join(f"<th>{word}</th>" for word in head) + "</tr>"]
     for row in rows:
         names = [row["model"], row["runtime"], row["precision"]]
         if row["error"] is not None:
-            cells = "".join(f"<td>{escape(str(name))}</td>" for name in names)
-            lines.append(f'<tr>{cells}<td class="error" colspan="{len(head) - 3}">{escape(row["error"])}</td></tr>')
+            start = "".join(f"<td>{escape(str(name))}</td>" for name in names)
+            lines.append(f'<tr>{start}<td class="error" colspan="{len(head) - 3}">{escape(row["error"])}</td></tr>')
             continue
         ms, near = row["ms"], row["agreement"]
+        scored, steady = row["map"] or {}, row["sustained"] or {}
+        same = None if row["counts"] is None else {True: "yes", False: "no"}.get(row["counts"]["same"])
+        speeds = [str(steady[key]) for key in ("fps", "first_fps", "last_fps")] if steady else []
         values = [
-            *names, "x".join(map(str, row["input"])), row["batch"], row["fps"], *ms["total"].values(),
-            ms["inference"]["p50"], row["cpu_s"], row["start_s"], row["rss_mb"], row["size_mb"],
-            _percent(near["iou50"]), _percent(near["iou75"]), near["class_flips"], near["score_mean"],
+            *names, "x".join(map(str, row["input"])), row["batch"], row["fps"], row["cameras"], *ms["total"].values(),
+            ms["inference"]["p50"], row["cpu_s"], row["energy_j"], row["start_s"], row["rss_mb"], row["gpu_mb"],
+            row["size_mb"], _percent(near["iou50"]), _percent(near["iou75"]), near["class_flips"], near["score_mean"],
+            placed(row["placement"]) or None, scored.get("map50_95"), scored.get("map50"), same,
+            ", ".join(speeds) or None, steady.get("watts"),
         ]  # fmt: skip
-        lines.append("<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in values) + "</tr>")
-    return f'<div class="wide"><table>{"".join(lines)}</table></div>'
+        cells = [f"<td>{'-' if value is None else escape(str(value))}</td>" for value in values]
+        lines.append("<tr>" + "".join(cells) + "</tr>")
+    note = (
+        f"<p><small>cameras: how many the detector alone could serve at {CAMERA_FPS} frames a second each</small></p>"
+    )
+    return f'<div class="wide"><table>{"".join(lines)}</table></div>{note}'
 
 
 def _percent(share: float | None) -> str:

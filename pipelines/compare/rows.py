@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,25 @@ from pipelines.compare.worker import STAGES
 
 Row = dict[str, Any]
 """``{"model", "runtime", "precision", "device", "imgsz", "input", "batch", "fps", "ms": {stage: {"p50", "p95", "p99"}},
-"cpu_s", "start_s", "rss_mb", "size_mb", "agreement", "counts", "error"}``; what was not measured is ``None``."""
+"cpu_s", "start_s", "rss_mb", "gpu_mb", "energy_j", "size_mb", "placement", "cameras", "agreement", "map", "counts",
+"sustained", "error"}``; what was not measured is ``None``."""
+CAMERA_FPS = 10
+"""Analysed frames a second of a camera, as in a site file that says nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What only some comparisons measure, once for a combination.
+
+    Attributes:
+        counts: Beside the reference's.
+        accuracy: ``{"map50_95", "map50", …}``, where there are labels.
+        sustained: ``{"minutes", "fps", "first_fps", "last_fps", "watts"}``.
+    """
+
+    counts: dict[str, Any] | None = None
+    accuracy: dict[str, Any] | None = None
+    sustained: dict[str, Any] | None = None
 
 
 def failed_row(combination: Combination, error: str) -> Row:
@@ -28,7 +48,7 @@ def rows_of(
     size_mb: float,
     rounds: Sequence[dict[str, Any]],
     agreement: dict[str, Any],
-    counts: dict[str, Any] | None = None,
+    extras: Extras = Extras(),
 ) -> list[Row]:
     """One row for each batch size: percentiles over all calls of all rounds, the rest medians of the rounds."""
     rows = []
@@ -43,14 +63,20 @@ def rows_of(
                 "input": rounds[0]["input"],
                 "batch": int(batch),
                 "fps": round(statistics.median(each), 2),
+                "cameras": math.floor(statistics.median(each) / CAMERA_FPS),
                 "fps_rounds": [round(value, 2) for value in each],
                 "ms": {stage: _percentiles(values) for stage, values in pooled.items()},
                 "cpu_s": round(statistics.median(run["cpu_s"] for run in runs), 5),
                 "start_s": round(statistics.median(answer["start_s"] for answer in rounds), 2),
                 "rss_mb": round(statistics.median(run["rss_mb"] for run in runs), 1),
+                "gpu_mb": _median([run["gpu_mb"] for run in runs], 1),
+                "energy_j": _median([run["energy_j"] for run in runs], 4),
                 "size_mb": size_mb,
+                "placement": rounds[0]["placement"],
                 "agreement": agreement,
-                "counts": counts,
+                "map": extras.accuracy,
+                "counts": extras.counts,
+                "sustained": extras.sustained,
             }
         )
     return rows
@@ -67,6 +93,7 @@ def _head(combination: Combination) -> Row:
         "batch": None,
         "fps": None,
         "fps_rounds": None,
+        "cameras": None,
         "ms": None,
         "cpu_s": None,
         "start_s": None,
@@ -74,10 +101,19 @@ def _head(combination: Combination) -> Row:
         "gpu_mb": None,
         "energy_j": None,
         "size_mb": None,
+        "placement": None,
         "agreement": None,
+        "map": None,
         "counts": None,
+        "sustained": None,
         "error": None,
     }
+
+
+def _median(values: Sequence[float | None], digits: int) -> float | None:
+    """``None`` where one was not measured."""
+    known = [value for value in values if value is not None]
+    return round(statistics.median(known), digits) if known and len(known) == len(values) else None
 
 
 def _percentiles(values: Any) -> dict[str, float]:
@@ -95,6 +131,11 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
+def placed(placement: dict[str, float] | None) -> str:
+    """``XNNPACK 100 %``."""
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in (placement or {}).items())
+
+
 def _flat(row: Row) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in row.items():
@@ -102,13 +143,15 @@ def _flat(row: Row) -> dict[str, Any]:
             case "ms", dict():
                 for stage, shares in value.items():
                     flat |= {f"ms_{stage}_{share}": number for share, number in shares.items()}
-            case "agreement", dict():
-                flat |= {f"agreement_{name}": number for name, number in value.items()}
+            case "agreement" | "map" | "sustained", dict():
+                flat |= {f"{key}_{name}": number for name, number in value.items()}
+            case "placement", dict():
+                flat[key] = placed(value)
             case "input" | "fps_rounds", list():
                 flat[key] = "x".join(map(str, value)) if key == "input" else " ".join(map(str, value))
             case "counts", dict():
                 flat["same_counts"] = value["same"]
-            case "ms" | "agreement" | "counts", _:
+            case "ms" | "agreement" | "map" | "sustained" | "counts", _:
                 pass
             case _:
                 flat[key] = value

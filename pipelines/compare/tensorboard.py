@@ -44,6 +44,11 @@ def write_events(rows: Sequence[Row], out: Path) -> bool:
 def scalars(row: Row) -> dict[str, float]:
     """Tag → value; what was not measured is left out."""
     found = {f"ms/{stage}_{share}": value for stage, shares in row["ms"].items() for share, value in shares.items()}
-    agreement = {f"agreement/{name}": value for name, value in row["agreement"].items() if name != "reference"}
-    plain = {name: row[name] for name in ("fps", "cpu_s", "start_s", "rss_mb", "size_mb")}
-    return {name: float(value) for name, value in {**plain, **found, **agreement}.items() if value is not None}
+    groups = {
+        f"{group}/{name}": value
+        for group in ("agreement", "map", "sustained")
+        for name, value in (row[group] or {}).items()
+        if name != "reference"
+    }
+    plain = {name: row[name] for name in ("fps", "cpu_s", "start_s", "rss_mb", "gpu_mb", "energy_j", "size_mb")}
+    return {name: float(value) for name, value in {**plain, **found, **groups}.items() if value is not None}

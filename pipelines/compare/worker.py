@@ -24,17 +24,21 @@ from detectors.errors import RuntimeUnavailableError
 from detectors.load import load_detector
 from detectors.model_files import ResolvedModel, chosen
 from pipelines.compare.frames import Image, read_back
+from pipelines.compare.power import EnergyMeter, gpu_memory_mb
 from pipelines.peak_memory import peak_rss_mb
 
 STAGES = ("preprocess", "inference", "postprocess", "total")
 _WARM_ROUNDS = 3
+_PART_S = 60.0
+"""The first and the last so many seconds of a sustained run are told apart, or its halves where it is shorter."""
 
 
 class Job(BaseModel):
     """What to do.
 
     Attributes:
-        task: ``prepare`` exports and loads once; ``measure`` measures.
+        task: ``prepare`` exports and loads once; ``measure`` measures; ``find`` writes down what is found, at another
+            threshold; ``sustain`` goes round and round for a time.
         model: A name or path.
         settings: Of the detector, as in the site file.
         frames: File with the frames.
@@ -43,9 +47,10 @@ class Job(BaseModel):
         batches: Frames per call to measure.
         answer: File to write the answer into.
         boxes: File to write what was found into.
+        seconds: How long ``sustain`` lasts.
     """
 
-    task: Literal["prepare", "measure"]
+    task: Literal["prepare", "measure", "find", "sustain"]
     model: str
     settings: dict[str, Any]
     frames: Path
@@ -54,6 +59,7 @@ class Job(BaseModel):
     batches: list[int]
     answer: Path
     boxes: Path
+    seconds: float = 0.0
 
 
 def prepare(job: Job) -> dict[str, Any]:
@@ -72,7 +78,8 @@ def prepare(job: Job) -> dict[str, Any]:
         target = TARGETS[config.runtime]
         size = detector.family.imgsz if target == "tensorrt" else None
         path = cached_folder(model, Wanted(target, config.precision, size))
-    return {"said": said, "size_mb": round(_bytes(path) / 1e6, 1), "model": model.name}
+    size_mb = round(_bytes(path) / 1e6, 1)
+    return {"said": said, "size_mb": size_mb, "model": model.name, "labels": list(detector.labels)}
 
 
 def _export_int8(model: ResolvedModel, config: DetectorConfig, calibrate: Path, said: list[str]) -> None:
@@ -117,7 +124,9 @@ def measure(job: Job) -> dict[str, Any]:
     }
     for batch in job.batches:
         answer["batches"][str(batch)] = _timed(detector, job, batch, save=batch == job.batches[0])
-        answer["batches"][str(batch)]["rss_mb"] = peak_rss_mb()
+        answer["batches"][str(batch)] |= {"rss_mb": peak_rss_mb(), "gpu_mb": gpu_memory_mb()}
+    placement = getattr(detector.runtime, "placement", None)  # of some runtimes; the others do not tell
+    answer["placement"] = placement() if placement is not None else None
     detector.close()
     return answer
 
@@ -130,6 +139,7 @@ def _timed(detector: Detector[Any], job: Job, batch: int, save: bool) -> dict[st
     spent: dict[str, list[float]] = {stage: [] for stage in STAGES}
     found: list[Detections] = []
     cpu_s, frames = 0.0, 0
+    meter = EnergyMeter()
     for _, group in _by_size(job):
         while images := list(itertools.islice(group, batch)):
             if len(images) < batch and frames:
@@ -142,9 +152,43 @@ def _timed(detector: Detector[Any], job: Job, batch: int, save: bool) -> dict[st
             frames += len(images)
             for stage, value in zip(STAGES, (*_stages(detector.last_times), total), strict=True):
                 spent[stage].append(round(value / len(images), 4))
+    joules = meter.joules()
     if save:
         _save(found, job.boxes)
-    return {"ms": spent, "frames": frames, "cpu_s": cpu_s / frames}
+    energy_j = None if joules is None else joules / len(found)
+    return {"ms": spent, "frames": frames, "cpu_s": cpu_s / frames, "energy_j": energy_j}
+
+
+def find(job: Job) -> dict[str, Any]:
+    """Write down what is found, one frame after the other."""
+    detector = load_detector(chosen(job.model), DetectorConfig.model_validate(job.settings))
+    _save([detector.detect([image])[0] for image in read_back(job.frames, job.sizes)], job.boxes)
+    detector.close()
+    return {}
+
+
+def sustain(job: Job) -> dict[str, Any]:
+    """Frames a second over a long time: in all, at its beginning and at its end."""
+    detector = load_detector(chosen(job.model), DetectorConfig.model_validate(job.settings))
+    meter = EnergyMeter()
+    ends: list[float] = []
+    start = time.perf_counter()
+    while not ends or ends[-1] < job.seconds:
+        for image in read_back(job.frames, job.sizes):
+            detector.detect([image])
+            ends.append(time.perf_counter() - start)
+            if len(ends) % 1000 == 0:
+                meter.joules()  # before its counters have gone round
+    detector.close()
+    joules, spent = meter.joules(), ends[-1]
+    part = min(_PART_S, spent / 2)
+    return {
+        "minutes": round(spent / 60, 2),
+        "fps": round(len(ends) / spent, 2),
+        "first_fps": round(sum(end <= part for end in ends) / part, 2),
+        "last_fps": round(sum(end > spent - part for end in ends) / part, 2),
+        "watts": None if joules is None else round(joules / spent, 2),
+    }
 
 
 def _by_size(job: Job) -> Iterator[tuple[tuple[int, ...], Iterator[Image]]]:
@@ -181,7 +225,7 @@ def main() -> None:
     job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     answer: dict[str, Any]
     try:
-        answer = (prepare if job.task == "prepare" else measure)(job)
+        answer = {"prepare": prepare, "measure": measure, "find": find, "sustain": sustain}[job.task](job)
     except RuntimeUnavailableError as error:
         answer = {"error": " ".join(sentences(error)), "unavailable": True}
     except SightlineError as error:

@@ -65,6 +65,31 @@ def test_boxes_and_scores_are_torchs(
         check(found, reference, BOX_PX / scale)
 
 
+def test_a_runtime_that_knows_tells_where_its_operations_run(detector: Detector[Any], pictures: list[Image]) -> None:
+    detector.detect(pictures[:1])
+    told = getattr(detector.runtime, "placement", dict)()
+    expected = {"litert": {"XNNPACK": 1.0}, "openvino": {"convolutions in f32": 1.0}}
+    assert told == expected.get(detector.framework, {})
+
+
+def test_operations_that_a_delegate_left_are_counted() -> None:
+    pytest.importorskip("ai_edge_litert", reason="litert is not installed (extra 'litert')")
+    from detectors.runtimes.litert_runtime import _delegated
+
+    def node(index: int, name: str, inputs: list[int], outputs: list[int]) -> dict[str, Any]:
+        return {"index": index, "op_name": name, "inputs": np.array(inputs), "outputs": np.array(outputs)}
+
+    chain = [
+        node(0, "CONV_2D", [0], [1]),
+        node(1, "ADD", [1], [2]),
+        node(2, "CUSTOM", [2], [3]),
+        node(3, "MUL", [3], [4]),
+    ]
+    assert _delegated(chain, [4]) == 0.0
+    assert _delegated([*chain, node(4, "DELEGATE", [0], [2])], [4]) == 0.5
+    assert _delegated([*chain, node(4, "DELEGATE", [0], [2]), node(5, "DELEGATE", [3], [4])], [4]) == 0.75
+
+
 def check(one: Detections, other: Detections, box_px: float) -> None:
     """Each box of one that does not stand at the threshold has its like in the other."""
     for row in np.flatnonzero(one.score > THRESHOLD + SCORE):

@@ -20,7 +20,7 @@ from pipelines.compare.combination import Combination, combinations
 from pipelines.compare.counts import beside
 from pipelines.compare.html import frontier, page
 from pipelines.compare.recommend import recommendation
-from pipelines.compare.rows import Row, as_csv, failed_row, rows_of
+from pipelines.compare.rows import Extras, Row, as_csv, failed_row, rows_of
 from pipelines.compare.tensorboard import write_events
 
 LABELS = ("car", "truck")
@@ -52,11 +52,13 @@ def test_closeness_without_boxes_claims_nothing() -> None:
 
 def answer(ms: list[float], rss: float = 100.0) -> dict[str, Any]:
     stages = {"preprocess": [1.0] * len(ms), "inference": ms, "postprocess": [1.0] * len(ms), "total": ms}
+    memory = {"rss_mb": rss, "gpu_mb": None}
     return {
         "device": "cpu",
         "input": [384, 640],
         "start_s": 1.0,
-        "batches": {"1": {"ms": stages, "frames": len(ms), "cpu_s": 0.02, "rss_mb": rss}},
+        "placement": {"XNNPACK": 0.9958},
+        "batches": {"1": {"ms": stages, "frames": len(ms), "cpu_s": 0.02, "energy_j": None, **memory}},
     }
 
 
@@ -78,10 +80,37 @@ def test_a_row_pools_the_calls_and_takes_the_median_of_rounds() -> None:
     assert (one["rss_mb"], one["batch"], one["gpu_mb"], one["error"]) == (110, 1, None, None)
 
 
+def test_what_only_some_comparisons_measure_is_in_the_row_the_csv_and_the_page() -> None:
+    combination = Combination("yolov8n", "torch", "fp32", 640)
+    told = answer([20.0] * 10)
+    told["batches"]["1"] |= {"energy_j": 0.25, "gpu_mb": 300.0}
+    near = row("torch", "fp32", 20)["agreement"]
+    accuracy = {"map50_95": 0.3712, "map50": 0.5, "pictures": 8, "objects": 40, "classes": 2}
+    steady = {"minutes": 10.0, "fps": 45.0, "first_fps": 50.0, "last_fps": 41.5, "watts": 12.5}
+    (one,) = rows_of(combination, 6.5, [told, told], near, Extras(None, accuracy, steady))
+    assert (one["energy_j"], one["gpu_mb"], one["cameras"]) == (0.25, 300.0, 5)
+    (line,) = csv.DictReader(io.StringIO(as_csv([one])))
+    assert (line["map_map50_95"], line["sustained_last_fps"], line["energy_j"]) == ("0.3712", "41.5", "0.25")
+    html = page(whole([one]))
+    assert "<td>0.3712</td>" in html and "<td>45.0, 50.0, 41.5</td>" in html
+    assert "Not measured: counts." in html
+    without = page(whole([row("torch", "fp32", 20)]))
+    assert "Not measured: GPU memory, energy, mAP, counts, sustained speed." in without
+
+
+def whole(rows: list[Row]) -> dict[str, Any]:
+    machine = {"cpu": "a & b", "cores": 2, "threads": 2, "cpu_flags": ["avx2"]}
+    return {
+        "videos": ["a<b>.mp4"], "frames": 10, "rounds": 1, "nms": "outside", "machine": machine, "rows": rows,
+        "recommendation": recommendation(rows),
+    }  # fmt: skip
+
+
 def test_csv_has_a_column_for_every_figure_and_a_line_for_what_failed() -> None:
     broken = failed_row(Combination("yolov8n", "tensorrt", "fp32", 640), "is not installed, sorry")
     lines = list(csv.DictReader(io.StringIO(as_csv([row("torch", "fp32", 20), broken]))))
     assert lines[0]["ms_total_p95"] == "20.0"
+    assert lines[0]["placement"] == "XNNPACK 100 %"
     assert (lines[0]["input"], lines[0]["agreement_iou75"], lines[0]["error"]) == ("384x640", "1.0", "")
     assert (lines[1]["runtime"], lines[1]["fps"], lines[1]["error"]) == ("tensorrt", "", "is not installed, sorry")
 
@@ -129,12 +158,7 @@ def test_the_frontier_holds_what_nothing_beats() -> None:
 def test_the_page_is_self_contained_and_whole() -> None:
     broken = failed_row(Combination("yolov8n", "tensorrt", "fp32", 640), "no <engine>")
     rows = [row("torch", "fp32", 20), row("openvino", "int8", 10, 0.95), broken]
-    machine = {"cpu": "a & b", "cores": 2, "threads": 2, "cpu_flags": ["avx2"]}
-    result = {
-        "videos": ["a<b>.mp4"], "frames": 10, "rounds": 1, "nms": "outside", "machine": machine, "rows": rows,
-        "recommendation": recommendation(rows),
-    }  # fmt: skip
-    html = page(result)
+    html = page(whole(rows))
     tree = ElementTree.fromstring(html.partition("\n")[2].replace('<meta charset="utf-8">', ""))  # noqa: S314 - our own
     assert len(list(tree.iter("svg"))) == 3
     assert "no &lt;engine&gt;" in html

@@ -1,0 +1,213 @@
+"""Labelled pictures, and how well a detector does on them: mean average precision as COCO defines it (pycocotools)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from config.errors import ConfigError
+from detectors.detections import Detections
+from pipelines.compare.frames import Laid
+
+SCORE = 0.001
+"""Average precision looks at all boxes, however unlikely: those above this."""
+_NAMES = "classes.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """What a person has drawn.
+
+    Attributes:
+        label: Its class.
+        xywh: Left, top, width and height in pixels.
+        crowd: Whether it stands for many (COCO's ``iscrowd``): what is found in it is neither right nor wrong.
+    """
+
+    label: str
+    xywh: tuple[float, float, float, float]
+    crowd: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The labels of some pictures.
+
+    Attributes:
+        boxes: For each picture, in the order asked for.
+        labels: All classes of the labels.
+    """
+
+    boxes: tuple[tuple[Box, ...], ...]
+    labels: tuple[str, ...]
+
+
+def check_pycocotools() -> None:
+    """Refuse what cannot be scored, before anything is measured.
+
+    Raises:
+        ConfigError: pycocotools is not installed.
+    """
+    if find_spec("pycocotools") is None:
+        raise ConfigError("--labels needs pycocotools; install it with pip install 'sightline[compare]'")
+
+
+def read_truth(path: Path, pictures: Sequence[Laid], names: Sequence[str]) -> Truth:
+    """Read the labels of pictures.
+
+    Args:
+        path: A ``.json`` in COCO's format, or a folder with a YOLO ``.txt`` for each picture (``class x y w h``, of the
+            box's centre and size, relative to the picture). The names of YOLO's class numbers stand in its
+            ``classes.txt``, one in a line; without it they are the model's.
+        pictures: Those that are compared; their names are looked up. A picture that COCO does not list is an error; one
+            without a ``.txt`` shows nothing.
+        names: The model's labels, in class order.
+
+    Raises:
+        ConfigError: There are no such labels, with file and line.
+    """
+    if path.is_dir():
+        truth = _read_yolo(path, pictures, names)
+    elif path.is_file():
+        truth = _read_coco(path, pictures)
+    else:
+        raise ConfigError(f"--labels: {path} does not exist; name a COCO .json, or a folder of YOLO .txt files")
+    known = set(names) & set(truth.labels)
+    if not any(box.label in known for boxes in truth.boxes for box in boxes):
+        few = ", ".join(truth.labels[:8]) or "none"
+        raise ConfigError(
+            f"--labels: {path} has no box for these pictures of a class that the model knows (its classes: {few}); "
+            "check names of pictures and classes"
+        )
+    return truth
+
+
+def _read_yolo(folder: Path, pictures: Sequence[Laid], names: Sequence[str]) -> Truth:
+    own = folder / _NAMES
+    if own.is_file():
+        names = [line.strip() for line in _text(own).splitlines() if line.strip()]
+    if not any((folder / f"{Path(picture.name).stem}.txt").is_file() for picture in pictures):
+        raise ConfigError(
+            f"--labels: {folder} has no .txt for any of the pictures, such as {Path(pictures[0].name).stem}.txt"
+        )
+    return Truth(tuple(_yolo_boxes(folder, picture, names) for picture in pictures), tuple(names))
+
+
+def _yolo_boxes(folder: Path, picture: Laid, names: Sequence[str]) -> tuple[Box, ...]:
+    file = folder / f"{Path(picture.name).stem}.txt"
+    if not file.is_file():
+        return ()
+    height, width = picture.size
+    boxes = []
+    for number, line in enumerate(_text(file).splitlines(), 1):
+        words = line.split()
+        if not words:
+            continue
+        try:
+            class_id, (x, y, w, h) = int(words[0]), (float(word) for word in words[1:5])
+            label = names[class_id] if class_id >= 0 else ""
+        except (ValueError, IndexError):
+            label = ""
+        if not label or not all(0 <= value <= 1 for value in (x, y, w, h)):
+            raise ConfigError(
+                f"--labels: {file}, line {number}: {line[:60]!r} is not 'class x y w h' with a class below "
+                f"{len(names)} and values from 0 to 1"
+            )
+        boxes.append(Box(label, ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)))
+    return tuple(boxes)
+
+
+def _read_coco(file: Path, pictures: Sequence[Laid]) -> Truth:
+    try:
+        content = json.loads(_text(file))
+        categories = {one["id"]: str(one["name"]) for one in content["categories"]}
+        ids = {Path(one["file_name"]).name: one["id"] for one in content["images"]}
+        boxes: dict[Any, list[Box]] = {}
+        for one in content["annotations"]:
+            x, y, w, h = (float(value) for value in one["bbox"])
+            box = Box(categories[one["category_id"]], (x, y, w, h), bool(one.get("iscrowd")))
+            boxes.setdefault(one["image_id"], []).append(box)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"--labels: {file} is not a COCO file with images, categories and annotations ({type(error).__name__}: "
+            f"{str(error)[:80]})"
+        ) from error
+    if missing := [picture.name for picture in pictures if picture.name not in ids]:
+        raise ConfigError(f"--labels: {file} does not list {missing[0]} ({len(missing)} of {len(pictures)} pictures)")
+    return Truth(tuple(tuple(boxes.get(ids[picture.name], ())) for picture in pictures), tuple(categories.values()))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigError(f"--labels: {file} cannot be read ({reason})") from error
+
+
+def score(truth: Truth, found: Sequence[Detections], pictures: Sequence[Laid]) -> dict[str, Any]:
+    """Mean average precision over the classes that both the labels and the model know.
+
+    Source: COCO's detection evaluation: the mean over IoU 0.50 to 0.95 in steps of 0.05, and that at 0.50.
+
+    Args:
+        truth: The labels, picture by picture.
+        found: What was found above ``SCORE``, likewise.
+        pictures: Their names and sizes.
+
+    Returns:
+        ``{"map50_95", "map50", "pictures", "objects", "classes"}``.
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    names = found[0].labels
+    ids = {label: number for number, label in enumerate(names, 1) if label in set(truth.labels)}
+    boxes = [(picture, box) for picture, boxes in enumerate(truth.boxes, 1) for box in boxes if box.label in ids]
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {
+            "images": [
+                {"id": number, "height": one.size[0], "width": one.size[1]} for number, one in enumerate(pictures, 1)
+            ],
+            "categories": [{"id": number, "name": label} for label, number in ids.items()],
+            "annotations": [
+                {
+                    "id": number, "image_id": picture, "category_id": ids[box.label], "bbox": list(box.xywh),
+                    "area": box.xywh[2] * box.xywh[3], "iscrowd": int(box.crowd),
+                }
+                for number, (picture, box) in enumerate(boxes, 1)
+            ],
+        }  # fmt: skip
+        coco.createIndex()
+        rows = np.concatenate([_rows(number, one) for number, one in enumerate(found, 1)])
+        rows = rows[np.isin(rows[:, 6], list(ids.values()))]
+        stats = [0.0, 0.0]
+        if len(rows):
+            judge = COCOeval(coco, coco.loadRes(rows), "bbox")
+            judge.evaluate()
+            judge.accumulate()
+            judge.summarize()
+            stats = judge.stats
+    return {
+        "map50_95": round(float(stats[0]), 4),
+        "map50": round(float(stats[1]), 4),
+        "pictures": len(pictures),
+        "objects": sum(not box.crowd for _, box in boxes),
+        "classes": len({box.label for _, box in boxes}),
+    }
+
+
+def _rows(picture: int, found: Detections) -> Any:
+    """(N, 7): picture, x, y, w, h, score, class, as pycocotools takes them."""
+    corners = found.xyxy.astype(np.float64)
+    sides = corners[:, 2:] - corners[:, :2]
+    return np.column_stack([np.full(len(found), picture), corners[:, :2], sides, found.score, found.class_id + 1])
