@@ -36,8 +36,8 @@ def load_detector(
             classes = len(detector.labels)
             detector.close()
             raise ModelError(
-                f"model {model.name} has {classes} classes, and 'labels' names {len(config.labels)}: name each of them, "
-                "in order, or leave 'labels' out"
+                f"model {model.name} has {classes} classes, and 'labels' names {len(config.labels)}: name each, in "
+                "their order, or leave 'labels' out"
             )
         detector.family.labels = config.labels
     return detector

@@ -46,10 +46,12 @@ for extra in "$@"; do
     esac
 done
 
-install() { # the extras of one pip run, comma-separated
+install() { # the extras of one pip run, comma-separated; a small box gets bytecode of what it uses alone
+    compile=''
+    [ "$1" != edge ] || compile=--no-compile
     mkdir -p $venv/tmp # pip unpacks gigabytes: not on a small /tmp
     TMPDIR=$PWD/$venv/tmp $venv/bin/python -m pip install --quiet --quiet --progress-bar off --no-input \
-        --disable-pip-version-check --constraint constraints.txt \
+        --disable-pip-version-check --constraint constraints.txt $compile \
         --editable ".[$1]" </dev/null
 }
 

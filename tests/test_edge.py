@@ -34,27 +34,29 @@ if missing := [name for name in NEEDED if find_spec(name) is None]:
     pytest.skip(f"{', '.join(missing)} is not installed: the export cannot be made", allow_module_level=True)
 
 
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an environment in which the project is installed as on such a box."""
-    folder = tmp_path_factory.mktemp("box")
+def test_a_small_box_runs_the_whole_application(data_dir: Path, models_dir: Path, tmp_path: Path) -> None:
+    box = environment_in(tmp_path / "box")
+    export = exported(resolve("yolov8n"), Wanted("litert", "fp32", (384, 640)), lambda line: None)
+    carried = carry(export, tmp_path / "carried")
+    check_recording(box, carried, data_dir, tmp_path)
+    check_camera(box, carried, tmp_path)
+    check_disk(box)  # with the bytecode of all that was used
+
+
+def environment_in(folder: Path) -> Path:
+    """Install the project into an environment of its own, as on such a box."""
+    folder.mkdir()
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")):
             (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / "source" / name)
     subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
-    command = [folder / "env/bin/pip", "install", "--quiet", "--no-input", "--constraint", ROOT / "constraints.txt"]
+    command = [folder / "env/bin/pip", "install", "--quiet", "--no-input", "--no-compile"]
+    command += ["--constraint", ROOT / "constraints.txt"]
     done = subprocess.run([*command, f"{folder / 'source'}[edge]"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
-
-
-@pytest.fixture(scope="module")
-def carried(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Path:
-    """An export made elsewhere, for a camera's pictures of 640x360."""
-    export = exported(resolve("yolov8n"), Wanted("litert", "fp32", (384, 640)), lambda line: None)
-    return carry(export, tmp_path_factory.mktemp("carried"))
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -63,7 +65,8 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
 
 
-def test_it_is_small_and_has_no_training_framework(box: Path) -> None:
+def check_disk(box: Path) -> None:
+    """No framework for training, and small."""
     names = "torch", "tensorflow", "keras", "ultralytics", "onnx", "openvino"
     code = f"from importlib.util import find_spec as f; print([n for n in {names} if f(n)])"
     found = subprocess.run([box / "env/bin/python", "-c", code], check=True, capture_output=True, text=True, cwd=box)
@@ -73,7 +76,7 @@ def test_it_is_small_and_has_no_training_framework(box: Path) -> None:
     assert size_mb < DISK_MB, f"{size_mb:.0f} MB"
 
 
-def test_it_analyses_a_recording(box: Path, carried: Path, data_dir: Path, tmp_path: Path) -> None:
+def check_recording(box: Path, carried: Path, data_dir: Path, tmp_path: Path) -> None:
     video = tmp_path / "short.mp4"
     with VideoWriter(video, 768, 432, 12) as writer:
         for number, picture in enumerate(spread_pictures(data_dir / "worker-zone-detection.mp4", 30)):
@@ -85,7 +88,7 @@ def test_it_analyses_a_recording(box: Path, carried: Path, data_dir: Path, tmp_p
     assert summary["framework"] == "litert" and summary["objects"] > 0
 
 
-def test_it_watches_a_camera_in_little_memory(box: Path, carried: Path, tmp_path: Path) -> None:
+def check_camera(box: Path, carried: Path, tmp_path: Path) -> None:
     with RtspCamera(Film()) as camera, Mosquitto(tmp_path) as broker, Subscriber(broker.address) as subscriber:
         site = {
             "version": 1,
@@ -106,7 +109,7 @@ def test_it_watches_a_camera_in_little_memory(box: Path, carried: Path, tmp_path
             wait_until(lambda: len(subscriber.of("box/door/detections")) > 5, "detections", 60)
             time.sleep(WATCHED_S)
             rss_mb = psutil.Process(process.pid).memory_info().rss / 1e6
-            objects = [one for message in subscriber.of("box/door/detections") for one in message.json()["objects"]]
+            objects = [one for message in subscriber.of("box/door/detections") for one in message.json["objects"]]
         finally:
             process.terminate()
             code = process.wait(15)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from config.site import Detector
+from detectors.errors import ModelError
+from detectors.export.make import sample_pictures
 from detectors.load import load_detector
 from detectors.model_files import resolve
 
@@ -28,3 +30,14 @@ def test_what_is_not_whole_is_made_again(models_dir: Path, tmp_path: Path, monke
     load_detector(model, config, said.append).close()
     assert "made again" in said[2]
     assert str(folder) in said[2]
+
+
+def test_own_labels_stand_for_those_in_the_file_and_must_be_as_many(models_dir: Path) -> None:
+    names = tuple(f"thing {number}" for number in range(80))
+    detector = load_detector(resolve("yolov8n"), Detector(device="cpu", labels=names))
+    assert detector.labels == names
+    (found,) = detector.detect([sample_pictures()[0]])
+    assert {found.label(row) for row in range(len(found))} == {"thing 0", "thing 5"}
+    detector.close()
+    with pytest.raises(ModelError, match="yolov8n has 80 classes, and 'labels' names 2"):
+        load_detector(resolve("yolov8n"), Detector(device="cpu", labels=("a", "b")))
