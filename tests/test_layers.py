@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipelines": {"config", "streams", "detectors"},
     "dashboard": {"config", "pipelines"},
     "app": {"config", "streams", "detectors", "pipelines", "dashboard"},
-    "benchmarks": {"config", "streams", "detectors", "pipelines", "tests"},
+    "benchmarks": {"config", "streams", "detectors", "pipelines", "tests", "benchmarks"},
 }
 ROOMS = set(MAY_IMPORT) - {"app", "benchmarks"}
 OURS = set(MAY_IMPORT) | {"tests"}

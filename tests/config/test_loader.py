@@ -41,7 +41,7 @@ def test_defaults(file: Path) -> None:
     assert site.mqtt is None and site.server is None
     assert list(site.detectors) == ["main"]
     assert site.detectors["main"].model_dump() == {
-        "model": "yolov8n", "runtime": "torch", "device": "auto", "precision": "fp32", "imgsz": 640,
+        "model": "yolov8n", "runtime": "torch", "device": "auto", "precision": "fp32", "imgsz": 640, "labels": None,
         "confidence": 0.25, "iou": 0.7, "batch": 4,
     }  # fmt: skip
     camera = site.cameras["a"]
@@ -118,7 +118,7 @@ ONE_FAULT = {
     "unknown key of a detector": (
         detector("confidance: 0.5\n"),
         "site.yaml:4: detectors.main.confidance: unknown key (did you mean 'confidence'?); allowed: batch, "
-        "confidence, device, imgsz, iou, model, precision, runtime",
+        "confidence, device, imgsz, iou, labels, model, precision, runtime",
     ),
     "unknown key of a camera": (
         camera("line: {}\n"),
