@@ -35,6 +35,7 @@ if missing := [name for name in NEEDED if find_spec(name) is None]:
     pytest.skip(f"{', '.join(missing)} is not installed: the export cannot be made", allow_module_level=True)
 
 
+@pytest.mark.slow
 def test_a_small_box_runs_the_whole_application(data_dir: Path, models_dir: Path, tmp_path: Path) -> None:
     box = environment_in(tmp_path / "box")
     export = exported(resolve("yolov8n"), Wanted("litert", "fp32", (384, 640)), lambda line: None)
