@@ -30,6 +30,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.vs_ultralytics import settings_of
 from config.site import Detector as DetectorConfig
 from detectors.model_files import chosen
 from tests.support.camera import Film, RtspCamera
@@ -81,11 +82,10 @@ def running(urls: list[str], runtime: str, weights: Path, gate: bool) -> Iterato
         "lines": {"middle": [[0.0, 0.6], [1.0, 0.6]]},
         "rules": [{"kind": "line_crossing", "line": "middle"}, {"kind": "zone_count", "zone": "all"}],
     }
-    name, _, precision = runtime.partition(":")
-    detector = {"model": str(weights), "runtime": name, "precision": precision or "fp32", "device": "cpu"}
+    detector = settings_of(runtime).model_dump(include={"runtime", "precision", "device"})
     site = {
         "version": 1,
-        "detectors": {"main": detector},
+        "detectors": {"main": {"model": str(weights), **detector}},
         "cameras": {f"cam{number}": {"source": url, **camera} for number, url in enumerate(urls)},
         "server": {"port": 0},
     }

@@ -27,9 +27,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.vs_ultralytics import ROOT, Result, medians, run_sightline, run_ultralytics, shortened
-from config.site import Detector as DetectorConfig
-from config.site import Precision, RuntimeName
+from benchmarks.vs_ultralytics import ROOT, Result, measure, medians, settings_of, shortened
+from config.site import RuntimeName
 from detectors.detector import Tensor
 from detectors.export.facts import FILES, Target
 from detectors.load_export import TARGETS
@@ -39,12 +38,6 @@ from detectors.runtimes.threads import cpu_threads
 RUNTIMES = "torch,tensorflow,onnxruntime,openvino,litert,openvino:int8,litert:int8"
 BLOCK, BLOCKS = 10, 12
 """Frames in a block, and blocks of each kind."""
-
-
-def settings_of(spec: str) -> DetectorConfig:
-    """``openvino:int8`` as a detector's settings, on the CPU."""
-    name, _, precision = spec.partition(":")
-    return DetectorConfig.model_validate({"runtime": name, "precision": precision or "fp32", "device": "cpu"})
 
 
 def bare_call(runtime: RuntimeName, file: Path) -> Callable[[Tensor], Any]:
@@ -135,22 +128,6 @@ def export_int8(weights: Path, spec: str, calibrate: Path) -> None:
         subprocess.run([*command, "--calibrate", str(calibrate)], cwd=ROOT, check=True, capture_output=True)
 
 
-def in_turn(video: Path, weights: Path, specs: list[str], rounds: int, folder: Path) -> dict[str, list[Result]]:
-    """Ultralytics as it comes and with our threads, and every runtime, ``rounds`` times."""
-    results: dict[str, list[Result]] = {"ultralytics": [], "ultralytics-threads": [], **{spec: [] for spec in specs}}
-    for turn in range(rounds):
-        for name in results if turn % 2 == 0 else reversed(results):
-            if name.startswith("ultralytics"):
-                result = run_ultralytics(video, weights, cpu_threads() if name.endswith("threads") else 0)
-            else:
-                config = settings_of(name)
-                precision: Precision = config.precision
-                result = run_sightline(video, weights, config.runtime, folder, precision)
-            results[name].append(result)
-            print(f"  round {turn + 1} {name}: {result['ms']:.1f} ms a frame", file=sys.stderr, flush=True)
-    return results
-
-
 def main() -> None:
     """Read the arguments and measure."""
     if sys.argv[1:2] == ["--overhead"]:
@@ -172,7 +149,7 @@ def main() -> None:
     print(f"{whole.name}, {weights.name}, {platform.machine()}, {os.cpu_count()} cores", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         video = shortened(whole, arguments.frames, Path(folder))
-        middle = medians(in_turn(video, weights, specs, arguments.rounds, Path(folder)))
+        middle = medians(measure(video, weights, arguments.rounds, Path(folder), specs))
     rows = {spec: run_overhead(whole, weights, spec) for spec in specs}
     theirs, threads = middle["ultralytics"]["ms"], middle["ultralytics-threads"]["ms"]
     print("\n| end to end | ms a frame | FPS | of YOLO.track as it comes | of YOLO.track with as many threads |")

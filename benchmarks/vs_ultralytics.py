@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,13 @@ from streams.open import open_source
 from streams.video_writer import VideoWriter
 
 ROOT = Path(__file__).resolve().parent.parent
-CONTESTANTS = ("ultralytics", "ultralytics-threads", "sightline-torch", "sightline-tensorflow")
 Result = dict[str, float]
+
+
+def settings_of(spec: str) -> DetectorConfig:
+    """``openvino``, or ``openvino:int8``, as a detector's settings, on the CPU."""
+    name, _, precision = spec.partition(":")
+    return DetectorConfig.model_validate({"runtime": name, "precision": precision or "fp32", "device": "cpu"})
 
 
 def ultralytics_child(video: str, weights: str, threads: int) -> Result:
@@ -68,10 +74,11 @@ def run_ultralytics(video: Path, weights: Path, threads: int) -> Result:
     return result
 
 
-def run_sightline(video: Path, weights: Path, runtime: str, out: Path, precision: str = "fp32") -> Result:
+def run_sightline(video: Path, weights: Path, spec: str, out: Path) -> Result:
     """``analyze`` in a process of its own, with tracker, files and all."""
-    command = [sys.executable, "app.py", "analyze", str(video), "--model", str(weights), "--runtime", runtime]
-    command += ["--precision", precision, "--device", "cpu", "--out", str(out)]
+    config = settings_of(spec)
+    command = [sys.executable, "app.py", "analyze", str(video), "--model", str(weights), "--runtime", config.runtime]
+    command += ["--precision", config.precision, "--device", config.device, "--out", str(out)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     summary: dict[str, Any] = json.loads((out / video.stem / "summary.json").read_text())
     return {"ms": 1e3 / summary["fps"], "forward_ms": summary["ms"]["inference"]["mean"], "threads": cpu_threads()}
@@ -90,17 +97,18 @@ def shortened(video: Path, frames: int, folder: Path) -> Path:
     return target
 
 
-def measure(video: Path, weights: Path, rounds: int, folder: Path) -> dict[str, list[Result]]:
-    """All contestants in turn, ``rounds`` times."""
-    results: dict[str, list[Result]] = {name: [] for name in CONTESTANTS}
+def measure(video: Path, weights: Path, rounds: int, folder: Path, specs: Sequence[str]) -> dict[str, list[Result]]:
+    """Ultralytics as it comes and with our threads, and ``sightline-<spec>`` for each spec, in turn."""
+    names = ["ultralytics", "ultralytics-threads", *(f"sightline-{spec}" for spec in specs)]
+    results: dict[str, list[Result]] = {name: [] for name in names}
     for turn in range(rounds):
-        for name in CONTESTANTS if turn % 2 == 0 else reversed(CONTESTANTS):
+        for name in names if turn % 2 == 0 else reversed(names):
             if name.startswith("ultralytics"):
                 result = run_ultralytics(video, weights, cpu_threads() if name.endswith("threads") else 0)
             else:
                 result = run_sightline(video, weights, name.partition("-")[2], folder)
             results[name].append(result)
-            print(f"  round {turn + 1} {name}: {result['ms']:.1f} ms a frame", file=sys.stderr)
+            print(f"  round {turn + 1} {name}: {result['ms']:.1f} ms a frame", file=sys.stderr, flush=True)
     return results
 
 
@@ -142,7 +150,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         video = shortened(arguments.video.resolve(), arguments.frames, Path(folder))
         print(f"{arguments.video.name}, {weights.name}, {platform.machine()}, {os.cpu_count()} cores", file=sys.stderr)
-        report(measure(video, weights.resolve(), arguments.rounds, Path(folder)))
+        report(measure(video, weights.resolve(), arguments.rounds, Path(folder), ("torch", "tensorflow")))
 
 
 if __name__ == "__main__":

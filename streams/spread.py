@@ -31,20 +31,13 @@ def spread_pictures(source: Path, count: int) -> list[Image]:
     Raises:
         SourceError: It cannot be read, or holds no picture.
     """
-    return list(each_picture(source, count))
+    return [image for _, image in each_picture(source, count)]
 
 
-def each_picture(source: Path, count: int) -> Iterator[Image]:
+def each_picture(source: Path, count: int) -> Iterator[tuple[str, Image]]:
     """As ``spread_pictures``, but one after the other: those of a file, or a folder of pictures, are not all in memory.
 
-    Raises:
-        SourceError: As there, while iterating.
-    """
-    return (image for _, image in each_named(source, count))
-
-
-def each_named(source: Path, count: int) -> Iterator[tuple[str, Image]]:
-    """As ``each_picture``, each with the name of the file that it is, or that it is from.
+    Each comes with the name of the file that it is, or that it is from.
 
     Raises:
         SourceError: As there, while iterating.

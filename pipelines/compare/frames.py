@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.errors import cannot_write
-from streams.spread import each_named
+from streams.spread import each_picture
 
 Image = NDArray[np.uint8]
 Size = tuple[int, int]
@@ -46,7 +46,7 @@ def lay_down(videos: Sequence[Path], count: int, file: Path) -> list[Laid]:
     try:
         with file.open("wb") as out:
             for video in videos:
-                for name, image in each_named(video, min(each, max(1, count - len(laid)))):
+                for name, image in each_picture(video, min(each, max(1, count - len(laid)))):
                     out.write(np.ascontiguousarray(image).data)
                     laid.append(Laid(name, (image.shape[0], image.shape[1])))
     except OSError as error:

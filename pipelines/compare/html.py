@@ -177,7 +177,7 @@ def _table(rows: Sequence[Row]) -> str:
         cells = [f"<td>{'-' if value is None else escape(str(value))}</td>" for value in values]
         lines.append("<tr>" + "".join(cells) + "</tr>")
     note = (
-        f"<p><small>cameras: how many the detector alone could serve at {CAMERA_FPS} frames a second each</small></p>"
+        f"<p><small>cameras: how many the detector alone could serve at {CAMERA_FPS:g} frames a second each</small></p>"
     )
     return f'<div class="wide"><table>{"".join(lines)}</table></div>{note}'
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from config.site import Camera
 from pipelines.compare.combination import Combination
 from pipelines.compare.worker import STAGES
 
@@ -19,7 +20,7 @@ Row = dict[str, Any]
 """``{"model", "runtime", "precision", "device", "imgsz", "input", "batch", "fps", "ms": {stage: {"p50", "p95", "p99"}},
 "cpu_s", "start_s", "rss_mb", "gpu_mb", "energy_j", "size_mb", "placement", "cameras", "agreement", "map", "counts",
 "sustained", "error"}``; what was not measured is ``None``."""
-CAMERA_FPS = 10
+CAMERA_FPS: float = Camera.model_fields["detect_fps"].default
 """Analysed frames a second of a camera, as in a site file that says nothing else."""
 
 

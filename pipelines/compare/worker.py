@@ -9,6 +9,7 @@ import itertools
 import json
 import sys
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -171,7 +172,7 @@ def sustain(job: Job) -> dict[str, Any]:
     """Frames a second over a long time: in all, at its beginning and at its end."""
     detector = load_detector(chosen(job.model), DetectorConfig.model_validate(job.settings))
     meter = EnergyMeter()
-    ends: list[float] = []
+    ends = array("d")
     start = time.perf_counter()
     while not ends or ends[-1] < job.seconds:
         for image in read_back(job.frames, job.sizes):

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from pipelines.compare import power
 from pipelines.compare.power import EnergyMeter, gpu_memory_mb
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this machine's own GPUs take must not be added."""
+    monkeypatch.setattr(power, "_nvml", lambda: None)
 
 
 def package(root: Path, name: str, microjoules: int, full: int = 1_000_000_000) -> Path:
@@ -37,6 +47,36 @@ def test_a_counter_that_goes_round_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_nothing_to_read_is_not_zero(tmp_path: Path) -> None:
-    meter = EnergyMeter(tmp_path / "none")
-    if gpu_memory_mb() is None:
-        assert meter.joules() is None
+    assert EnergyMeter(tmp_path / "none").joules() is None
+    assert gpu_memory_mb() is None
+
+
+class Nvml:
+    """Two GPUs, of which one does not tell its energy, as NVIDIA's library presents them."""
+
+    NVMLError = RuntimeError
+    millijoules = 1000
+
+    def nvmlDeviceGetCount(self) -> int:
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, number: int) -> int:
+        return number
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:
+        if handle:
+            raise RuntimeError("not supported")
+        return self.millijoules
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:
+        own = SimpleNamespace(pid=os.getpid(), usedGpuMemory=150_000_000)
+        return [own, SimpleNamespace(pid=1, usedGpuMemory=900_000_000)] if not handle else []
+
+
+def test_gpus_tell_millijoules_and_the_memory_of_each_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Nvml()
+    monkeypatch.setattr(power, "_nvml", lambda: library)
+    meter = EnergyMeter(tmp_path)
+    library.millijoules = 4500
+    assert meter.joules() == pytest.approx(3.5)
+    assert gpu_memory_mb() == 150.0
