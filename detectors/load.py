@@ -96,7 +96,6 @@ def _centernet(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
     from detectors.runtimes.tensorflow_runtime import TensorFlowRuntime
     from detectors.tfjs_graph import read_tfjs_graph
 
-    labels = model.labels or _listed_labels(model.path, 0)
     graph = read_tfjs_graph(model.path)
     shapes = list(graph.inputs.values())
     outputs = tuple(name for name in graph.outputs if name.split("/")[-1] == OUTPUT)
@@ -108,6 +107,7 @@ def _centernet(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
     _, height, width, _ = shapes[0]
     if not height or not width:
         raise ModelError(f"{model.path} leaves the size of its input open; convert it with a fixed one")
+    labels = model.labels or _listed_labels(model.path, 0)
     name = next(iter(graph.inputs))
     runtime = TensorFlowRuntime.load_graph(graph.definition, model.path, name, outputs, config.device, config.precision)
     detector = Detector(CenterNetFamily(labels, (height, width), config.confidence, config.iou), runtime, model.name)

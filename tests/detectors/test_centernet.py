@@ -137,6 +137,13 @@ def test_other_networks_are_refused_before_the_first_picture(tmp_path: Path, nam
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_json_of_something_else_is_refused_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"colour": "red"}')
+    with pytest.raises(ModelError, match=r"is not a TensorFlow\.js model"):
+        load_detector(resolve(str(path)), CPU)
+
+
 def test_three_lines_of_a_site_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     detections([ROW]).write(tmp_path / "net")
