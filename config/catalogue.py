@@ -198,7 +198,8 @@ class Catalogue(_Strict):
         close = difflib.get_close_matches(name, self.names, n=2)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise ConfigError(
-            f"unknown model {name!r}{hint} (known: {', '.join(self.names)}; or the path of a .pt, .pb or SavedModel)"
+            f"unknown model {name!r}{hint} (known: {', '.join(self.names)}; "
+            "or the path of a .pt, .pb, .json or SavedModel)"
         )
 
     def find(self, name: str) -> ModelEntry | None:

@@ -50,7 +50,12 @@ def _load(model: ResolvedModel, config: DetectorConfig, say: Callable[[str], Non
         return load_export(model.path, model.export, config, model.name)
     if model.family == "yolo":
         return _torch(model, config) if config.runtime == "torch" else _exported(model, config, say)
-    return _tf_detection_api(model, config)
+    if config.runtime != "tensorflow":
+        what = "TensorFlow.js graph" if model.family == "centernet" else "TensorFlow detection graph"
+        raise RuntimeUnavailableError(
+            f"model {model.name} is a {what} and runs on runtime 'tensorflow' only, not on {config.runtime!r}"
+        )
+    return _centernet(model, config) if model.family == "centernet" else _tf_detection_api(model, config)
 
 
 def _torch(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
@@ -86,12 +91,7 @@ def _tf_detection_api(model: ResolvedModel, config: DetectorConfig) -> Detector[
     from detectors.families.tf_detection_api import TfDetectionApiFamily
     from detectors.runtimes.tensorflow_runtime import TensorFlowRuntime
 
-    if config.runtime != "tensorflow":
-        raise RuntimeUnavailableError(
-            f"model {model.name} is a TensorFlow detection graph and runs on runtime 'tensorflow' only, "
-            f"not on {config.runtime!r}"
-        )
-    labels = config.labels or model.labels or _listed_labels(model.path)
+    labels = config.labels or model.labels or _listed_labels(model.path, 1)
     if model.path.is_dir():
         outputs = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
         runtime = TensorFlowRuntime.load_saved_model(model.path, config.device, config.precision, outputs)
@@ -104,8 +104,37 @@ def _tf_detection_api(model: ResolvedModel, config: DetectorConfig) -> Detector[
     return Detector(TfDetectionApiFamily(labels, config.confidence), runtime, model.name)
 
 
-def _listed_labels(path: Path) -> tuple[str, ...]:
-    """Labels from ``labels.txt`` beside a graph or inside a SavedModel folder: one a line, class 1 first.
+def _centernet(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
+    """A CenterNet, run once on grey: its output is then known to fit before the first frame comes."""
+    from detectors.families.centernet import OUTPUT, CenterNetFamily
+    from detectors.runtimes.tensorflow_runtime import TensorFlowRuntime
+    from detectors.tfjs_graph import read_tfjs_graph
+
+    graph = read_tfjs_graph(model.path)
+    shapes = list(graph.inputs.values())
+    outputs = tuple(name for name in graph.outputs if name.split("/")[-1] == OUTPUT)
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] != 3 or len(outputs) != 1:
+        raise ModelError(
+            f"{model.path} is not a CenterNet: it has inputs of {', '.join(map(str, shapes)) or 'nothing'} and the "
+            f"outputs {', '.join(graph.outputs)}; Sightline takes pictures (1, height, width, 3) to {OUTPUT!r}"
+        )
+    _, height, width, _ = shapes[0]
+    if not height or not width:
+        raise ModelError(f"{model.path} leaves the size of its input open; convert it with a fixed one")
+    labels = config.labels or model.labels or _listed_labels(model.path, 0)
+    name = next(iter(graph.inputs))
+    runtime = TensorFlowRuntime.load_graph(graph.definition, model.path, name, outputs, config.device, config.precision)
+    detector = Detector(CenterNetFamily(labels, (height, width), config.confidence, config.iou), runtime, model.name)
+    try:
+        detector.warmup(width, height, rounds=1)
+    except ModelError as error:
+        detector.close()
+        raise ModelError(f"{model.path} does not do what a CenterNet does: {error}") from error
+    return detector
+
+
+def _listed_labels(path: Path, first: int) -> tuple[str, ...]:
+    """Labels from ``labels.txt`` beside a graph or inside a SavedModel folder: one a line, class ``first`` first.
 
     Raises:
         ModelError: There is no such file, or it is empty.
@@ -116,5 +145,7 @@ def _listed_labels(path: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError):
         labels = ()
     if not labels:
-        raise ModelError(f"model {path} does not say its labels; write them to {listing}, one a line, class 1 first")
+        raise ModelError(
+            f"model {path} does not say its labels; write them to {listing}, one a line, class {first} first"
+        )
     return labels

@@ -13,9 +13,15 @@ from detectors.errors import ModelError
 from detectors.export.facts import FILES, ExportFacts, is_export, read_facts
 from detectors.folders import models_cache, named_folders
 from detectors.pull import PullError, pull
+from detectors.tfjs_graph import weight_files
 from detectors.trust import check_named
 
-ACCEPTED = "an Ultralytics checkpoint (.pt), a TensorFlow frozen graph (.pb), a SavedModel folder or an export's folder"
+ACCEPTED = (
+    "an Ultralytics checkpoint (.pt), a TensorFlow frozen graph (.pb), a TensorFlow.js graph model (.json), "
+    "a SavedModel folder or an export's folder"
+)
+SUFFIXES: dict[str, FamilyName] = {".pt": "yolo", ".pb": "tf_detection_api", ".json": "centernet"}
+"""How a model file's name ends → its family; a SavedModel folder is ``tf_detection_api``, whatever its name."""
 DEFAULT_MODEL = "yolov8n"
 FALLBACK_MODEL = "human-fall-yolov8s"
 
@@ -72,7 +78,7 @@ def resolve(name_or_path: str, *, pull: bool = False, say: Callable[[str], None]
         return _own(path)
     if found := _in_named_folders(name_or_path, say):
         return found
-    if path.suffix in (".pt", ".pb") and catalogue().find(name_or_path) is None:
+    if path.suffix in SUFFIXES and catalogue().find(name_or_path) is None:
         raise ModelError(f"{name_or_path} was not found in {_looked(Path.cwd())}: check the name, or write its path")
     entry = runnable(name_or_path)
     return _in_cache(entry, may_pull=pull, say=say)
@@ -136,7 +142,7 @@ def _own(path: Path) -> ResolvedModel:
             facts.source, path, facts.family, facts.labels, facts.people, facts.sha256, catalogue().find(facts.source),
             export=facts,
         )  # fmt: skip
-    if path.exists() and path.suffix not in (".pt", ".pb") and not path.is_dir():
+    if path.exists() and path.suffix not in SUFFIXES and not path.is_dir():
         raise ConfigError(f"{path} is not a kind of model Sightline can load; it takes {ACCEPTED}")
     sha256 = sha256_of(path)
     return _resolved(path, sha256, catalogue().by_sha256(sha256))
@@ -149,11 +155,18 @@ def _in_named_folders(word: str, say: Callable[[str], None]) -> ResolvedModel | 
         if path.is_file() or is_saved_model(path):
             if entry:
                 runnable(entry.name)
-            for other in list(entry.files)[1:] if entry else []:
-                check_named(folder / other, say)
+            for other in _files_beside(path, entry):
+                check_named(other, say)
             sha256 = check_named(path, say)
             return _resolved(path, sha256, entry or catalogue().by_sha256(sha256))
     return None
+
+
+def _files_beside(path: Path, entry: ModelEntry | None) -> list[Path]:
+    """The other files that a model in a named folder is made of."""
+    if path.suffix == ".json":
+        return list(weight_files(path))
+    return [path.with_name(file) for file in list(entry.files)[1:]] if entry else []
 
 
 def _in_cache(entry: ModelEntry, may_pull: bool, say: Callable[[str], None]) -> ResolvedModel:
@@ -179,7 +192,7 @@ def _resolved(path: Path, sha256: str, entry: ModelEntry | None) -> ResolvedMode
     if entry:
         labels = None if entry.family == "yolo" and sha256 != entry.sha256 else entry.labels
         return ResolvedModel(entry.name, path, entry.family, labels, entry.people, sha256, entry, entry.tensors)
-    family: FamilyName = "yolo" if path.suffix == ".pt" and path.is_file() else "tf_detection_api"
+    family = SUFFIXES.get(path.suffix, "tf_detection_api") if path.is_file() else "tf_detection_api"
     tensors = Tensors() if path.suffix == ".pb" and path.is_file() else None
     return ResolvedModel(path.stem, path, family, None, ("person",), sha256, None, tensors)
 

@@ -10,6 +10,7 @@ from config.catalogue import catalogue
 from detectors.checksum import is_saved_model, sha256_of
 from detectors.errors import ModelError
 from detectors.folders import models_cache, named_folders
+from detectors.model_files import SUFFIXES
 from detectors.trust import expected_sha256
 
 Status = Literal["ok", "changed", "unknown"]
@@ -68,7 +69,7 @@ def _models_in(folder: Path) -> list[Path]:
     return [
         path
         for path in _files_in(folder)
-        if is_saved_model(path) or (path.is_file() and (path.suffix in (".pt", ".pb") or path.name in names))
+        if is_saved_model(path) or (path.is_file() and (path.suffix in SUFFIXES or path.name in names))
     ]
 
 

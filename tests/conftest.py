@@ -15,6 +15,7 @@ from detectors.runtimes.threads import calm_openmp
 from streams.quiet import silence_opencv
 
 if TYPE_CHECKING:
+    from detectors.model_files import ResolvedModel
     from pipelines.analyze import LoadedModel
     from tests.support.cli import Done
     from tests.support.mosquitto import Mosquitto
@@ -45,6 +46,18 @@ def models_dir() -> Path:
     if not (MODELS / "yolov8n.pt").is_file():
         pytest.skip("real YOLOv8n weights are not there (set SIGHTLINE_MODELS)")
     return MODELS
+
+
+@pytest.fixture(scope="session")
+def human_centernet() -> ResolvedModel:
+    """The real CenterNet, which is not downloaded for tests: it comes in a package of 145 MB."""
+    from detectors.errors import ModelError
+    from detectors.model_files import resolve
+
+    try:
+        return resolve("human-centernet")
+    except ModelError as error:
+        pytest.skip(f"the real CenterNet is not there: {error}")
 
 
 @pytest.fixture(scope="session")

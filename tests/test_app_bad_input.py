@@ -141,7 +141,6 @@ def test_a_bad_frozen_graph(call: Call, video: Path, tmp_path: Path, content: by
 USAGE: dict[str, tuple[list[str], list[str]]] = {
     "unknown model": (["--model", "yolov9z"], ["yolov9z", "yolov8n, yolov8s"]),
     "empty model": (["--model", ""], ["--model"]),
-    "a model that cannot be run": (["--model", "human-centernet"], ["cannot be run", "yolov8n"]),
     "an unknown kind of model": (["--model", "./model.onnx"], ["not a kind of model", ".pt"]),
     "unknown scenario": (["--scenario", "zoo"], ["unknown scenario 'zoo'", "traffic"]),
     "empty scenario": (["--scenario", ""], ["unknown scenario ''", "traffic"]),

@@ -10,6 +10,7 @@ import numpy as np
 
 from detectors.detector import Tensor
 from detectors.errors import ModelError
+from detectors.runtimes.one_by_one import one_by_one
 from detectors.runtimes.quiet import quiet_stderr
 from detectors.runtimes.tensorflow_import import import_tensorflow
 from detectors.runtimes.tensorflow_session import Placement, open_session, resolve_placement
@@ -36,6 +37,7 @@ class TensorFlowRuntime:
         self.precision = placement.precision
         self._path = path
         self._session = session
+        self._single = session.graph.get_tensor_by_name(inputs).shape[:1].as_list() == [1]
         self._call: Callable[[Tensor], list[Tensor]] = session.make_callable(list(outputs), [inputs])
 
     @classmethod
@@ -70,7 +72,7 @@ class TensorFlowRuntime:
     def load_frozen_graph(
         cls, path: Path, inputs: str, outputs: tuple[str, ...], device: str = "auto", precision: str = "fp32"
     ) -> TensorFlowRuntime:
-        """Load a frozen graph.
+        """Load a frozen graph from a file.
 
         Args:
             path: A ``.pb`` file.
@@ -85,10 +87,36 @@ class TensorFlowRuntime:
         """
         if not path.is_file():
             raise ModelError(f"TensorFlow graph {path} does not exist; give the path of a frozen graph (.pb)")
+        return cls.load_graph(_read_frozen_graph(path), path, inputs, outputs, device, precision)
+
+    @classmethod
+    def load_graph(
+        cls,
+        definition: Any,
+        path: Path,
+        inputs: str,
+        outputs: tuple[str, ...],
+        device: str = "auto",
+        precision: str = "fp32",
+    ) -> TensorFlowRuntime:
+        """Load a frozen graph that was read already.
+
+        Args:
+            definition: A ``GraphDef`` with its weights in it.
+            path: The file it was read from, for error messages.
+            inputs: Name of the input node, such as ``image_tensor``.
+            outputs: Names of the output nodes, in the order ``run`` returns them.
+            device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``.
+            precision: ``fp32`` or ``bf16``.
+
+        Raises:
+            ModelError: The nodes do not make up a graph, or these are not among them.
+            RuntimeUnavailableError: TensorFlow, the device or the precision is not there.
+        """
         placement = resolve_placement(device, precision)
         session = open_session(placement)
         try:
-            _import_frozen_graph(session.graph, path, placement)
+            _import_graph(session.graph, definition, path, placement)
             present = {node.name for node in session.graph.get_operations()}
             missing = [name for name in (inputs, *outputs) if name not in present]
             if missing:
@@ -102,18 +130,21 @@ class TensorFlowRuntime:
             raise
 
     def run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Execute on an (N, H, W, 3) batch of the dtype the graph wants.
+        """Execute on an (N, H, W, 3) batch of the dtype the graph wants; one by one where it takes one picture only.
 
         Raises:
             ModelError: The graph does not take such a batch, or failed on it.
         """
         tf = import_tensorflow()
         try:
-            return tuple(np.asarray(output) for output in self._call(batch))
+            return one_by_one(self._run, batch) if self._single else self._run(batch)
         except (tf.errors.OpError, ValueError, TypeError) as error:
             raise ModelError(
                 f"TensorFlow model {self._path} failed on a batch of {batch.shape} {batch.dtype}: {_first_line(error)}"
             ) from error
+
+    def _run(self, batch: Tensor) -> tuple[Tensor, ...]:
+        return tuple(np.asarray(output) for output in self._call(batch))
 
     def close(self) -> None:
         """Release the network; safe to call twice."""
@@ -149,17 +180,26 @@ def _signature_tensors(signature: Any, outputs: tuple[str, ...], folder: Path) -
     return feed, tuple(signature.outputs[key].name for key in keys)
 
 
-def _import_frozen_graph(graph: Any, path: Path, placement: Placement) -> None:
-    tf = import_tensorflow()
-    definition = tf.compat.v1.GraphDef()
+def _read_frozen_graph(path: Path) -> Any:
     try:
-        definition.ParseFromString(path.read_bytes())
+        return import_tensorflow().compat.v1.GraphDef.FromString(path.read_bytes())
+    except Exception as error:
+        raise _no_graph(path, error) from error
+
+
+def _import_graph(graph: Any, definition: Any, path: Path, placement: Placement) -> None:
+    tf = import_tensorflow()
+    try:
         with graph.as_default(), tf.device(_tf_device(placement)):
             tf.import_graph_def(definition, name="")
     except Exception as error:
-        raise ModelError(
-            f"{path} cannot be read as a frozen TensorFlow graph ({_first_line(error)}); download or copy it again"
-        ) from error
+        raise _no_graph(path, error) from error
+
+
+def _no_graph(path: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"{path} cannot be read as a frozen TensorFlow graph ({_first_line(error)}); download or copy it again"
+    )
 
 
 def _tf_device(placement: Placement) -> str:

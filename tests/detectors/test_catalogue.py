@@ -50,7 +50,6 @@ def test_a_model_of_two_files_opens_the_first() -> None:
     entry = catalogue().get("human-centernet")
     assert entry.file == "centernet.json" and entry.sha256 == entry.files["centernet.json"]
     assert isinstance(entry.source, NpmSource) and len(entry.source.members) == 2
-    assert not entry.runnable and "TensorFlow.js" in entry.reason
 
 
 def test_frozen_graph_names_its_tensors() -> None:

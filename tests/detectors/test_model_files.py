@@ -136,7 +136,8 @@ def test_a_file_of_a_named_folder_that_no_entry_knows(tmp_path: Path, monkeypatc
         ("yolov8m", ModelError, "models pull yolov8m"),
         ("yolov8q", ConfigError, "did you mean"),
         ("", ConfigError, "unknown model"),
-        ("human-centernet", ConfigError, "cannot be run"),
+        ("human-centernet", ModelError, "models pull human-centernet"),
+        ("nowhere.json", ModelError, "was not found"),
         ("nowhere.pt", ModelError, "was not found"),
         ("no/where.pt", ModelError, "does not exist"),
         ("empty.pt", ModelError, "0 bytes"),
@@ -152,6 +153,15 @@ def test_what_cannot_be_resolved(word: str, error: type[Exception], expected: st
     with pytest.raises(error, match=expected) as caught:
         resolve(word)
     assert "\n" not in str(caught.value)
+
+
+def test_an_entry_without_a_runtime_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = catalogue().get("yolov8x").model_copy(update={"runnable": False, "reason": "nobody has tried"})
+    others = tuple(entry for entry in catalogue().models if entry.name != waiting.name)
+    known = catalogue().model_copy(update={"models": (*others, waiting)})
+    monkeypatch.setattr("detectors.model_files.catalogue", lambda: known)
+    with pytest.raises(ConfigError, match=r"yolov8x cannot be run: nobody has tried \(can be run: yolov8n, "):
+        resolve("yolov8x")
 
 
 def test_where_it_was_looked_for_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
