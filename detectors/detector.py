@@ -28,7 +28,11 @@ class Runtime(Protocol):
     """``fp32``, ``bf16`` or ``fp16``, as executed."""
 
     def run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Execute the network on an (N, H, W, 3) batch and return its outputs as numpy arrays."""
+        """Execute the network on an (N, H, W, 3) batch.
+
+        Returns:
+            Its outputs; they may lie in memory that the next call overwrites.
+        """
         ...
 
     def close(self) -> None:

@@ -116,7 +116,7 @@ def test_labelled_pictures_are_scored_and_a_long_run_is_told(call: Call, data_di
         cv2.imwrite(str(pictures / f"{number}.png"), image)
     made = label_with_the_model(pictures, labels)
     done = call(
-        "compare", pictures, "--runtimes", "torch", "--precisions", "fp32", "--frames", "4", "--rounds", "1",
+        "compare", pictures, "--runtimes", "onnxruntime", "--precisions", "fp32", "--frames", "4", "--rounds", "1",
         "--labels", labels, "--sustained", "0.05", "--out", "out",
     )  # fmt: skip
     assert done.code == 0, done.err

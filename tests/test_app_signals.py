@@ -20,11 +20,14 @@ STEM = "one-by-one-person-detection"
 
 
 @pytest.fixture
-def start(data_dir: Path, models_dir: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+def start(
+    data_dir: Path, light_runtime: str, cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.Popen[bytes]]:
     """Start analysing a long video."""
+    monkeypatch.setenv("SIGHTLINE_CACHE", str(cache_dir))
 
     def begin(*arguments: str, new_group: bool = False) -> subprocess.Popen[bytes]:
-        fixed = ("--model", "yolov8n", "--scenario", "pedestrian")
+        fixed = ("--model", "yolov8n", "--scenario", "pedestrian", "--runtime", light_runtime)
         return start_app("analyze", data_dir / VIDEO, *fixed, *arguments, cwd=tmp_path, new_group=new_group)
 
     return begin

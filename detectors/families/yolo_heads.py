@@ -39,11 +39,12 @@ def decode_heads(
 def _level(sides: Tensor, classes: Tensor, stride: float, least: float) -> tuple[Float, Float, NDArray[np.int64]]:
     width, reach = sides.shape[1], sides.shape[2] // 4
     flat: Float = classes.reshape(-1, classes.shape[2]).astype(np.float32, copy=False)
-    best = flat.max(axis=1)
-    rows = np.flatnonzero(best > least)
+    hits = np.flatnonzero(flat.reshape(-1) > least)  # one pass; the best class of each cell would be the slowest step
+    rows = np.unique(hits // flat.shape[1])
+    best = flat[rows]
     bins = sides.reshape(-1, 4, reach)[rows].astype(np.float32, copy=False)
     weights = np.exp(bins - bins.max(axis=2, keepdims=True))
     distances = (weights @ np.arange(reach, dtype=np.float32)) / weights.sum(axis=2)
     centres = np.stack((rows % width, rows // width), axis=1).astype(np.float32) + np.float32(0.5)
     xyxy = np.concatenate((centres - distances[:, :2], centres + distances[:, 2:]), axis=1) * np.float32(stride)
-    return xyxy, best[rows], flat[rows].argmax(axis=1).astype(np.int64)
+    return xyxy, best.max(axis=1), best.argmax(axis=1).astype(np.int64)

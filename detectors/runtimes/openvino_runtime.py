@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from detectors.detector import Tensor
 from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.runtimes.one_by_one import one_by_one
@@ -89,8 +87,7 @@ class OpenVinoRuntime:
         self._requests.clear()
 
     def _run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        results = self._request(batch.shape).infer([batch], share_inputs=True)
-        return tuple(np.array(value) for value in results.values())
+        return tuple(self._request(batch.shape).infer([batch], share_inputs=True, share_outputs=True).values())
 
     def _request(self, shape: tuple[int, ...]) -> Any:
         """What executes an input shape; few are kept."""

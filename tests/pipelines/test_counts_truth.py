@@ -119,8 +119,8 @@ def at_frame(event: dict[str, Any], summary: dict[str, Any]) -> int:
 
 
 def case(runtime: str, name: str) -> Any:
-    """A framework and a video; the short form counts the long ones on one: both give the same boxes (test_parity)."""
-    is_long = runtime == "tensorflow" and name != "worker-zone-detection"
+    """A framework and a video; the short form counts the street on one: both give the same boxes (test_parity)."""
+    is_long = name != "worker-zone-detection" and (runtime, name) != ("torch", "traffic")
     return pytest.param(runtime, name, marks=pytest.mark.slow if is_long else ())
 
 
