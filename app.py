@@ -305,7 +305,7 @@ def compare(
     """Compare runtimes and precisions on the same frames: speed, memory, start-up, and how far the boxes agree.
 
     Each combination runs in a process of its own, in turn. int8 is calibrated on the first video where there is no int8
-    export yet. Written: compare.json, compare.csv, compare.html and TensorBoard files. One that fails is a row with its
+    export yet. Written: compare.json, .csv, .md, .html and TensorBoard files. One that fails is a row with its
     reason.
     """
     from pipelines.compare.compare import CompareWishes

@@ -46,6 +46,7 @@ def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(
     assert f"tensorrt fp32 failed: {rows[4]['error']}" in done.out
     assert "equal precision" in done.out
     assert "onnxruntime" in Path("out/compare.html").read_text()
+    assert "onnxruntime fp32 640" in Path("out/compare.md").read_text()
     assert len(Path("out/compare.csv").read_text().splitlines()) == 6
 
 

@@ -20,6 +20,7 @@ from pipelines.compare.counts import Counts, Rules, beside
 from pipelines.compare.frames import lay_down
 from pipelines.compare.html import page
 from pipelines.compare.machine import machine
+from pipelines.compare.markdown import as_markdown
 from pipelines.compare.recommend import recommendation
 from pipelines.compare.rows import CAMERA_FPS, Extras, Row, as_csv, failed_row, rows_of
 from pipelines.compare.tensorboard import write_events
@@ -68,7 +69,7 @@ class CompareWishes:
 
 
 def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure, and write ``compare.json``, ``compare.csv``, ``compare.html`` and TensorBoard event files.
+    """Measure, and write ``compare.json``, ``.csv``, ``.md`` and ``.html``, and TensorBoard event files.
 
     Args:
         wishes: The arguments.
@@ -113,6 +114,7 @@ def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]
     }
     write_json_atomic(wishes.out / "compare.json", result)
     write_text_atomic(wishes.out / "compare.csv", as_csv(rows))
+    write_text_atomic(wishes.out / "compare.md", as_markdown(result))
     write_text_atomic(wishes.out / "compare.html", page(result))
     if not write_events(rows, wishes.out):
         say("no TensorBoard files: tensorboardX is not installed (pip install 'sightline[tensorboard]')")

@@ -19,6 +19,7 @@ from pipelines.compare.agreement import closeness
 from pipelines.compare.combination import Combination, combinations
 from pipelines.compare.counts import beside
 from pipelines.compare.html import frontier, page
+from pipelines.compare.markdown import as_markdown
 from pipelines.compare.recommend import recommendation
 from pipelines.compare.rows import Extras, Row, as_csv, failed_row, rows_of
 from pipelines.compare.tensorboard import write_events
@@ -113,6 +114,18 @@ def test_csv_has_a_column_for_every_figure_and_a_line_for_what_failed() -> None:
     assert lines[0]["placement"] == "XNNPACK 100 %"
     assert (lines[0]["input"], lines[0]["agreement_iou75"], lines[0]["error"]) == ("384x640", "1.0", "")
     assert (lines[1]["runtime"], lines[1]["fps"], lines[1]["error"]) == ("tensorrt", "", "is not installed, sorry")
+
+
+def test_markdown_has_a_line_for_each_row_whatever_is_in_it() -> None:
+    broken = failed_row(Combination("a|b.pt", "tensorrt", "fp32", 640), "is not\ninstalled | sorry")
+    result = whole([row("torch", "fp32", 20), broken]) | {"reference": "torch fp32"}
+    about, table, advice = as_markdown(result).split("\n\n")
+    assert "a<b>.mp4: 10 frames, 1 rounds; a & b, 2 threads, avx2" in about
+    head, rule, good, bad = table.splitlines()
+    assert head.count("|") == rule.count("|") == good.count("|") == bad.replace("\\|", "").count("|")
+    assert "| torch fp32 640 | 1 | 50.0 | 20.0 |" in good and "| 100.0 % |" in good
+    assert "a\\|b.pt" in bad and "failed: is not installed \\| sorry" in bad
+    assert advice.startswith("- ")
 
 
 def test_the_recommendation_follows_from_the_figures() -> None:
