@@ -30,8 +30,8 @@ def as_markdown(result: dict[str, Any]) -> str:
     machine = result["machine"]
     flags = " ".join(machine["cpu_flags"]) or "no known instruction sets"
     about = (
-        f"{_plain(', '.join(result['videos']))}: {result['frames']} frames, {result['rounds']} rounds; {machine['cpu']}, "
-        f"{machine['threads']} threads, {flags}. Boxes beside those of {result['reference']}."
+        f"{_plain(', '.join(result['videos']))}: {result['frames']} frames, {result['rounds']} rounds; "
+        f"{machine['cpu']}, {machine['threads']} threads, {flags}. Boxes beside those of {result['reference']}."
     )
     head = ("model", "combination", "batch", *HEAD)
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
