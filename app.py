@@ -279,7 +279,9 @@ def compare(
     context: typer.Context,
     videos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="VIDEO", help="Video files, or folders of pictures.", readable=False, show_default=False),
+        typer.Argument(
+            metavar="VIDEO", help="Video files, or folders of pictures.", readable=False, show_default=False
+        ),
     ] = None,
     runtimes: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Separated by commas; default: all that are installed.")
@@ -317,8 +319,8 @@ def compare(
     export yet. Written: compare.json, compare.csv, compare.html and TensorBoard files. One that fails is a row with its
     reason.
 
-    With --train (a dataset in Ultralytics' YAML form) both frameworks fine-tune the same YOLOv8 on it instead: images/s,
-    time, memory, loss, and accuracy before and after. Written: train.json, train.csv and train.html.
+    With --train (a dataset in Ultralytics' YAML form) torch and tensorflow fine-tune the same YOLOv8 on it instead:
+    images/s, time, memory, loss, and accuracy before and after. Written: train.json, train.csv and train.html.
     """
     if train is not None:
         _compare_training(context, train, epochs, runtimes, models, imgsz, device, out_dir)

@@ -1,6 +1,6 @@
 """Which anchors shall find which object, in TensorFlow: task-aligned assignment.
 
-Source: TOOD (arXiv:2108.07755), section 3.2, with the exponents and the choice of candidates that YOLOv8 is trained with.
+Source: TOOD (arXiv:2108.07755), section 3.2, with the exponents and candidates that YOLOv8 is trained with.
 """
 
 from __future__ import annotations

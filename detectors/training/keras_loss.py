@@ -1,7 +1,7 @@
-"""The loss that YOLOv8 is trained with, in TensorFlow: boxes by complete IoU, classes by cross entropy, distances by DFL.
+"""The loss of YOLOv8 in TensorFlow: boxes by complete IoU, classes by cross entropy, distances by DFL.
 
-Its value and its gradient are those of Ultralytics' ``v8DetectionLoss``; ``tests/detectors/test_keras_loss.py`` holds it
-to that.
+Its value and its gradient are those of Ultralytics' ``v8DetectionLoss``; ``tests/detectors/test_keras_loss.py`` holds
+it to that.
 """
 
 from __future__ import annotations

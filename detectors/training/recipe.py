@@ -32,8 +32,8 @@ class Batch:
 
     Attributes:
         pictures: (N, H, W, 3) float32 RGB in [0, 1], H and W multiples of 32.
-        objects: (N, M, 5) float32, M ≥ 1: class, then centre x, centre y, width and height relative to the picture as it
-            is padded.
+        objects: (N, M, 5) float32, M ≥ 1: class, then centre x, centre y, width and height relative to the picture,
+            padding included.
         real: (N, M) bool: which rows are objects; the others fill up.
     """
 

@@ -164,7 +164,9 @@ class _School:
             if "error" in answer:
                 rows.append(failed_row(framework, answer["error"]))
                 continue
-            before, after = (score(truth, read_boxes(self._folder / f"{name}.npz"), laid) for name in ("before", "after"))
+            before, after = (
+                score(truth, read_boxes(self._folder / f"{name}.npz"), laid) for name in ("before", "after")
+            )
             rows.append(row_of(framework, answer, len(self._dataset.train), before, after))
         return rows
 

@@ -1,4 +1,4 @@
-"""A dataset as Ultralytics describes it: a YAML with ``path``, ``train``, ``val`` and ``names``, and a label file a picture."""
+"""A dataset as Ultralytics describes it: a YAML with ``train``, ``val`` and ``names``, and a label file a picture."""
 
 from __future__ import annotations
 
@@ -124,7 +124,9 @@ def _pictures(file: Path, key: str, value: Any, root: Path) -> list[Path]:
         found += _of_entry(file, key, root / _word(file, key, entry))
     pictures = list(dict.fromkeys(found))
     if not pictures:
-        raise ConfigError(f"{file}: '{key}': no pictures in {root / str(value)}; {', '.join(sorted(PICTURES))} are read")
+        raise ConfigError(
+            f"{file}: '{key}': no pictures in {root / str(value)}; {', '.join(sorted(PICTURES))} are read"
+        )
     return pictures
 
 
@@ -168,8 +170,8 @@ def _each_row(labels: Path, classes: int, file: Path) -> Iterator[Row]:
             raise _malformed(labels, number, line) from None
         if not 0 <= class_id < classes:
             raise ConfigError(
-                f"{labels}, line {number}: class {class_id} is not one of the {classes} in 'names' of {file}, which are "
-                f"numbered from 0; correct the number, or name the class there"
+                f"{labels}, line {number}: class {class_id} is not one of the {classes} in 'names' of {file}, which "
+                f"are numbered from 0; correct the number, or name the class there"
             )
         if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < w <= 1 and 0 < h <= 1):
             raise _malformed(labels, number, line)
@@ -178,8 +180,8 @@ def _each_row(labels: Path, classes: int, file: Path) -> Iterator[Row]:
 
 def _malformed(labels: Path, number: int, line: str) -> ConfigError:
     return ConfigError(
-        f"{labels}, line {number}: {line.strip()[:60]!r} is not 'class x y w h' with a whole number and values from 0 to "
-        "1, w and h above 0; correct the line, or take it out"
+        f"{labels}, line {number}: {line.strip()[:60]!r} is not 'class x y w h' with a whole number and values from 0 "
+        "to 1, w and h above 0; correct the line, or take it out"
     )
 
 

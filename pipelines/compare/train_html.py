@@ -23,10 +23,10 @@ def train_page(result: dict[str, Any]) -> str:
     machine = result["machine"]
     parts = [
         "<h1>Training compared</h1>",
-        f"<p>{escape(result['dataset'])}: {result['train_pictures']} pictures to learn from, {result['val_pictures']} to "
-        f"be scored on; {escape(result['model'])}, {result['imgsz']}x{result['imgsz']}, batches of {result['batch']}, "
-        f"{result['epochs']} epochs, {escape(result['optimiser'])}. {escape(str(machine['cpu']))}, {machine['cores']} "
-        f"cores, {machine['threads']} threads.</p>",
+        f"<p>{escape(result['dataset'])}: {result['train_pictures']} pictures to learn from, {result['val_pictures']} "
+        f"to be scored on; {escape(result['model'])}, {result['imgsz']}x{result['imgsz']}, batches of "
+        f"{result['batch']}, {result['epochs']} epochs, {escape(result['optimiser'])}. Loss: {escape(result['loss'])}. "
+        f"{escape(str(machine['cpu']))}, {machine['cores']} cores, {machine['threads']} threads.</p>",
         "<h2>What follows</h2><ul>",
         *(f"<li>{escape(line)}</li>" for line in result["words"]),
         "</ul>",
@@ -68,8 +68,8 @@ def _text(x: float, y: float, words: str, anchor: str = "start") -> str:
 
 def _table(rows: Sequence[Row]) -> str:
     heads = (
-        "runtime", "device", "images/s", "start s", "s/epoch", "training s", "total s", "RSS MB", "GPU MB", "first loss",
-        "last epoch's", "mAP50 before", "after", "mAP before", "after",
+        "runtime", "device", "images/s", "start s", "s/epoch", "training s", "total s", "RSS MB", "GPU MB",
+        "first loss", "last epoch's", "mAP50 before", "after", "mAP before", "after",
     )  # fmt: skip
     lines = ["<tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"]
     for row in rows:

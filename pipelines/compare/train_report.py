@@ -57,8 +57,9 @@ def agreement(rows: Sequence[Row]) -> dict[str, Any] | None:
     """How far two frameworks are apart; None unless both have trained.
 
     Returns:
-        ``{"reference", "first_loss", "first_gradient", "loss", "map50", "map50_95"}``: relative differences of the first
-        step's loss and gradient and the largest one of the epochs' losses, and differences of accuracy after training.
+        ``{"reference", "first_loss", "first_gradient", "loss", "map50", "map50_95"}``: relative differences of the
+        first step's loss and gradient and the largest one of the epochs' losses, and differences of
+        accuracy after it.
     """
     trained = [row for row in rows if row["error"] is None]
     if len(trained) < 2:
@@ -90,7 +91,7 @@ def words(result: dict[str, Any]) -> list[str]:
     lines = [_what(result), *(_accuracy(row, result) for row in rows)]
     near = result["agreement"]
     if near is None:
-        return [*lines, f"Only {rows[0]['runtime']} could train, so nothing is compared."]
+        return [*lines, f"Only {rows[0]['runtime']} was trained, so nothing is compared."]
     return [*lines, _speed(rows), _loss(near), _agree(near, result)]
 
 
@@ -99,7 +100,7 @@ def _what(result: dict[str, Any]) -> str:
         f" The class branch was given the dataset's {len(result['classes'])} classes: {result['kept_classes']} of them "
         "by their names, the others with the same random numbers."
     )  # fmt: skip
-    return f"Both train with the same pictures, order and loss. {result['frozen']}.{head}"
+    return f"Pictures, their order, first weights and loss are the same on every framework. {result['frozen']}.{head}"
 
 
 def _accuracy(row: Row, result: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of a dataset as both frameworks get them: decoded and letterboxed once, laid down raw, read in batches."""
+"""The pictures of a dataset as both frameworks get them: letterboxed once, laid down raw, read in batches."""
 
 from __future__ import annotations
 

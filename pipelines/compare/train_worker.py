@@ -1,4 +1,4 @@
-"""Training on one framework in a process of its own: ``python -m pipelines.compare.train_worker JOB``; JOB is a JSON file.
+"""Training on one framework in a process of its own: ``python -m pipelines.compare.train_worker JOB``; JOB is JSON.
 
 Its answer is a JSON file, too; how far it is, it prints.
 """
