@@ -15,7 +15,7 @@ BOX, CLS, DFL = 7.5, 0.5, 1.5
 """Gains of the three parts of the loss; Ultralytics' defaults."""
 TOP_K, ALPHA, BETA = 10, 0.5, 6.0
 """Anchors for an object at most, and the exponents of score and overlap in the task-aligned metric; likewise."""
-RATE, MOMENTUM = 0.001, 0.9
+RATE, MOMENTUM = 0.002, 0.9
 """SGD with Nesterov's momentum; the rate is the same in every step."""
 CLIP = 10.0
 """Gradients whose norm over all weights is larger are scaled down to it, as Ultralytics does."""
