@@ -125,9 +125,8 @@ def _speed(rows: Sequence[Row]) -> str:
 def _loss(near: dict[str, Any]) -> str:
     same = "the same loss on both" if near["first_loss"] <= SAME_LOSS else "NOT the same loss on both"
     return (
-        f"On the first batch the loss differs by {100 * near['first_loss']:.4f} % and the gradient's norm by "
-        f"{100 * near['first_gradient']:.4f} %: {same}; over the epochs the loss differs by {100 * near['loss']:.3f} % "
-        "at most."
+        f"On the first batch the loss differs by {near['first_loss']:.1e} of its value and the gradient's norm by "
+        f"{near['first_gradient']:.1e}: {same}; over the epochs the loss differs by {near['loss']:.1e} at most."
     )
 
 
@@ -158,11 +157,11 @@ def as_csv(rows: Sequence[Row]) -> str:
 def _lines(row: Row) -> list[dict[str, Any]]:
     if row["error"] is not None:
         return [{"runtime": row["runtime"], "error": row["error"]}]
-    shared = {key: row[key] for key in ("runtime", "device", "images_per_s", "start_s", "train_s", "total_s", "rss_mb")}
-    shared |= {"gpu_mb": row["gpu_mb"], "first_loss": row["first"]["total"], "first_gradient": row["first"]["gradient"]}
+    common = {key: row[key] for key in ("runtime", "device", "images_per_s", "start_s", "train_s", "total_s", "rss_mb")}
+    common |= {"gpu_mb": row["gpu_mb"], "first_loss": row["first"]["total"], "first_gradient": row["first"]["gradient"]}
     for when in ("before", "after"):
-        shared |= {f"{when}_{key}": row[when][key] for key in ("map50", "map50_95")}
+        common |= {f"{when}_{key}": row[when][key] for key in ("map50", "map50_95")}
     return [
-        shared | {"epoch": epoch, "seconds": seconds} | {f"loss_{part}": value for part, value in loss.items()}
+        common | {"epoch": epoch, "seconds": seconds} | {f"loss_{part}": value for part, value in loss.items()}
         for epoch, (seconds, loss) in enumerate(zip(row["epoch_s"], row["loss"], strict=True), 1)
     ]

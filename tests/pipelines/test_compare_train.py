@@ -172,7 +172,7 @@ def test_the_words_say_who_was_faster_and_whether_accuracy_agrees() -> None:
     told = " ".join(whole(trained("torch", 2.0, 4.0, 0.5), trained("tensorflow", 4.0, 4.0001, 0.51))["words"])
     assert "Frozen: the backbone" in told and "the dataset's 2 classes: 1 of them by their names" in told
     assert "torch is faster: 10.00 and 5.00 images/s, 2.00 times tensorflow" in told
-    assert "differs by 0.0025 %" in told and "the same loss on both" in told
+    assert "differs by 2.5e-05 of its value" in told and "the same loss on both" in told
     assert "Accuracy agrees after 2 epochs: mAP50 and mAP50-95 differ by 0.010 at most" in told
     apart = " ".join(whole(trained("torch", 2.0, 4.0, 0.5), trained("tensorflow", 2.01, 4.4, 0.1))["words"])
     assert "equally fast here" in apart and "NOT the same loss" in apart and "Accuracy does not agree" in apart
