@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 from rich.console import Console
 
-from config.errors import SightlineError, sentences
+from config.errors import ConfigError, SightlineError, sentences
 from pipelines.stopping import Stop
 
 out = Console()
@@ -276,9 +276,13 @@ def export(
 
 @app.command(epilog=EXIT_CODES)
 def compare(
+    context: typer.Context,
     videos: Annotated[
-        list[Path], typer.Argument(metavar="VIDEO", help="Video files, or folders of pictures.", readable=False)
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="VIDEO", help="Video files, or folders of pictures.", readable=False, show_default=False
+        ),
+    ] = None,
     runtimes: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Separated by commas; default: all that are installed.")
     ] = None,
@@ -300,6 +304,13 @@ def compare(
     sustained: Annotated[
         float, typer.Option(metavar="MINUTES", min=0, max=1440, help="Run each so long on end, too; 10 shows heat.")
     ] = 0,
+    train: Annotated[
+        Path | None,
+        typer.Option(metavar="DATASET.yaml", help="In place of videos: fine-tune on it with torch and tensorflow."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="With --train: how often its pictures are learnt from; 3.")
+    ] = None,
     out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder for results.")] = Path("results/compare"),
 ) -> None:
     """Compare runtimes and precisions on the same frames: speed, memory, start-up, and how far the boxes agree.
@@ -307,7 +318,17 @@ def compare(
     Each combination runs in a process of its own, in turn. int8 is calibrated on the first video where there is no int8
     export yet. Written: compare.json, .csv, .md, .html and TensorBoard files. One that fails is a row with its
     reason.
+
+    With --train (a dataset in Ultralytics' YAML form) torch and tensorflow fine-tune the same YOLOv8 on it instead:
+    images/s, time, memory, loss, and accuracy before and after. Written: train.json, train.csv and train.html.
     """
+    if train is not None:
+        _compare_training(context, train, epochs, runtimes, models, imgsz, device, out_dir)
+        return
+    if epochs is not None:
+        raise ConfigError("--epochs belongs to --train DATASET.yaml; name the dataset, or leave --epochs out")
+    if not videos:
+        raise ConfigError("nothing to compare: name a video or a folder of pictures, or --train DATASET.yaml")
     from pipelines.compare.compare import CompareWishes
     from pipelines.compare.compare import compare as run_compare
     from pipelines.terminal import compare_table
@@ -323,6 +344,35 @@ def compare(
     for line in result["recommendation"]:
         tell(line)
     tell(str(out_dir / "compare.html"))
+    if all(row["error"] is not None for row in result["rows"]):
+        raise typer.Exit(1)
+
+
+_NOT_WITH_TRAIN = ("videos", "precisions", "frames", "rounds", "config", "camera", "labels", "sustained")
+
+
+def _compare_training(
+    context: typer.Context, dataset: Path, epochs: int | None, runtimes: str | None, models: str | None,
+    imgsz: str | None, device: str, out_dir: Path,
+) -> None:  # fmt: skip
+    """``compare --train``."""
+    from pipelines.compare.train import EPOCHS, TrainWishes
+    from pipelines.compare.train import train as run_train
+    from pipelines.terminal import train_table
+
+    for name in _NOT_WITH_TRAIN:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            what = "a video" if name == "videos" else f"--{name}"
+            raise ConfigError(f"{what} has no part in --train: the dataset names the pictures; leave one of both out")
+    result = run_train(TrainWishes(dataset, epochs or EPOCHS, runtimes, models, imgsz, device, out_dir), say)
+    out.print(train_table(result))
+    for row in result["rows"]:
+        if row["error"] is not None:
+            tell(f"{row['runtime']} failed: {row['error']}")
+    for line in result["words"]:
+        tell(line)
+    tell(str(out_dir / "train.html"))
     if all(row["error"] is not None for row in result["rows"]):
         raise typer.Exit(1)
 

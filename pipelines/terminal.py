@@ -150,3 +150,32 @@ def compare_table(result: dict[str, Any]) -> Table:
             *((f"{row['map']['map50_95']:.3f}" if row["map"] is not None else "-",) if scored else ()),
         )  # fmt: skip
     return table
+
+
+def train_table(result: dict[str, Any]) -> Table:
+    """The rows of ``train.json``; why one failed does not fit in."""
+    size = f"{result['train_pictures']} pictures, {result['epochs']} epochs at {result['imgsz']}x{result['imgsz']}"
+    table = Table(box=box.SIMPLE, title=f"{result['model']} fine-tuned on {result['dataset']}: {size}")
+    table.add_column("runtime", no_wrap=True)
+    heads = (
+        "images/s",
+        "s/epoch",
+        "total s",
+        "RSS MB",
+        "loss\nfirst\nlast",
+        "mAP50\nbefore\nafter",
+        "mAP\nbefore\nafter",
+    )
+    for name in heads:
+        table.add_column(name, justify="right")
+    for row in result["rows"]:
+        if row["error"] is not None:
+            table.add_row(Text(row["runtime"]), Text("failed", style="red"))
+            continue
+        before, after, loss = row["before"], row["after"], row["loss"]
+        table.add_row(
+            row["runtime"], f"{row['images_per_s']:.2f}", f"{row['train_s'] / len(row['epoch_s']):.1f}",
+            f"{row['total_s']:.1f}", f"{row['rss_mb']:.0f}", f"{loss[0]['total']:.3f}\n{loss[-1]['total']:.3f}",
+            *(f"{before[key]:.3f}\n{after[key]:.3f}" for key in ("map50", "map50_95")),
+        )  # fmt: skip
+    return table

@@ -53,7 +53,7 @@ def each_picture(source: Path, count: int) -> Iterator[tuple[str, Image]]:
         raise SourceError(f"{source} holds neither pictures nor videos; name a video file, or a folder of either")
     if pictures:
         chosen = [pictures[index] for index in _even(len(pictures), count)]
-        yield from ((path.name, _of_picture(path)) for path in chosen)
+        yield from ((path.name, read_picture(path)) for path in chosen)
         return
     each = -(-count // len(videos))
     found = [(video.name, picture) for video in videos for picture in _of_video(video, each)]
@@ -66,7 +66,12 @@ def _even(total: int, count: int) -> list[int]:
     return [index * total // wanted for index in range(wanted)]
 
 
-def _of_picture(path: Path) -> Image:
+def read_picture(path: Path) -> Image:
+    """A picture, (H, W, 3) uint8 BGR.
+
+    Raises:
+        SourceError: It cannot be read.
+    """
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise SourceError(f"{path} cannot be read as a picture; remove it from its folder, or copy it again")

@@ -53,7 +53,7 @@ def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(
 @pytest.mark.parametrize(
     ("arguments", "code", "parts"),
     [
-        (["no.mp4"], 1, ["no.mp4"]),
+        (["no.mp4"], 1, ["no.mp4 does not exist"]),
         (["VIDEO", "--runtimes", "pytorch"], 2, ["--runtimes", "pytorch", "onnxruntime"]),
         (["VIDEO", "--precisions", "int4"], 2, ["--precisions", "int4", "bf16"]),
         (["VIDEO", "--imgsz", "640x384"], 2, ["--imgsz", "640x384"]),

@@ -84,9 +84,9 @@ def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]
         ModelError: A model cannot be had.
         OutputError: A result cannot be written.
     """
-    models = [chosen(word, say) for word in _words(wishes.models)] or [chosen(None, say)]
+    models = [chosen(word, say) for word in listed(wishes.models)] or [chosen(None, say)]
     names = [str(model.path.resolve()) if model.entry is None else model.name for model in models]
-    todo = combinations(names, _words(wishes.runtimes), _words(wishes.precisions), _sizes(wishes.imgsz), wishes.device)
+    todo = combinations(names, listed(wishes.runtimes), listed(wishes.precisions), sizes(wishes.imgsz), wishes.device)
     if wishes.config is not None or wishes.camera is not None:  # their faults are told before anything is measured
         prepare(Wishes(wishes.videos, wishes.config, wishes.camera, publish=False))
     if wishes.labels is not None:
@@ -277,17 +277,18 @@ class _Bench:
         return {"error": f"its process ended with code {code} and no answer: {words}"}
 
 
-def _words(text: str | None) -> list[str]:
+def listed(text: str | None) -> list[str]:
+    """``a, b,a`` → the words, each once."""
     return list(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
 
 
-def _sizes(text: str | None) -> list[int]:
+def sizes(text: str | None) -> list[int]:
     """``640,416`` → the numbers.
 
     Raises:
         ConfigError: One is not a number of pixels from 32 to 4096.
     """
-    words = _words(text) or [str(DEFAULT_SIZE)]
+    words = listed(text) or [str(DEFAULT_SIZE)]
     if bad := [word for word in words if not (word.isdecimal() and 32 <= int(word) <= 4096)]:
         raise ConfigError(f"--imgsz: {bad[0]!r} is not a number of pixels from 32 to 4096")
     return [int(word) for word in words]

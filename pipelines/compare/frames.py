@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.errors import cannot_write
+from streams.errors import SourceError, cannot_write
 from streams.spread import each_picture
 
 Image = NDArray[np.uint8]
@@ -49,6 +49,8 @@ def lay_down(videos: Sequence[Path], count: int, file: Path) -> list[Laid]:
                 for name, image in each_picture(video, min(each, max(1, count - len(laid)))):
                     out.write(np.ascontiguousarray(image).data)
                     laid.append(Laid(name, (image.shape[0], image.shape[1])))
+    except SourceError:
+        raise
     except OSError as error:
         raise cannot_write(file, error) from error
     return laid

@@ -51,9 +51,19 @@ def page(result: dict[str, Any]) -> str:
             _bars([(_name(row), row["rss_mb"]) for row in single]),
         ]
     parts += ["<h2>All figures</h2>", _table(rows)]
+    return document("Frameworks compared", parts)
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """A page that fetches nothing.
+
+    Args:
+        title: Of the window.
+        parts: What stands in it, as HTML.
+    """
     body = "\n".join(parts)
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Frameworks compared</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 

@@ -50,14 +50,17 @@ class Truth:
     labels: tuple[str, ...]
 
 
-def check_pycocotools() -> None:
+def check_pycocotools(option: str = "--labels") -> None:
     """Refuse what cannot be scored, before anything is measured.
+
+    Args:
+        option: What needs it.
 
     Raises:
         ConfigError: pycocotools is not installed.
     """
     if find_spec("pycocotools") is None:
-        raise ConfigError("--labels needs pycocotools; install it with pip install 'sightline[compare]'")
+        raise ConfigError(f"{option} needs pycocotools; install it with pip install 'sightline[compare]'")
 
 
 def read_truth(path: Path, pictures: Sequence[Laid], names: Sequence[str]) -> Truth:

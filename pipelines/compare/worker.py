@@ -155,7 +155,7 @@ def _timed(detector: Detector[Any], job: Job, batch: int, save: bool) -> dict[st
                 spent[stage].append(round(value / len(images), 4))
     joules = meter.joules()
     if save:
-        _save(found, job.boxes)
+        save_boxes(found, job.boxes)
     energy_j = None if joules is None else joules / len(found)
     return {"ms": spent, "frames": frames, "cpu_s": cpu_s / frames, "energy_j": energy_j}
 
@@ -163,7 +163,7 @@ def _timed(detector: Detector[Any], job: Job, batch: int, save: bool) -> dict[st
 def find(job: Job) -> dict[str, Any]:
     """Write down what is found, one frame after the other."""
     detector = load_detector(chosen(job.model), DetectorConfig.model_validate(job.settings))
-    _save([detector.detect([image])[0] for image in read_back(job.frames, job.sizes)], job.boxes)
+    save_boxes([detector.detect([image])[0] for image in read_back(job.frames, job.sizes)], job.boxes)
     detector.close()
     return {}
 
@@ -201,7 +201,8 @@ def _stages(times: StageTimes) -> tuple[float, float, float]:
     return times.preprocess_ms, times.inference_ms, times.postprocess_ms
 
 
-def _save(found: list[Detections], file: Path) -> None:
+def save_boxes(found: list[Detections], file: Path) -> None:
+    """Write down what was found, frame by frame, for ``read_boxes``."""
     np.savez(
         file,
         counts=np.array([len(one) for one in found]),
