@@ -15,6 +15,7 @@ from typing import Any
 from config.errors import sentences
 from config.site import Detector as DetectorConfig
 from detectors.detector import Detector
+from detectors.export.apart import export_apart
 from detectors.load import load_detector
 from detectors.model_files import ResolvedModel
 from detectors.tiles import TiledDetector
@@ -87,7 +88,7 @@ class LoadedModel:
         """
         self.config = config
         self.resolved = model
-        self.detector: Detector[Any] = load_detector(model, config, say)
+        self.detector: Detector[Any] = load_detector(model, config, say, export_apart)
 
     def info(self, name: str) -> DetectorInfo:
         """What reports say of it."""

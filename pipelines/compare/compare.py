@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
+from detectors.child import run_child
 from detectors.model_files import chosen
 from pipelines.analyze import make_folder, versions
 from pipelines.compare.agreement import closeness
-from pipelines.compare.child import run_child
 from pipelines.compare.combination import Combination, combinations
 from pipelines.compare.counts import Counts, Rules, beside
 from pipelines.compare.frames import lay_down
