@@ -50,14 +50,20 @@ class Truth:
     labels: tuple[str, ...]
 
 
-def check_pycocotools() -> None:
+def check_labels(path: Path) -> None:
     """Refuse what cannot be scored, before anything is measured.
 
     Raises:
-        ConfigError: pycocotools is not installed.
+        ConfigError: There are no labels, or pycocotools is not installed.
     """
+    _check_is_there(path)
     if find_spec("pycocotools") is None:
         raise ConfigError("--labels needs pycocotools; install it with pip install 'sightline[compare]'")
+
+
+def _check_is_there(path: Path) -> None:
+    if not path.exists():
+        raise ConfigError(f"--labels: {path} does not exist; name a COCO .json, or a folder of YOLO .txt files")
 
 
 def read_truth(path: Path, pictures: Sequence[Laid], names: Sequence[str]) -> Truth:
@@ -74,12 +80,11 @@ def read_truth(path: Path, pictures: Sequence[Laid], names: Sequence[str]) -> Tr
     Raises:
         ConfigError: There are no such labels, with file and line.
     """
+    _check_is_there(path)
     if path.is_dir():
         truth = _read_yolo(path, pictures, names)
-    elif path.is_file():
-        truth = _read_coco(path, pictures)
     else:
-        raise ConfigError(f"--labels: {path} does not exist; name a COCO .json, or a folder of YOLO .txt files")
+        truth = _read_coco(path, pictures)
     known = set(names) & set(truth.labels)
     if not any(box.label in known for boxes in truth.boxes for box in boxes):
         few = ", ".join(truth.labels[:8]) or "none"
