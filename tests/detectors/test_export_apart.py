@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -89,3 +90,28 @@ def test_it_ends_with_the_application(model: ResolvedModel, tmp_path: Path, numb
     assert done.code == (0 if number != signal.SIGKILL else -9), done.err
     wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child's end", 10)
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("code", [WAITS, "import os; os.kill(os.getpid(), 11)"], ids=["stopped", "crash"])
+def test_run_ends_while_it_exports_and_where_that_crashes(model: ResolvedModel, tmp_path: Path, code: str) -> None:
+    if find_spec("onnxruntime") is None:
+        pytest.skip("onnxruntime is not installed (extra 'onnxruntime')")
+    pid, site = tmp_path / "pid", tmp_path / "site.yaml"
+    site.write_text(
+        "version: 1\ncameras: {a: {source: 'rtsp://127.0.0.1:9/a'}}\n"
+        f"detectors: {{main: {{model: {model.path}, runtime: onnxruntime}}}}\n"
+    )
+    process = start_app("run", site, cwd=tmp_path, env={"PYTHONPATH": stand_in(tmp_path, code), "PID": str(pid)})
+    try:
+        if code == WAITS:
+            wait_until(lambda: pid.is_file() and pid.read_text() != "", "the child", 60)
+            process.terminate()
+        done = finish(process, 30)
+    finally:
+        process.kill()
+    if code == WAITS:
+        assert done.code == 0, done.err
+        wait_until(lambda: not psutil.pid_exists(int(pid.read_text())), "the child's end", 10)
+    else:
+        assert done.code == 1
+        assert [error for error in done.errors if "the export of own to onnx fp32 broke off" in error], done.err
