@@ -331,12 +331,13 @@ def compare(
         raise ConfigError("nothing to compare: name a video or a folder of pictures, or --train DATASET.yaml")
     from pipelines.compare.compare import CompareWishes
     from pipelines.compare.compare import compare as run_compare
-    from pipelines.terminal import compare_table
+    from pipelines.terminal import compare_table, step_bar
 
     wishes = CompareWishes(
         videos, runtimes, models, precisions, imgsz, device, frames, rounds, out_dir, config, camera, labels, sustained
     )
-    result = run_compare(wishes, say)
+    with step_bar(err, say) as on_step:
+        result = run_compare(wishes, say, on_step)
     out.print(compare_table(result))
     for row in result["rows"]:
         if row["error"] is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from config.site import Detector as DetectorConfig
 from detectors.detector import Detector
@@ -13,11 +13,17 @@ from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.families.yolo import YoloFamily
 from detectors.model_files import ResolvedModel
 
+if TYPE_CHECKING:
+    from detectors.export.apart import Exporter
+
 log = logging.getLogger(__name__)
 
 
 def load_detector(
-    model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None] = lambda line: None
+    model: ResolvedModel,
+    config: DetectorConfig,
+    say: Callable[[str], None] = lambda line: None,
+    export: Exporter | None = None,
 ) -> Detector[Any]:
     """Load a model on a runtime.
 
@@ -25,12 +31,13 @@ def load_detector(
         model: A model file that may be loaded.
         config: Runtime, device, precision, input size, thresholds, and labels where those in the file are not wanted.
         say: Told in one line about what takes long.
+        export: Makes the file of a runtime that needs one of its own; by default here, in this process.
 
     Raises:
         ModelError: The file is damaged or does not fit the family, or has another number of classes than labels.
         RuntimeUnavailableError: The runtime, device or precision is not there, or cannot run this family.
     """
-    detector = _load(model, config, say)
+    detector = _load(model, config, say, export)
     if config.labels is not None and config.labels != detector.labels:
         if model.family == "yolo" and len(config.labels) != len(detector.labels):
             classes = len(detector.labels)
@@ -43,13 +50,15 @@ def load_detector(
     return detector
 
 
-def _load(model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None]) -> Detector[Any]:
+def _load(
+    model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None], export: Exporter | None
+) -> Detector[Any]:
     if model.export is not None:
         from detectors.load_export import load_export
 
         return load_export(model.path, model.export, config, model.name)
     if model.family == "yolo":
-        return _torch(model, config) if config.runtime == "torch" else _exported(model, config, say)
+        return _torch(model, config) if config.runtime == "torch" else _exported(model, config, say, export)
     if config.runtime != "tensorflow":
         what = "TensorFlow.js graph" if model.family == "centernet" else "TensorFlow detection graph"
         raise RuntimeUnavailableError(
@@ -73,7 +82,9 @@ def _torch(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
     return Detector(family, runtime, model.name)
 
 
-def _exported(model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None]) -> Detector[Any]:
+def _exported(
+    model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None], make: Exporter | None
+) -> Detector[Any]:
     """A checkpoint on a runtime that takes a file of its own: from the user's cache, or exported once."""
     from detectors.export.make import export_model
     from detectors.export.store import Wanted
@@ -83,7 +94,7 @@ def _exported(model: ResolvedModel, config: DetectorConfig, say: Callable[[str],
     check_device(config)
     target = TARGETS[config.runtime]
     size = None if target != "tensorrt" else YoloFamily(("",), config.imgsz).imgsz
-    export = export_model(model, Wanted(target, config.precision, size, imgsz=config.imgsz), say)
+    export = (make or export_model)(model, Wanted(target, config.precision, size, imgsz=config.imgsz), say)
     return load_export(export.folder, export.facts, config, model.name)
 
 

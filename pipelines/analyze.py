@@ -15,11 +15,11 @@ from typing import Any
 from config.errors import sentences
 from config.site import Detector as DetectorConfig
 from detectors.detector import Detector
+from detectors.export.apart import export_apart
 from detectors.load import load_detector
 from detectors.model_files import ResolvedModel
 from detectors.tiles import TiledDetector
 from pipelines.analysis import Analysis
-from pipelines.annotate import Painter
 from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
 from pipelines.peak_memory import peak_rss_mb
@@ -28,7 +28,6 @@ from pipelines.scenario import CameraPlan
 from pipelines.sinks.base import Sink
 from pipelines.sinks.files import FileSink
 from pipelines.sinks.mqtt import MqttSink, Publication
-from pipelines.sinks.video import VideoSink
 from pipelines.values import DetectorInfo, FrameResult
 from streams.errors import BrokerError, OutputError, cannot_write
 from streams.files import exclusive, write_json_atomic
@@ -38,7 +37,7 @@ from streams.source import Backend, Source, SourceInfo
 
 PACKAGES = (
     "sightline", "torch", "ultralytics", "tensorflow", "onnxruntime", "openvino", "ai-edge-litert", "tensorrt",
-    "opencv-python", "numpy", "trackers", "supervision",
+    "opencv-python", "numpy", "lap", "supervision",
 )  # fmt: skip
 RESULT_FILES = ("detections.jsonl", "events.jsonl", "fps.csv", "summary.json", "annotated.mp4")
 
@@ -89,7 +88,7 @@ class LoadedModel:
         """
         self.config = config
         self.resolved = model
-        self.detector: Detector[Any] = load_detector(model, config, say)
+        self.detector: Detector[Any] = load_detector(model, config, say, export_apart)
 
     def info(self, name: str) -> DetectorInfo:
         """What reports say of it."""
@@ -173,6 +172,9 @@ class _Run:
             )
             self._sinks.append(self._mqtt)
         if job.annotate:
+            from pipelines.annotate import Painter  # `run` imports this module, and draws nothing
+            from pipelines.sinks.video import VideoSink
+
             painter = Painter(info.width, info.height, self._lines, self._zones)
             path = job.folder / "annotated.mp4"
             self._sinks.append(VideoSink(path, info.width, info.height, info.fps, painter))

@@ -10,6 +10,7 @@ from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
 from config.site import Camera, Site
 from detectors.errors import ModelError
+from detectors.export.apart import export_apart
 from detectors.load import load_detector
 from detectors.model_files import chosen, resolve
 from pipelines.jobs import detector_of, publication_of_site
@@ -90,7 +91,7 @@ def _check_detector(document: Document[Site], name: str, known: dict[str, Labels
     try:
         named = "model" in document.value.detectors[name].model_fields_set
         model = resolve(config.model) if named else chosen(None, say)
-        detector = load_detector(model, config)
+        detector = load_detector(model, config, export=export_apart)
     except SightlineError as error:
         places = [document.fault(("detectors", name), text) for text in sentences(error)]
         raise (ConfigError(*places) if error.exit_code == ConfigError.exit_code else ModelError(*places)) from error

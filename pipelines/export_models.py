@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import get_args
 
 from config.errors import ConfigError, SightlineError
+from detectors.export.apart import export_apart
 from detectors.export.calibration import FRAMES
 from detectors.export.facts import Target
-from detectors.export.make import export_model
 from detectors.export.store import DEFAULT_SIZE, Wanted, carry, file_precision
 from detectors.model_files import chosen
 from streams.spread import spread_pictures
@@ -71,7 +71,7 @@ def export_models(wishes: ExportWishes, say: Callable[[str], None], tell: Callab
         fixed = size if target != "tensorrt" else size or (imgsz, imgsz)
         try:
             want = Wanted(target, wishes.precision, fixed, frames, label, imgsz)
-            export = export_model(model, want, say)
+            export = export_apart(model, want, say)
             if not export.made:
                 say(f"{model.name} {target} {export.facts.precision}, {export.facts.size}: kept from before")
             tell(str(carry(export, wishes.out) if wishes.out is not None else export.folder))

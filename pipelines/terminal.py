@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +19,7 @@ from detectors.verify import Verified, verify
 
 if TYPE_CHECKING:
     from pipelines.analyze import Progress as RunProgress
+    from pipelines.compare.step import Step
 
 SHOW_AFTER_S = 2.0
 
@@ -52,6 +53,25 @@ def progress_bar(console: Console, title: str) -> Iterator[Callable[[RunProgress
     finally:
         if shown:
             bar.stop()
+
+
+@contextmanager
+def step_bar(console: Console, say: Callable[[str], None]) -> Iterator[Callable[[Step], None]]:
+    """What a comparison is at, and how much of that part is done; without a terminal a line for each step.
+
+    Args:
+        console: Where the bar is drawn.
+        say: Told each step where there is no terminal.
+    """
+    if not console.is_terminal:
+        yield lambda step: say(str(step))
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("looking at the frames", total=None)
+        yield lambda step: bar.update(
+            task, completed=step.number - 1, total=step.count, description=f"{step.doing}: {step.combination}"
+        )
 
 
 @contextmanager

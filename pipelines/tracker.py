@@ -1,4 +1,4 @@
-"""Follow objects from frame to frame: ByteTrack of the ``trackers`` library, with majority labels."""
+"""Follow objects from frame to frame: ByteTrack, with majority labels."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from trackers import ByteTrackTracker
 
 from config.site import Tracker as TrackerConfig
 from detectors.detections import Detections
 from detectors.nms import nms
-from pipelines.byte_track import Boxes, CornerFilter, Overlap
+from pipelines.byte_track import UNTRACKED, ByteTrack
 from pipelines.values import Track
 
-UNTRACKED = -1
 TWIN_IOU = 0.8
 """Two boxes that overlap by more than this are one object, mostly one that the model has two names for."""
 
@@ -50,16 +48,9 @@ class Tracker:
         self._start()
 
     def _start(self) -> None:
-        self._tracker = ByteTrackTracker(
-            lost_track_buffer=max(1, round(self._config.lost_s * 30)),  # in frames of 30 a second, says the library
-            frame_rate=self._fps,
-            track_activation_threshold=self._config.activation,
-            minimum_consecutive_frames=self._config.min_frames,
-            minimum_iou_threshold=self._config.min_iou,
-            high_conf_det_threshold=self._config.activation,
-            state_estimator_class=CornerFilter,
-            iou=Overlap(),
-        )
+        config = self._config
+        lost_s = max(1, round(config.lost_s * 30)) / 30
+        self._tracker = ByteTrack(self._fps, config.activation, config.min_iou, config.min_frames, lost_s)
         self._lives: dict[int, _Life] = {}
 
     def update(self, detections: Detections, pts_s: float) -> tuple[NDArray[np.int64], tuple[Track, ...]]:
@@ -80,12 +71,9 @@ class Tracker:
             raise ValueError("a box has a coordinate that is no finite number")
         ids = np.full(len(detections), UNTRACKED, np.int64)
         tracks: tuple[Track, ...] = ()
-        if len(detections) or self._tracker.tracks:
+        if len(detections) or len(self._tracker):
             rows = _without_twins(detections)
-            found = self._tracker.update(Boxes(detections.xyxy[rows], detections.score[rows], rows), timestamp=pts_s)
-            if len(found):
-                confirmed = found.tracker_id >= 0
-                ids[found.rows[confirmed]] = found.tracker_id[confirmed] + 1
+            ids[rows] = self._tracker.update(detections.xyxy[rows], detections.score[rows], pts_s)
             tracks = self._tracks(ids, detections, pts_s)
         self._evict(pts_s)
         return ids, tracks

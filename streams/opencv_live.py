@@ -8,7 +8,6 @@ import time
 from typing import Literal
 from urllib.parse import urlsplit
 
-import av
 import cv2
 import numpy as np
 
@@ -243,6 +242,8 @@ def why_closed(shown: str, url: str) -> SourceError:
     Returns:
         An error to raise.
     """
+    import av  # 16 MB that a box whose cameras answer does not need
+
     options = {} if "?udp" in url or "&udp" in url or not is_rtsp(url) else {"rtsp_transport": "tcp"}
     try:
         with av.open(url, options=options, timeout=(_REASON_S, _REASON_S)):

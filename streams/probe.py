@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-
-import av
-from av.container import InputContainer
-from av.video.stream import VideoStream
+from typing import TYPE_CHECKING
 
 from streams.errors import SourceError
 
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+_TICKS_S = 1_000_000
+"""FFmpeg's ``AV_TIME_BASE``."""
 _STILL_FORMATS = ("image2", "tty")
 _WAY_OUT = "check the file, copy it again or convert it to MP4 (H.264)"
 
@@ -59,6 +62,8 @@ def probe(path: Path) -> VideoFacts:
     Raises:
         SourceError: It is missing, a folder, empty, not a video, or not one frame of it can be decoded.
     """
+    import av  # 16 MB that a box which watches cameras does not need
+
     _check_file(path)
     try:
         with av.open(ffmpeg_name(path)) as container:
@@ -75,6 +80,8 @@ def ffmpeg_name(path: Path) -> str:
 
 def best_video(container: InputContainer) -> VideoStream | None:
     """The stream that FFmpeg and OpenCV would play, ``None`` for a file without a video."""
+    from av.video.stream import VideoStream
+
     stream = container.streams.best("video")
     return stream if isinstance(stream, VideoStream) else None
 
@@ -151,4 +158,4 @@ def _duration(container: InputContainer, stream: VideoStream) -> tuple[float | N
         start_s = float((stream.start_time or 0) * (stream.time_base or 0))  # the tag counts from 0, not from the start
         return hours * 3600 + minutes * 60 + seconds - max(0.0, start_s), True
     except ValueError:
-        return (container.duration / av.time_base if container.duration else None), False
+        return (container.duration / _TICKS_S if container.duration else None), False

@@ -29,6 +29,8 @@ def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(
         "--models", "mine.pt", "--rounds", "1", "--out", "out",
     )  # fmt: skip
     assert done.code == 0, done.err
+    assert f"preparing, 3 of 3: {tmp_path / 'mine.pt'} on tensorrt fp32 at 640" in done.err
+    assert f"round 1 of 1, 2 of 2: {tmp_path / 'mine.pt'} on onnxruntime fp32 at 640" in done.err
     result = json.loads(Path("out/compare.json").read_text())
     rows = result["rows"]
     assert [(row["runtime"], row["batch"]) for row in rows] == [

@@ -177,6 +177,14 @@ def test_nothing_heavy_is_loaded(arguments: tuple[str, ...]) -> None:
     assert loaded & set(LAZY) == set()
 
 
+def test_what_watches_cameras_loads_little() -> None:
+    """A small box has 250 MB: what only files, drawings and comparisons need is not there."""
+    code = "import sys, app, pipelines.live.service, detectors.load_export; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    needless = {"av", "matplotlib", "requests", "scipy", "supervision", "trackers"}
+    assert needless & set(done.stdout.split()) == set()
+
+
 def test_text_names_no_machine_and_no_registry() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:

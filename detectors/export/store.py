@@ -23,6 +23,7 @@ from detectors.export.facts import (
     versions,
     write_facts,
 )
+from detectors.export.lock import alone
 from detectors.folders import cache_dir
 from detectors.model_files import ResolvedModel
 
@@ -101,7 +102,7 @@ def cached_folder(model: ResolvedModel, want: Wanted) -> Path:
 
 
 def exported(model: ResolvedModel, want: Wanted, say: Callable[[str], None]) -> Export:
-    """The export of a checkpoint: from the user's cache, or made once.
+    """The export of a checkpoint: from the user's cache, or made once; whoever else is making it is waited for.
 
     One that was calibrated on other frames than those wanted is made again; without frames any calibration will do.
 
@@ -114,34 +115,74 @@ def exported(model: ResolvedModel, want: Wanted, say: Callable[[str], None]) -> 
         ModelError: The checkpoint cannot be exported, or the cache not be written.
         RuntimeUnavailableError: A package that is needed is missing, or int8 has no frames.
     """
+    found = kept(model, want)
+    if found is not None:
+        return found
+    check_frames(model, want)
     folder = cached_folder(model, want)
     precision = file_precision(want.target, want.precision)
-    if is_export(folder):
-        try:
-            facts = read_facts(folder)
-            if facts.source_sha256 == model.sha256 and want.frames_from in (None, facts.calibration):
-                return Export(folder, facts, made=False)
-        except ModelError as error:
-            say(f"{error}: made again")
-    if precision == "int8" and not want.frames:
+    size = "any size" if want.size is None else f"{want.size[0]}x{want.size[1]}"
+    what = f"{model.name} to {want.target} {precision}, {size}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with alone(
+            folder.parent / f".{folder.name}.lock", lambda: say(f"waiting for another process that exports {what}")
+        ):
+            found = kept(model, want, say)
+            if found is not None:
+                return found
+            say(f"exporting {what} (once; kept in {folder})")
+            return Export(folder, _fill(model, want, precision, folder), made=True)
+    except OSError as error:
+        raise ModelError(f"the export cannot be written to {folder} ({error.strerror or error})") from error
+
+
+def kept(model: ResolvedModel, want: Wanted, say: Callable[[str], None] = lambda line: None) -> Export | None:
+    """The export in the user's cache, if one is there that is whole and what is wanted.
+
+    Args:
+        model: The checkpoint.
+        want: What is to be had.
+        say: Told what is wrong with one that is there.
+    """
+    folder = cached_folder(model, want)
+    if not is_export(folder):
+        return None
+    try:
+        facts = read_facts(folder)
+    except ModelError as error:
+        say(f"{error}: made again")
+        return None
+    good = facts.source_sha256 == model.sha256 and want.frames_from in (None, facts.calibration)
+    return Export(folder, facts, made=False) if good else None
+
+
+def check_frames(model: ResolvedModel, want: Wanted) -> None:
+    """Refuse to make int8 of nothing.
+
+    Raises:
+        RuntimeUnavailableError: With what to run.
+    """
+    if file_precision(want.target, want.precision) == "int8" and not want.frames:
         raise RuntimeUnavailableError(
             f"{model.name} has no int8 export for {want.target} yet, and int8 needs frames to calibrate on: run "
             f"`python app.py export {model.path} --to {want.target} --precision int8 --calibrate VIDEO_OR_FOLDER` once"
         )
-    size = "any size" if want.size is None else f"{want.size[0]}x{want.size[1]}"
-    say(f"exporting {model.name} to {want.target} {precision}, {size} (once; kept in {folder})")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:
-            new = Path(scratch) / "new"
-            new.mkdir()
-            facts = _make(model, want, precision, new)
-            if folder.exists():
-                os.replace(folder, Path(scratch) / "old")
-            os.replace(new, folder)
-    except OSError as error:
-        raise ModelError(f"the export cannot be written to {folder} ({error.strerror or error})") from error
-    return Export(folder, facts, made=True)
+
+
+def _fill(model: ResolvedModel, want: Wanted, precision: str, folder: Path) -> ExportFacts:
+    """Make an export beside its place, then put it there; what others left behind who were killed at it goes."""
+    prefix = f".{folder.name}."
+    for left in folder.parent.glob(f"{prefix}*.new"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix, suffix=".new") as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        facts = _make(model, want, precision, new)
+        if folder.exists():
+            os.replace(folder, Path(scratch) / "old")
+        os.replace(new, folder)
+    return facts
 
 
 def carry(export: Export, out: Path) -> Path:

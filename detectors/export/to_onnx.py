@@ -57,6 +57,8 @@ def write_onnx(checkpoint: Path, target: Path, size: tuple[int, int] | None, end
                     **head,
                 )
             model = onnx.load(written)
+            if end2end and size is None:
+                _take_small_pictures(onnx, model.graph)
             _take_pictures(onnx, model)
             onnx.checker.check_model(model)
         except Exception as error:
@@ -81,3 +83,28 @@ def _take_pictures(onnx: Any, model: Any) -> None:
         node.output[:] = [OUTPUT if name == old_result else name for name in node.output]
         node.input[:] = [OUTPUT if name == old_result else name for name in node.input]
     result.name = OUTPUT
+
+
+def _take_small_pictures(onnx: Any, graph: Any) -> None:
+    """Let the end of an end-to-end head take the best of as many anchors as there are, where they are fewer than K.
+
+    Ultralytics writes K as it was for the size that it traced with, and a TopK with K above its axis fails.
+    """
+    values = {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
+    values |= {tensor.name: tensor for tensor in graph.initializer}
+    selections = [node for node in graph.node if node.op_type == "TopK" and node.input[1] in values]
+    if not selections:
+        return
+    anchors, most = selections[0].input  # of each anchor's best class; what follows selects among these
+    axis = next(attribute.i for attribute in selections[0].attribute if attribute.name == "axis")
+    shape, number, least, which = (f"{OUTPUT}/{word}" for word in ("shape", "anchors", "boxes", "axis"))
+    graph.initializer.append(onnx.helper.make_tensor(which, onnx.TensorProto.INT64, [1], [axis]))
+    position = list(graph.node).index(selections[0])
+    for node in (
+        onnx.helper.make_node("Min", [number, most], [least], name=least),
+        onnx.helper.make_node("Gather", [shape, which], [number], axis=0, name=number),
+        onnx.helper.make_node("Shape", [anchors], [shape], name=shape),
+    ):
+        graph.node.insert(position, node)
+    for selection in selections:
+        selection.input[1] = least

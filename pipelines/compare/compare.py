@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
+from detectors.child import run_child
 from detectors.model_files import chosen
 from pipelines.analyze import make_folder, versions
 from pipelines.compare.agreement import closeness
-from pipelines.compare.child import run_child
 from pipelines.compare.combination import Combination, combinations
 from pipelines.compare.counts import Counts, Rules, beside
 from pipelines.compare.frames import lay_down
@@ -23,8 +23,9 @@ from pipelines.compare.machine import machine
 from pipelines.compare.markdown import as_markdown
 from pipelines.compare.recommend import recommendation
 from pipelines.compare.rows import CAMERA_FPS, Extras, Row, as_csv, failed_row, rows_of
+from pipelines.compare.step import Step
 from pipelines.compare.tensorboard import write_events
-from pipelines.compare.truth import SCORE, Truth, check_pycocotools, read_truth, score
+from pipelines.compare.truth import SCORE, Truth, check_labels, read_truth, score
 from pipelines.compare.worker import Job, read_boxes
 from pipelines.jobs import Wishes, prepare
 from streams.files import write_json_atomic, write_text_atomic
@@ -68,12 +69,15 @@ class CompareWishes:
     sustained_min: float = 0.0
 
 
-def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]:
+def compare(
+    wishes: CompareWishes, say: Callable[[str], None], on_step: Callable[[Step], None] = lambda step: None
+) -> dict[str, Any]:
     """Measure, and write ``compare.json``, ``.csv``, ``.md`` and ``.html``, and TensorBoard event files.
 
     Args:
         wishes: The arguments.
-        say: Told in one line about each step.
+        say: Told in one line what comes out of each step.
+        on_step: Called before each step.
 
     Returns:
         The content of ``compare.json``.
@@ -90,14 +94,14 @@ def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]
     if wishes.config is not None or wishes.camera is not None:  # their faults are told before anything is measured
         prepare(Wishes(wishes.videos, wishes.config, wishes.camera, publish=False))
     if wishes.labels is not None:
-        check_pycocotools()
+        check_labels(wishes.labels)
         if films := [video for video in wishes.videos if video.exists() and not video.is_dir()]:
             raise ConfigError(
                 f"--labels: {films[0]} is no folder of pictures; labels belong to pictures by their names"
             )
     make_folder(wishes.out)
     with tempfile.TemporaryDirectory(prefix="sightline-compare-") as folder:
-        bench = _Bench(wishes, Path(folder), say)
+        bench = _Bench(wishes, Path(folder), say, on_step)
         rows = bench.rows(todo)
     result = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -124,8 +128,10 @@ def compare(wishes: CompareWishes, say: Callable[[str], None]) -> dict[str, Any]
 class _Bench:
     """Frames laid down, and the children that are sent over them in turn."""
 
-    def __init__(self, wishes: CompareWishes, folder: Path, say: Callable[[str], None]) -> None:
-        self._wishes, self._folder, self._say = wishes, folder, say
+    def __init__(
+        self, wishes: CompareWishes, folder: Path, say: Callable[[str], None], on_step: Callable[[Step], None]
+    ) -> None:
+        self._wishes, self._folder, self._say, self._on_step = wishes, folder, say, on_step
         self._frames = folder / "frames"
         self._laid = lay_down(wishes.videos, wishes.frames, self._frames)
         self._truth: dict[tuple[str, ...], Truth] = {}
@@ -137,7 +143,7 @@ class _Bench:
         ready: list[tuple[Combination, float]] = []
         truths: dict[Combination, Truth] = {}
         failed: dict[Combination, str] = {}
-        for combination in todo:
+        for combination in self._each("preparing", todo):
             answer = self._child("prepare", combination)
             if "error" not in answer:
                 ready.append((combination, answer["size_mb"]))
@@ -150,9 +156,9 @@ class _Bench:
                 self._say(line)
         measured: dict[Combination, list[dict[str, Any]]] = {}
         for turn in range(self._wishes.rounds):
-            for combination, _ in ready if turn % 2 == 0 else reversed(ready):
-                if combination in failed:
-                    continue
+            left = [combination for combination, _ in ready if combination not in failed]
+            name = f"round {turn + 1} of {self._wishes.rounds}"
+            for combination in self._each(name, left if turn % 2 == 0 else left[::-1]):
                 answer = self._child("measure", combination)
                 if "error" in answer:
                     failed[combination] = answer["error"]
@@ -160,8 +166,14 @@ class _Bench:
                     continue
                 measured.setdefault(combination, []).append(answer)
                 fps = len(answer["batches"]["1"]["ms"]["total"]) * 1e3 / sum(answer["batches"]["1"]["ms"]["total"])
-                self._say(f"round {turn + 1} of {self._wishes.rounds}: {combination}: {fps:.1f} FPS")
+                self._say(f"{combination}: {fps:.1f} FPS")
         return self._together(todo, dict(ready), measured, failed, truths)
+
+    def _each(self, doing: str, todo: Sequence[Combination]) -> Iterator[Combination]:
+        """One after the other, told before it is given."""
+        for number, combination in enumerate(todo, 1):
+            self._on_step(Step(doing, number, len(todo), combination))
+            yield combination
 
     def _truth_for(self, labels: Path, names: tuple[str, ...]) -> Truth:
         """The labels of the pictures, read once for models that know the same classes."""
@@ -180,8 +192,11 @@ class _Bench:
         references: dict[tuple[str, int], Combination] = {}
         ran = [combination for combination in todo if combination in measured and combination not in failed]
         counted = self._counted(ran)
-        accuracy = {one: self._accuracy(one, truth) for one, truth in truths.items() if one in ran}
-        sustained = {one: self._sustained(one) for one in ran} if self._wishes.sustained_min else {}
+        scored = [one for one in truths if one in ran]
+        accuracy = {one: self._accuracy(one, truths[one]) for one in self._each("scoring", scored)}
+        minutes = self._wishes.sustained_min
+        lasting = self._each(f"running for {minutes:g} minutes", ran if minutes else [])
+        sustained = {one: self._sustained(one) for one in lasting}
         rows: list[Row] = []
         for combination in todo:
             if combination in failed:
@@ -205,8 +220,7 @@ class _Bench:
             return {}
         rules = Rules(wishes.videos, wishes.config, wishes.camera)
         counted = {}
-        for number, combination in enumerate(todo):
-            self._say(f"counting: {combination}")
+        for number, combination in enumerate(self._each("counting", todo)):
             counts = counted[combination] = rules.count(combination, self._folder / f"counts-{number}")
             if "error" in counts:
                 self._say(f"not counted: {combination}: {counts['error']}")
@@ -214,7 +228,6 @@ class _Bench:
 
     def _accuracy(self, combination: Combination, truth: Truth) -> dict[str, Any] | None:
         """Against the labels; all boxes are looked for, however unlikely."""
-        self._say(f"scoring: {combination}")
         answer = self._child("find", combination, confidence=SCORE)
         if "error" in answer:
             self._say(f"not scored: {combination}: {answer['error']}")
@@ -223,7 +236,6 @@ class _Bench:
 
     def _sustained(self, combination: Combination) -> dict[str, Any] | None:
         """Speed over minutes: what heat or a battery leaves of it."""
-        self._say(f"for {self._wishes.sustained_min:g} minutes: {combination}")
         answer = self._child("sustain", combination)
         if "error" in answer:
             self._say(f"not sustained: {combination}: {answer['error']}")

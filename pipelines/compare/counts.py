@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.compare.child import ROOT, run_child
+from detectors.child import ROOT, run_child
 from pipelines.compare.combination import Combination
 
 Counts = dict[str, Any]

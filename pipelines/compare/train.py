@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
+from detectors.child import run_child
 from detectors.model_files import ResolvedModel, chosen
 from detectors.training.recipe import BATCH, CLIP, FROZEN, MOMENTUM, RATE, SEED
 from pipelines.analyze import make_folder, versions
-from pipelines.compare.child import run_child
 from pipelines.compare.combination import is_installed
 from pipelines.compare.compare import listed, sizes
 from pipelines.compare.frames import Laid, Size
@@ -23,7 +23,7 @@ from pipelines.compare.train_dataset import Dataset, Sample, read_dataset
 from pipelines.compare.train_html import train_page
 from pipelines.compare.train_report import Row, agreement, as_csv, failed_row, row_of, words
 from pipelines.compare.train_split import STRIDE, lay_down_split
-from pipelines.compare.train_worker import TrainJob
+from pipelines.compare.train_worker import NEWS, TrainJob
 from pipelines.compare.truth import Box, Truth, check_pycocotools, score
 from pipelines.compare.worker import read_boxes
 from streams.files import write_json_atomic, write_text_atomic
@@ -191,11 +191,15 @@ class _School:
             }
         )
         request.write_text(job.model_dump_json(), encoding="utf-8")
-        code, said = run_child("-m", "pipelines.compare.train_worker", str(request), say=self._say)
+        code, said = run_child("-m", "pipelines.compare.train_worker", str(request), on_line=self._hear)
         if answer.exists():
             found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
             return found
         return {"error": f"its process ended with code {code} and no answer: {said}"}
+
+    def _hear(self, line: str) -> None:
+        if line.startswith(NEWS):
+            self._say(line.removeprefix(NEWS))
 
 
 def _truth(val: Sequence[Sample], sizes: Sequence[Size], names: Sequence[str]) -> tuple[Truth, list[Laid]]:

@@ -23,13 +23,15 @@ from detectors.errors import ModelError
 from detectors.families.yolo import YoloFamily
 from detectors.model_files import chosen
 from detectors.training.recipe import BATCH, PARTS, Float, Trainer
-from pipelines.compare.child import NEWS
 from pipelines.compare.frames import Size
 from pipelines.compare.power import gpu_memory_mb
 from pipelines.compare.train_split import Split, fit
 from pipelines.compare.truth import SCORE
 from pipelines.compare.worker import save_boxes
 from pipelines.peak_memory import peak_rss_mb
+
+NEWS = "news: "
+"""What is printed behind this at the start of a line is for people, while it runs."""
 
 
 class TrainJob(BaseModel):

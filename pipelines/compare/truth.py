@@ -63,6 +63,21 @@ def check_pycocotools(option: str = "--labels") -> None:
         raise ConfigError(f"{option} needs pycocotools; install it with pip install 'sightline[compare]'")
 
 
+def check_labels(path: Path) -> None:
+    """Refuse labels that are not there, or cannot be scored against, before anything is measured.
+
+    Raises:
+        ConfigError: There are no labels, or pycocotools is not installed.
+    """
+    _check_is_there(path)
+    check_pycocotools()
+
+
+def _check_is_there(path: Path) -> None:
+    if not path.exists():
+        raise ConfigError(f"--labels: {path} does not exist; name a COCO .json, or a folder of YOLO .txt files")
+
+
 def read_truth(path: Path, pictures: Sequence[Laid], names: Sequence[str]) -> Truth:
     """Read the labels of pictures.
 
@@ -77,12 +92,11 @@ def read_truth(path: Path, pictures: Sequence[Laid], names: Sequence[str]) -> Tr
     Raises:
         ConfigError: There are no such labels, with file and line.
     """
+    _check_is_there(path)
     if path.is_dir():
         truth = _read_yolo(path, pictures, names)
-    elif path.is_file():
-        truth = _read_coco(path, pictures)
     else:
-        raise ConfigError(f"--labels: {path} does not exist; name a COCO .json, or a folder of YOLO .txt files")
+        truth = _read_coco(path, pictures)
     known = set(names) & set(truth.labels)
     if not any(box.label in known for boxes in truth.boxes for box in boxes):
         few = ", ".join(truth.labels[:8]) or "none"

@@ -9,6 +9,7 @@ from typing import Any
 
 from config.errors import ConfigError, SightlineError, sentences
 from detectors.detector import Detector
+from detectors.export.apart import export_apart
 from detectors.load import load_detector
 from detectors.model_files import DEFAULT_MODEL
 from pipelines.live.plan import PlannedCamera, PlannedDetector, SitePlan
@@ -27,7 +28,7 @@ def load(planned: PlannedDetector) -> Detector[Any]:
     Raises:
         SightlineError: The model, runtime, device or precision is not there.
     """
-    detector = load_detector(planned.model, planned.config, log.info)
+    detector = load_detector(planned.model, planned.config, log.info, export_apart)
     detector.warmup(*WARM_SIZE)
     return detector
 

@@ -28,6 +28,8 @@ if missing := [name for name in NEEDED if find_spec(name) is None]:
     pytest.skip(f"{', '.join(missing)} is not installed (extra 'torch')", allow_module_level=True)
 
 SIZE = 160
+TINY = 96
+"""Less than the 300 anchors that the end of an end-to-end head asks for."""
 KINDS = ("", "one2one_")
 END2END = ("yolov10n", "yolo26n")
 LAYOUTS = ("yolov8n", "yolov9t", "yolo11n", "yolo12n", *END2END)
@@ -54,18 +56,18 @@ def pictures() -> list[np.ndarray[Any, Any]]:
 
 
 @cache
-def random_checkpoint(folder: Path, layout: str) -> Path:
-    """A checkpoint of random weights that sees: its scores differ from place to place, and a few are high."""
+def random_checkpoint(folder: Path, layout: str, size: int = SIZE) -> Path:
+    """A checkpoint of random weights that sees at a size: its scores differ with the place, and a few are high."""
     import torch
     from ultralytics import YOLO
 
     torch.manual_seed(0)
     model = YOLO(f"{layout}.yaml", verbose=False)
     if layout in LAYOUTS:
-        batch, _ = YoloFamily(("",), SIZE).preprocess(pictures())
+        batch, _ = YoloFamily(("",), size).preprocess(pictures())
         with torch.no_grad():
             enliven(model.model, torch.from_numpy(batch).permute(0, 3, 1, 2))
-    path = folder / f"{layout}.pt"
+    path = folder / f"{layout}-{size}.pt"
     model.save(path)
     return path
 
@@ -96,8 +98,8 @@ def enliven(network: Any, batch: Any) -> None:
         hook.remove()
 
 
-def model_of(folder: Path, layout: str) -> ResolvedModel:
-    return resolve(str(random_checkpoint(folder, layout)))
+def model_of(folder: Path, layout: str, size: int = SIZE) -> ResolvedModel:
+    return resolve(str(random_checkpoint(folder, layout, size)))
 
 
 def config(runtime: str = "torch", **wishes: Any) -> DetectorConfig:
@@ -143,23 +145,29 @@ def test_torch_finds_what_ultralytics_predicts(folder: Path, layout: str) -> Non
         check(found, theirs, 0.25, box_px, SCORE)
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-@pytest.mark.parametrize("layout", ["yolo11n", *END2END])
-def test_exports_find_what_torch_finds(folder: Path, layout: str, runtime: str) -> None:
+@pytest.mark.parametrize(
+    ("layout", "size", "runtime"),
+    [
+        *((layout, SIZE, runtime) for layout in ("yolo11n", *END2END) for runtime in ("onnxruntime", "openvino")),
+        ("yolo26n", TINY, "onnxruntime"),
+        ("yolov10n", TINY, "openvino"),
+    ],
+)
+def test_exports_find_what_torch_finds(folder: Path, layout: str, size: int, runtime: str) -> None:
     if find_spec("onnx") is None or find_spec(PACKAGES[runtime]) is None:
         pytest.skip(f"onnx or {runtime} is not installed (extras 'export', {runtime!r})")
-    model = model_of(folder, layout)
+    model = model_of(folder, layout, size)
     target = "onnx" if runtime == "onnxruntime" else "openvino"
-    export = exported(model, Wanted(target, "fp32", imgsz=SIZE), lambda line: None)
+    export = exported(model, Wanted(target, "fp32"), lambda line: None)
     assert export.facts.end2end == (layout in END2END)
-    detector = load_export(export.folder, export.facts, config(runtime), model.name)
-    expected = by_torch(model)
+    detector = load_export(export.folder, export.facts, config(runtime, imgsz=size), model.name)
+    expected = by_torch(model, imgsz=size)
     alone = [detector.detect([picture])[0] for picture in pictures()]
     batch = detector.detect(pictures()) if runtime == "onnxruntime" else alone
     detector.close()
     assert [len(found) for found in batch] == [len(found) for found in alone]
     for picture, found, reference in zip(pictures(), alone, expected, strict=True):
-        box_px = BOX_PX * max(picture.shape) / SIZE
+        box_px = BOX_PX * max(picture.shape) / size
         check(reference, found, 0.25, box_px, SCORE)
         check(found, reference, 0.25, box_px, SCORE)
 

@@ -119,7 +119,7 @@ def test_summary(worker: tuple[Ran, list[Progress]], yolov8n: LoadedModel) -> No
     for times in found["ms"].values():
         assert 0 <= times["p50"] <= times["p95"] <= times["p99"]
     assert found["ms"]["latency"]["p50"] >= found["ms"]["inference"]["p50"] > 1
-    assert {"python", "torch", "opencv-python", "numpy", "trackers"} <= set(found["versions"])
+    assert {"python", "torch", "opencv-python", "numpy", "lap"} <= set(found["versions"])
     assert found["mqtt"] is None
     assert found["objects"] == sum(len(line["objects"]) for line in lines(ran.job.folder / "detections.jsonl"))
     # fps leaves out the first 30 frames; all frames by the wall time is a little less or more, not another number

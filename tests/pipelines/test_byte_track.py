@@ -1,4 +1,4 @@
-"""The parts of our own give what the library's give."""
+"""It gives what the ``trackers`` library's ByteTrack gives."""
 
 from __future__ import annotations
 
@@ -7,41 +7,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import supervision as sv
-from trackers import ByteTrackTracker
-from trackers.utils.iou import IoU
+from scipy.optimize import linear_sum_assignment
 
-from pipelines.byte_track import Boxes, CornerFilter, Overlap
+from pipelines.byte_track import ByteTrack, CornerFilter, overlaps, pairs
 from streams.open import open_source
 
 if TYPE_CHECKING:
     from pipelines.analyze import LoadedModel
 
-SETTINGS = {
+sv = pytest.importorskip("supervision")
+trackers = pytest.importorskip("trackers", reason="the library to compare with is not installed (extra 'dev')")
+SETTINGS = {"activation": 0.4, "min_iou": 0.15, "min_frames": 2, "lost_s": 1.5}
+THEIRS = {
     "lost_track_buffer": 45, "frame_rate": 24.0, "track_activation_threshold": 0.4, "minimum_consecutive_frames": 2,
     "minimum_iou_threshold": 0.15, "high_conf_det_threshold": 0.4,
 }  # fmt: skip
 
 
-def both(boxes: list[sv.Detections], times: list[float]) -> None:
-    """Feed the same boxes to both, and compare ids, boxes and filters after each frame."""
-    ours = ByteTrackTracker(**SETTINGS, state_estimator_class=CornerFilter, iou=Overlap())
-    theirs = ByteTrackTracker(**SETTINGS)
+def both(boxes: list[Any], times: list[float]) -> None:
+    """Feed the same boxes to both, and compare ids and filters after each frame."""
+    ours = ByteTrack(24.0, **SETTINGS)  # type: ignore[arg-type]
+    theirs = trackers.ByteTrackTracker(**THEIRS)
     seen: set[int] = set()
     for found, time_s in zip(boxes, times, strict=True):
-        rows = np.arange(len(found))
-        found.class_id = rows
-        assert found.confidence is not None
-        mine = ours.update(Boxes(found.xyxy, found.confidence, rows), timestamp=time_s)
+        mine = ours.update(found.xyxy, found.confidence, time_s)
+        found.class_id = np.arange(len(found))
         expected = theirs.update(found, timestamp=time_s)
+        numbers = np.full(len(found), -1)
         if len(expected):
-            np.testing.assert_array_equal(mine.rows, expected.class_id)
-            np.testing.assert_array_equal(mine.xyxy, expected.xyxy)
-        np.testing.assert_array_equal(mine.tracker_id, expected.tracker_id)
-        assert len(ours.tracks) == len(theirs.tracks)
-        for one, other in zip(ours.tracks, theirs.tracks, strict=True):
-            same(one.state_estimator, other.state_estimator.kf)
-        seen |= set(mine.tracker_id.tolist())
+            numbers[expected.class_id] = np.where(expected.tracker_id < 0, -1, expected.tracker_id + 1)
+        np.testing.assert_array_equal(mine, numbers)
+        assert len(ours) == len(theirs.tracks)
+        for one, other in zip(ours._paths, theirs.tracks, strict=True):
+            same(one.filter, other.state_estimator.kf)
+        seen |= set(mine.tolist())
     assert len(seen) > 3  # else nothing was compared
 
 
@@ -58,11 +57,26 @@ def test_overlaps_are_the_librarys_to_the_bit(shape: tuple[int, int]) -> None:
     tracks, found = (np.sort(random.uniform(0, 100, (n, 2, 2)), axis=1).reshape(n, 4) for n in shape)
     found = found.astype(np.float32)
     tracks[: len(found) // 2] = found[: len(tracks)][: len(found) // 2]
-    mine, expected = Overlap().compute(tracks, found), IoU().compute(tracks, found)
-    np.testing.assert_array_equal(mine, expected)
+    np.testing.assert_array_equal(overlaps(tracks, found), trackers.IoU().compute(tracks, found))
 
 
-def boxes_of(video: Path, model: LoadedModel, every: int, frames: int) -> tuple[list[sv.Detections], list[float]]:
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (7, 7), (12, 30), (30, 12)])
+def test_pairs_are_scipys(shape: tuple[int, int]) -> None:
+    """Also where most overlaps are 0, as they are in pictures."""
+    random = np.random.default_rng(7)
+    for share in (0.1, 0.4, 1.0):
+        overlap = (random.random(shape) * (random.random(shape) < share)).astype(np.float32)
+        rows, columns = linear_sum_assignment(overlap, maximize=True)
+        best = [(row, column) for row, column in zip(rows.tolist(), columns.tolist(), strict=True)]
+        assert pairs(overlap, 0.15) == [pair for pair in best if overlap[pair] >= 0.15]
+
+
+def test_nothing_belongs_to_nothing() -> None:
+    for shape in ((0, 0), (0, 4), (4, 0), (3, 3)):
+        assert pairs(np.zeros(shape, np.float32), 0.15) == []
+
+
+def boxes_of(video: Path, model: LoadedModel, every: int, frames: int) -> tuple[list[Any], list[float]]:
     boxes, times = [], []
     with open_source(video, "cam") as source:
         for frame in source:

@@ -15,7 +15,6 @@ import pytest
 
 from config.errors import ConfigError
 from detectors.training.rehead import rehead
-from pipelines.compare.child import NEWS, run_child
 from pipelines.compare.train_dataset import read_dataset
 from pipelines.compare.train_html import train_page
 from pipelines.compare.train_report import agreement, as_csv, failed_row, row_of, words
@@ -192,11 +191,3 @@ def test_a_framework_that_failed_is_a_row_and_nothing_is_compared_with_it() -> N
     tree = ElementTree.fromstring(html.partition("\n")[2].replace('<meta charset="utf-8">', ""))  # noqa: S314 - our own
     assert len(list(tree.iter("svg"))) == 1
     assert "no &lt;YOLO&gt;" in html and "a&lt;b&gt;.yaml" in html
-
-
-def test_a_childs_news_are_told_and_its_last_words_kept() -> None:
-    heard: list[str] = []
-    script = f"import sys; print('chatter'); print('{NEWS}epoch 1'); sys.exit('what went\\nwrong')"
-    assert run_child("-c", script, say=heard.append) == (1, "what went wrong")
-    assert heard == ["epoch 1"]
-    assert run_child("-c", "pass") == (0, "it said nothing")

@@ -12,7 +12,9 @@ import pytest
 from rich.console import Console
 
 from detectors.checksum import sha256_of
-from pipelines.terminal import busy, models_table
+from pipelines.compare.combination import Combination
+from pipelines.compare.step import Step
+from pipelines.terminal import busy, models_table, step_bar
 from tests.support.cli import ROOT
 
 
@@ -69,3 +71,23 @@ def test_a_spinner_shows_on_a_terminal_only() -> None:
         with busy(Console(file=shown, force_terminal=terminal), "getting the model ready"):
             time.sleep(0.2)
         assert ("getting the model ready" in shown.getvalue()) is terminal
+
+
+STEP = Step("round 1 of 3", 2, 4, Combination("yolov8n", "torch", "fp32", 640))
+
+
+def test_steps_of_a_comparison_are_a_bar_on_a_terminal() -> None:
+    text, said = io.StringIO(), list[str]()
+    with step_bar(Console(file=text, force_terminal=True, width=120), said.append) as on_step:
+        on_step(STEP)
+    assert "round 1 of 3: yolov8n on torch fp32 at 640" in text.getvalue()
+    assert "1/4" in text.getvalue()
+    assert said == []
+
+
+def test_steps_of_a_comparison_are_lines_elsewhere() -> None:
+    text, said = io.StringIO(), list[str]()
+    with step_bar(Console(file=text), said.append) as on_step:
+        on_step(STEP)
+    assert text.getvalue() == ""
+    assert said == ["round 1 of 3, 2 of 4: yolov8n on torch fp32 at 640"]

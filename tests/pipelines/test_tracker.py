@@ -229,7 +229,7 @@ def test_memory_is_bounded() -> None:
         number, t = frame // 3, frame / 10
         rows = [Row(t, number, "person", 100 + 300 * lane, 150 + 97 * number % 800) for lane in range(3)]
         ids.update(track.id for track in target.update(detections(rows), t)[1])
-        most = max(most, len(target._lives) + len(target._tracker.tracks))
+        most = max(most, len(target._lives) + len(target._tracker))
     assert len(ids) > 1_500
     assert sorted(ids) == list(range(1, len(ids) + 1))
     assert most <= 3 * (3 * LOST_S * 10)
