@@ -82,8 +82,11 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of our own that all tests of a process share: what is rebuilt for TensorFlow is rebuilt once."""
-    return tmp_path_factory.mktemp("cache")
+    """A cache of our own that all tests share, also those of xdist's other workers: what is exported is exported once."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
