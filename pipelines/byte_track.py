@@ -1,7 +1,7 @@
 """ByteTrack: boxes of successive frames joined by their overlap, the sure ones first, then the unsure ones.
 
 It decides as ``ByteTrackTracker`` of the ``trackers`` library does, at a fraction of its cost; that library brings
-SciPy, Matplotlib and requests with it, 75 MB of memory that a small box does not have. The tests hold both together.
+SciPy, supervision and requests with it, 62 MB of memory that a small box does not have. The tests hold both together.
 """
 
 from __future__ import annotations
