@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from detectors.errors import RuntimeUnavailableError
+from detectors.runtimes.tensorflow_import import import_tensorflow
+
 pytest.importorskip("torch", reason="PyTorch is not installed (extra 'torch')")
-pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'tensorflow')")
-import tensorflow as tf
+try:
+    tf = import_tensorflow()
+except RuntimeUnavailableError:
+    pytest.skip("TensorFlow is not installed (extra 'tensorflow')", allow_module_level=True)
 import torch
 from ultralytics.utils.loss import v8DetectionLoss
 
