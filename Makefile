@@ -22,7 +22,7 @@ demo: apt ## the main job on both frameworks: make demo [VIDEO=file] [ARGS='--mq
 	@$(RUN) app.py demo $${VIDEO:+--video "$$VIDEO"} $(ARGS)
 
 test: install ## everything that runs on a CPU, then every test but the long forms
-	$(RUN) -m pytest -m "not slow" --numprocesses 2 --dist worksteal $(ARGS)
+	$(RUN) -m pytest -m "not slow" --numprocesses 3 --dist worksteal $(ARGS)
 
 lint: ## ruff: rules and format
 	@sh docker/install-python.sh dev

@@ -237,7 +237,10 @@ def _fill(tf: Any, path: Path, node: Any, weights: dict[str, Tensor]) -> None:
     value = weights.get(node.name)
     if value is None:
         raise ModelError(f"{path} tells of no weight for its constant {node.name!r}; {AGAIN}")
-    dtype = tf.as_dtype(node.attr["dtype"].type)
+    try:
+        dtype = tf.as_dtype(node.attr["dtype"].type)
+    except TypeError:
+        raise ModelError(f"{path} does not say what its constant {node.name!r} is made of; {AGAIN}") from None
     if np.dtype(dtype.as_numpy_dtype).kind != value.dtype.kind:
         raise ModelError(
             f"{path}: weight {node.name!r} has the dtype {value.dtype}, but the graph wants {dtype.name}; {AGAIN}"

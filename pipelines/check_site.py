@@ -91,7 +91,7 @@ def _check_detector(document: Document[Site], name: str, known: dict[str, Labels
     try:
         named = "model" in document.value.detectors[name].model_fields_set
         model = resolve(config.model) if named else chosen(None, say)
-        detector = load_detector(model, config, export=export_apart)
+        detector = load_detector(model, config, say, export_apart)
     except SightlineError as error:
         places = [document.fault(("detectors", name), text) for text in sentences(error)]
         raise (ConfigError(*places) if error.exit_code == ConfigError.exit_code else ModelError(*places)) from error

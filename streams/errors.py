@@ -32,16 +32,17 @@ class BrokerError(SightlineError, ConnectionError):
     """The MQTT broker is down, refuses the login or went away with messages undelivered."""
 
 
-def cannot_write(path: Path, error: OSError) -> OutputError:
+def cannot_write(path: Path, error: OSError, chosen_by: str = "--out") -> OutputError:
     """The sentence for a file that cannot be written.
 
     Args:
         path: The file.
         error: What the operating system said.
+        chosen_by: The option or variable that names its folder.
 
     Returns:
         An error to raise, with the way out.
     """
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     way_out = "free some space or choose another folder" if is_full else "choose another folder"
-    return OutputError(f"cannot write {path}: {error.strerror or error}; {way_out} with --out")
+    return OutputError(f"cannot write {path}: {error.strerror or error}; {way_out} with {chosen_by}")

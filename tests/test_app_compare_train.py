@@ -51,7 +51,7 @@ def test_both_frameworks_learn_the_same(call: Call, dataset: Path) -> None:
     assert keras_row["before"]["map50"] == pytest.approx(torch_row["before"]["map50"], abs=0.02)
     assert keras_row["after"]["map50"] == pytest.approx(torch_row["after"]["map50"], abs=0.02)
     assert "the same loss on both" in done.out and "Accuracy agrees after 2 epochs" in done.out
-    assert "Frozen: the backbone" in done.out
+    assert "Frozen: layers 0 to 9" in done.out
     with Path("out/train.csv").open() as lines:
         assert [(line["runtime"], line["epoch"]) for line in csv.DictReader(lines)] == [
             ("torch", "1"), ("torch", "2"), ("tensorflow", "1"), ("tensorflow", "2"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.child import run_child
+from detectors.child import how_it_ended, run_child
 from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.export.facts import read_facts
 from detectors.export.store import Export, Wanted, cached_folder, check_frames, kept
@@ -41,19 +40,22 @@ def export_apart(model: ResolvedModel, want: Wanted, say: Callable[[str], None])
     if found is not None:
         return found
     check_frames(model, want)
-    debug = log.isEnabledFor(logging.DEBUG)
-    with tempfile.TemporaryDirectory(prefix="sightline-export-") as scratch:
-        request = Path(scratch) / "job.json"
-        request.write_text(_job(model, want, Path(scratch), debug).model_dump_json(), encoding="utf-8")
-        answer: dict[str, Any] = {}
+    answer: dict[str, Any] = {}
 
-        def hear(line: str) -> None:
-            with suppress(ValueError):  # of a process that was killed in the middle of a line
-                answer.update(json.loads(line))
-            if "say" in answer:
-                say(answer.pop("say"))
+    def hear(line: str) -> None:
+        with suppress(ValueError):  # of a process that was killed in the middle of a line
+            answer.update(json.loads(line))
+        if "say" in answer:
+            say(answer.pop("say"))
 
-        code, words = run_child("-m", "detectors.export.worker", str(request), on_line=hear, show_stderr=debug)
+    try:
+        with tempfile.TemporaryDirectory(prefix="sightline-export-") as scratch:
+            code, words = _made_in(Path(scratch), model, want, hear)
+    except OSError as error:
+        raise ModelError(
+            f"{tempfile.gettempdir()} cannot take what the export of {model.name} needs for a while "
+            f"({error.strerror or error}); free space there, or name another folder in TMPDIR"
+        ) from error
     if "error" in answer:
         raise (RuntimeUnavailableError if answer["unavailable"] else ModelError)(answer["error"])
     if "made" not in answer:
@@ -62,15 +64,18 @@ def export_apart(model: ResolvedModel, want: Wanted, say: Callable[[str], None])
     return Export(folder, read_facts(folder), made=answer["made"])
 
 
+def _made_in(scratch: Path, model: ResolvedModel, want: Wanted, hear: Callable[[str], None]) -> tuple[int, str]:
+    """Let the child do it; what it leaves behind where it is killed lies in our folder, and goes with that."""
+    debug = log.isEnabledFor(logging.DEBUG)
+    request = scratch / "job.json"
+    request.write_text(_job(model, want, scratch, debug).model_dump_json(), encoding="utf-8")
+    words = ("-m", "detectors.export.worker", str(request))
+    return run_child(*words, on_line=hear, show_stderr=debug, scratch=scratch)
+
+
 def _job(model: ResolvedModel, want: Wanted, scratch: Path, debug: bool) -> Job:
     for number, frame in enumerate(want.frames or ()):
-        try:
-            np.save(scratch / FRAME.format(number), frame)
-        except OSError as error:
-            raise ModelError(
-                f"the pictures to calibrate on cannot be laid down in {scratch.parent} ({error.strerror or error}); "
-                "free space there, or name another folder in TMPDIR"
-            ) from error
+        np.save(scratch / FRAME.format(number), frame)
     return Job(
         name=model.name,
         path=model.path.absolute(),
@@ -88,13 +93,9 @@ def _job(model: ResolvedModel, want: Wanted, scratch: Path, debug: bool) -> Job:
 
 def _how_it_ended(model: ResolvedModel, want: Wanted, code: int, words: str) -> str:
     """What to tell of a process that ended without an answer."""
-    try:
-        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    except ValueError:
-        name = f"signal {-code}"
-    why = " (the system may be out of memory)" if name == "SIGKILL" else ""
     return (
-        f"the export of {model.name} to {want.target} {want.precision} broke off: its process ended with {name}{why}, "
-        f"last words: {words}; try again with more free memory, or export on another machine with `app.py export "
-        f"{model.path.name} --to {want.target} --out FOLDER` and name the folder that it makes as the model"
+        f"the export of {model.name} to {want.target} {want.precision} broke off: its process "
+        f"{how_it_ended(code, words)}; try again with more free memory, or export on another machine with "
+        f"`app.py export {model.path.name} --to {want.target} --out FOLDER` and name the folder that it makes as the "
+        "model"
     )

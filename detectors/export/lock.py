@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def alone(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+def alone(path: Path, on_wait: Callable[[], None]) -> Iterator[bool]:
     """Hold the lock of a file; wait for whoever holds it, in this process or another.
 
     The system frees it when its owner ends, in whatever way. Where there are no such locks (Windows, some network file
@@ -20,15 +20,19 @@ def alone(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         path: The lock's file, made where it is missing, and left there.
         on_wait: Called once before it is waited for.
 
+    Yields:
+        Whether the lock is held.
+
     Raises:
         OSError: The file cannot be made.
     """
     if sys.platform == "win32":
-        yield
+        yield False
         return
     import fcntl
 
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    is_alone = True
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,7 +40,7 @@ def alone(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
             on_wait()
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError:  # the file system has none
-            pass
-        yield
+            is_alone = False
+        yield is_alone
     finally:
         os.close(handle)

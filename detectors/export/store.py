@@ -127,12 +127,12 @@ def exported(model: ResolvedModel, want: Wanted, say: Callable[[str], None]) -> 
         folder.parent.mkdir(parents=True, exist_ok=True)
         with alone(
             folder.parent / f".{folder.name}.lock", lambda: say(f"waiting for another process that exports {what}")
-        ):
+        ) as is_alone:
             found = kept(model, want, say)
             if found is not None:
                 return found
             say(f"exporting {what} (once; kept in {folder})")
-            return Export(folder, _fill(model, want, precision, folder), made=True)
+            return Export(folder, _fill(model, want, precision, folder, is_alone), made=True)
     except OSError as error:
         raise ModelError(f"the export cannot be written to {folder} ({error.strerror or error})") from error
 
@@ -153,7 +153,9 @@ def kept(model: ResolvedModel, want: Wanted, say: Callable[[str], None] = lambda
     except ModelError as error:
         say(f"{error}: made again")
         return None
-    good = facts.source_sha256 == model.sha256 and want.frames_from in (None, facts.calibration)
+    good = facts.source_sha256 == model.sha256
+    if facts.precision == "int8":
+        good = good and want.frames_from in (None, facts.calibration)
     return Export(folder, facts, made=False) if good else None
 
 
@@ -170,10 +172,10 @@ def check_frames(model: ResolvedModel, want: Wanted) -> None:
         )
 
 
-def _fill(model: ResolvedModel, want: Wanted, precision: str, folder: Path) -> ExportFacts:
+def _fill(model: ResolvedModel, want: Wanted, precision: str, folder: Path, is_alone: bool) -> ExportFacts:
     """Make an export beside its place, then put it there; what others left behind who were killed at it goes."""
     prefix = f".{folder.name}."
-    for left in folder.parent.glob(f"{prefix}*.new"):
+    for left in folder.parent.glob(f"{prefix}*.new") if is_alone else ():
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix, suffix=".new") as scratch:
         new = Path(scratch) / "new"

@@ -6,14 +6,11 @@ What libraries print goes to stderr.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
 import sys
-import threading
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from config.errors import SightlineError, sentences
+from detectors.child import end_with_parent
 from detectors.errors import RuntimeUnavailableError
 from detectors.export.facts import Target
 from detectors.export.store import Wanted
@@ -28,7 +26,6 @@ from detectors.model_files import ResolvedModel
 
 FRAME = "frame-{}.npy"
 """The pictures lie beside the job, numbered from 0."""
-_PR_SET_PDEATHSIG = 1
 
 
 class Job(BaseModel):
@@ -64,23 +61,6 @@ class Job(BaseModel):
         """The wish, with the pictures that lie in the folder."""
         frames = [np.asarray(np.load(folder / FRAME.format(n), mmap_mode="r")) for n in range(self.frames)]
         return Wanted(self.target, self.precision, self.size, frames or None, self.frames_from, self.imgsz)
-
-
-def end_with_parent() -> None:
-    """End when the process that started this one has ended, however it did.
-
-    Linux kills us then, even in the middle of a converter; elsewhere the end of stdin tells.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.read(0, 1024):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def export(job: Job, folder: Path, tell: Any) -> dict[str, Any]:

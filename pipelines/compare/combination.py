@@ -6,11 +6,13 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import get_args
 
 from config.errors import ConfigError
 from config.site import Precision, RuntimeName
 from detectors.load_export import PACKAGES
+from detectors.model_files import ResolvedModel
 
 RUNTIMES: tuple[str, ...] = get_args(RuntimeName)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -38,6 +40,17 @@ class Combination:
 
     def __str__(self) -> str:
         return f"{self.model} on {self.runtime} {self.precision} at {self.imgsz}"
+
+
+def word_for(model: ResolvedModel, asked: str | None) -> str:
+    """What a child finds the very same model by: the path where it was asked for by its path, else its name.
+
+    Args:
+        model: What was found.
+        asked: The word by which it was.
+    """
+    by_path = model.entry is None or (asked is not None and Path(asked).expanduser().exists())
+    return str(model.path.resolve()) if by_path else model.name
 
 
 def is_installed(runtime: str) -> bool:

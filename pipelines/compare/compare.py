@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
-from detectors.child import run_child
+from detectors.child import how_it_ended, run_child
 from detectors.model_files import chosen
 from pipelines.analyze import make_folder, versions
 from pipelines.compare.agreement import closeness
-from pipelines.compare.combination import Combination, combinations
+from pipelines.compare.combination import Combination, combinations, word_for
 from pipelines.compare.counts import Counts, Rules, beside
 from pipelines.compare.frames import lay_down
 from pipelines.compare.html import page
@@ -88,8 +88,8 @@ def compare(
         ModelError: A model cannot be had.
         OutputError: A result cannot be written.
     """
-    models = [chosen(word, say) for word in listed(wishes.models)] or [chosen(None, say)]
-    names = [str(model.path.resolve()) if model.entry is None else model.name for model in models]
+    asked: list[str | None] = [*listed(wishes.models)] or [None]
+    names = [word_for(chosen(word, say), word) for word in asked]
     todo = combinations(names, listed(wishes.runtimes), listed(wishes.precisions), sizes(wishes.imgsz), wishes.device)
     if wishes.config is not None or wishes.camera is not None:  # their faults are told before anything is measured
         prepare(Wishes(wishes.videos, wishes.config, wishes.camera, publish=False))
@@ -282,11 +282,11 @@ class _Bench:
             }
         )
         request.write_text(job.model_dump_json(), encoding="utf-8")
-        code, words = run_child("-m", "pipelines.compare.worker", str(request))
+        code, words = run_child("-m", "pipelines.compare.worker", str(request), scratch=self._folder)
         if answer.exists():
             found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
             return found
-        return {"error": f"its process ended with code {code} and no answer: {words}"}
+        return {"error": f"its process {how_it_ended(code, words)}"}
 
 
 def listed(text: str | None) -> list[str]:

@@ -52,7 +52,7 @@ def lay_down(videos: Sequence[Path], count: int, file: Path) -> list[Laid]:
     except SourceError:
         raise
     except OSError as error:
-        raise cannot_write(file, error) from error
+        raise cannot_write(file, error, "TMPDIR") from error
     return laid
 
 

@@ -28,10 +28,11 @@ def as_markdown(result: dict[str, Any]) -> str:
         result: The content of ``compare.json``.
     """
     machine = result["machine"]
+    beside = f" Boxes beside those of {result['reference']}." if result["reference"] else ""
     flags = " ".join(machine["cpu_flags"]) or "no known instruction sets"
     about = (
         f"{_plain(', '.join(result['videos']))}: {result['frames']} frames, {result['rounds']} rounds; "
-        f"{machine['cpu']}, {machine['threads']} threads, {flags}. Boxes beside those of {result['reference']}."
+        f"{machine['cpu']}, {machine['threads']} threads, {flags}.{beside}"
     )
     head = ("model", "combination", "batch", *HEAD)
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
-from detectors.child import run_child
+from detectors.child import how_it_ended, run_child
 from detectors.model_files import ResolvedModel, chosen
 from detectors.training.recipe import BATCH, CLIP, FROZEN, MOMENTUM, RATE, SEED
 from pipelines.analyze import make_folder, versions
@@ -94,7 +94,7 @@ def train(wishes: TrainWishes, say: Callable[[str], None]) -> dict[str, Any]:
         "batch": BATCH,
         "epochs": wishes.epochs,
         "optimiser": f"SGD, rate {RATE:g}, Nesterov's momentum {MOMENTUM:g}, gradients clipped to {CLIP:g}",
-        "frozen": f"Frozen: the backbone (layers 0 to {FROZEN - 1}) and batch normalisation, which is folded in",
+        "frozen": f"Frozen: layers 0 to {FROZEN - 1} (YOLOv8's backbone) and batch normalisation, which is folded in",
         "loss": "YOLOv8's on both: Ultralytics' own on torch, written in TensorFlow for tensorflow",
         "seed": SEED,
         "machine": machine(),
@@ -141,10 +141,9 @@ class _School:
         say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._wishes, self._dataset, self._imgsz, self._folder, self._say = wishes, dataset, imgsz, folder, say
-        self._model = str(model.path.resolve()) if model.entry is None else model.name
+        self._model = str(model.path.resolve())
         say(f"{dataset.file}: {len(dataset.train)} pictures to learn from, {len(dataset.val)} to be scored on")
-        lay_down_split(dataset.train, imgsz, folder / "train")
-        self._sizes = lay_down_split(dataset.val, imgsz, folder / "val")
+        self._sizes: list[Size] = []
         self.start: dict[str, Any] = {}
 
     def rows(self, frameworks: Sequence[str]) -> list[Row]:
@@ -152,6 +151,8 @@ class _School:
         self.start = self._child("prepare")
         if "error" in self.start:
             return [failed_row(framework, self.start["error"]) for framework in frameworks]
+        lay_down_split(self._dataset.train, self._imgsz, self._folder / "train")
+        self._sizes = lay_down_split(self._dataset.val, self._imgsz, self._folder / "val")
         truth, laid = _truth(self._dataset.val, self._sizes, self._dataset.names)
         rows = []
         for framework in frameworks:
@@ -191,11 +192,13 @@ class _School:
             }
         )
         request.write_text(job.model_dump_json(), encoding="utf-8")
-        code, said = run_child("-m", "pipelines.compare.train_worker", str(request), on_line=self._hear)
+        code, said = run_child(
+            "-m", "pipelines.compare.train_worker", str(request), on_line=self._hear, scratch=self._folder
+        )
         if answer.exists():
             found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
             return found
-        return {"error": f"its process ended with code {code} and no answer: {said}"}
+        return {"error": f"its process {how_it_ended(code, said)}"}
 
     def _hear(self, line: str) -> None:
         if line.startswith(NEWS):

@@ -89,7 +89,9 @@ def _content(file: Path) -> dict[str, Any]:
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
         raise ConfigError(f"--train: {file}{line}: not valid YAML ({problem}); {_FORM}") from error
     except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
+        reason = (
+            "it is not text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or error
+        )
         raise ConfigError(f"--train: {file} cannot be read ({reason}); name the YAML of a dataset") from error
     if not isinstance(content, dict):
         raise ConfigError(f"--train: {file} does not describe a dataset: {_FORM}")
@@ -121,7 +123,11 @@ def _pictures(file: Path, key: str, value: Any, root: Path) -> list[Path]:
         raise ConfigError(f"{file}: '{key}' is missing; {_FORM}")
     found: list[Path] = []
     for entry in value if isinstance(value, list) else [value]:
-        found += _of_entry(file, key, root / _word(file, key, entry))
+        place = root / _word(file, key, entry)
+        try:
+            found += _of_entry(file, key, place)
+        except OSError as error:
+            raise ConfigError(f"{file}: '{key}': {place} cannot be read ({error.strerror or error})") from error
     pictures = list(dict.fromkeys(found))
     if not pictures:
         raise ConfigError(
@@ -153,8 +159,11 @@ def _label_file(picture: Path) -> Path:
 
 def _rows(labels: Path, classes: int, file: Path) -> tuple[Row, ...]:
     """The objects of a label file; rows that stand there twice count once."""
-    if not labels.is_file():
-        return ()
+    try:
+        if not labels.is_file():
+            return ()
+    except OSError as error:
+        raise ConfigError(f"{labels} cannot be read ({error.strerror or error})") from error
     return tuple(dict.fromkeys(_each_row(labels, classes, file)))
 
 

@@ -56,7 +56,7 @@ def lay_down_split(samples: Sequence[Sample], imgsz: int, file: Path) -> list[Si
     except SourceError:
         raise
     except OSError as error:
-        raise cannot_write(file, error) from error
+        raise cannot_write(file, error, "TMPDIR") from error
     return sizes
 
 

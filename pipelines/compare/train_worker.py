@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from config.errors import SightlineError, sentences
+from detectors.child import end_with_parent
 from detectors.detections import Detections
 from detectors.errors import ModelError
 from detectors.families.yolo import YoloFamily
@@ -152,6 +153,7 @@ def _found(trainer: Trainer, val: Split, job: TrainJob) -> Iterator[Detections]:
 
 def main() -> None:
     """Do the job; a failure is part of the answer."""
+    end_with_parent()
     job = TrainJob.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     answer: dict[str, Any]
     try:

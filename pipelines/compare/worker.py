@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from config.errors import SightlineError, sentences
 from config.site import Detector as DetectorConfig
+from detectors.child import end_with_parent
 from detectors.detections import Detections
 from detectors.detector import Detector, StageTimes
 from detectors.errors import RuntimeUnavailableError
@@ -67,6 +68,7 @@ def prepare(job: Job) -> dict[str, Any]:
     """Export the model where that is needed, and load it once."""
     from detectors.export.store import Wanted, cached_folder
     from detectors.load_export import TARGETS
+    from detectors.tfjs_graph import weight_files
 
     config = DetectorConfig.model_validate(job.settings)
     model = chosen(job.model)
@@ -79,7 +81,7 @@ def prepare(job: Job) -> dict[str, Any]:
         target = TARGETS[config.runtime]
         size = detector.family.imgsz if target == "tensorrt" else None
         path = cached_folder(model, Wanted(target, config.precision, size))
-    size_mb = round(_bytes(path) / 1e6, 1)
+    size_mb = round(sum(map(_bytes, (path, *(weight_files(path) if path.suffix == ".json" else ())))) / 1e6, 1)
     return {"said": said, "size_mb": size_mb, "model": model.name, "labels": list(detector.labels)}
 
 
@@ -90,7 +92,7 @@ def _export_int8(model: ResolvedModel, config: DetectorConfig, calibrate: Path, 
     from detectors.load_export import TARGETS, check_device, check_runtime
     from streams.spread import spread_pictures
 
-    if config.runtime not in TARGETS:
+    if config.runtime not in TARGETS or model.family != "yolo":
         raise RuntimeUnavailableError(f"precision 'int8' is not available on runtime {config.runtime!r}")
     check_runtime(config)
     check_device(config)
@@ -224,6 +226,7 @@ def read_boxes(file: Path) -> list[Detections]:
 
 def main() -> None:
     """Do the job; a failure is part of the answer."""
+    end_with_parent()
     job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     answer: dict[str, Any]
     try:

@@ -20,7 +20,7 @@ from config.site import Detector as DetectorConfig
 from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.export.facts import FACTS, FILES, is_export, read_facts
 from detectors.export.make import export_model
-from detectors.export.store import Export, Wanted, cached_folder, carry, exported
+from detectors.export.store import Export, Wanted, cached_folder, carry, exported, kept
 from detectors.load import load_detector
 from detectors.load_export import PACKAGES
 from detectors.model_files import ResolvedModel, resolve
@@ -89,6 +89,12 @@ def test_it_is_made_once_and_compared_with_its_source(onnx: tuple[Export, list[s
     again: list[str] = []
     second = export_model(model, Wanted("onnx", "fp32"), again.append)
     assert (second.made, second.facts, again) == (False, export.facts, [])
+
+
+def test_frames_to_calibrate_on_make_no_other_export_of_what_takes_none(
+    onnx: tuple[Export, list[str]], model: ResolvedModel
+) -> None:
+    assert kept(model, Wanted("onnx", "fp32", frames_from="1 picture of my.mp4")) == replace(onnx[0], made=False)
 
 
 def test_facts_say_where_it_comes_from(onnx: tuple[Export, list[str]], model: ResolvedModel) -> None:

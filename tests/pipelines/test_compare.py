@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import pytest
 
 from config.errors import ConfigError
 from detectors.detections import Detections
+from detectors.model_files import chosen
 from pipelines.compare.agreement import closeness
-from pipelines.compare.combination import Combination, combinations
+from pipelines.compare.combination import Combination, combinations, word_for
 from pipelines.compare.counts import beside
 from pipelines.compare.html import frontier, page
 from pipelines.compare.markdown import as_markdown
@@ -217,3 +219,12 @@ def event_scalars(file: Path) -> dict[str, list[tuple[int, float]]]:
             found.setdefault(value.tag, []).append((event.step, value.simple_value))
         data = data[16 + length :]
     return found
+
+
+def test_a_model_named_by_its_path_is_that_file_also_where_the_catalogue_knows_it(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.pt"
+    shutil.copy(models_dir / "yolov8n.pt", file)
+    assert word_for(chosen(str(file)), str(file)) == str(file)
+    assert word_for(chosen("yolov8n"), "yolov8n") == "yolov8n"
