@@ -3,8 +3,9 @@
 End to end: ``analyze`` in a process of its own against ``YOLO.track`` (as in ``benchmarks.vs_ultralytics``), in turn,
 medians. Overhead: in one process, blocks of frames alternate between the library's bare call on a tensor that lies
 ready, and our whole ``detect`` (letterbox, the same network, NMS); medians of the blocks, and of what ``detect`` itself
-measures around the network (differences of long calls are unsure where the machine is shared). For torch and TensorFlow the
-bare call is our own ``Runtime.run``: their networks are built in memory, there is no file to give to anyone else.
+measures around the network (differences of long calls are unsure where the machine is shared). For torch and
+TensorFlow the bare call is our own ``Runtime.run``: their networks are built in memory, there is no file to give to
+anyone else.
 
     python -m benchmarks.runtimes VIDEO [--runtimes torch,openvino,openvino:int8] [--frames 300] [--rounds 3]
         [--calibrate VIDEO_OR_FOLDER]
