@@ -56,5 +56,12 @@ def _of_video(folder: Path) -> dict[str, Any]:
 
 
 def beside(reference: Counts, counts: Counts) -> Counts:
-    """A combination's counts, and whether they are the reference's: lines, zones, number of events."""
-    return {"same": None if "error" in counts or "error" in reference else counts == reference, **counts}
+    """A combination's counts, whether they are the reference's, and in what they are not: lines, zones, events."""
+    if "error" in counts or "error" in reference:
+        return {"same": None, "differs": None, **counts}
+    differs = [
+        word
+        for word, key in (("lines", "counts"), ("zones", "zones"), ("events", "events"))
+        if any(counts.get(video, {}).get(key) != facts.get(key) for video, facts in reference.items())
+    ]
+    return {"same": counts == reference, "differs": differs, **counts}

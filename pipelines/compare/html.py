@@ -175,7 +175,8 @@ def _table(rows: Sequence[Row]) -> str:
             continue
         ms, near = row["ms"], row["agreement"]
         scored, steady = row["map"] or {}, row["sustained"] or {}
-        same = None if row["counts"] is None else {True: "yes", False: "no"}.get(row["counts"]["same"])
+        counts = row["counts"] or {"same": None}
+        same = None if counts["same"] is None else "yes" if counts["same"] else f"no: {', '.join(counts['differs'])}"
         speeds = [str(steady[key]) for key in ("fps", "first_fps", "last_fps")] if steady else []
         values = [
             *names, "x".join(map(str, row["input"])), row["batch"], row["fps"], row["cameras"], *ms["total"].values(),

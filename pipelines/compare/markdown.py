@@ -46,7 +46,8 @@ def _cells(row: Row) -> list[str]:
     if row["error"] is not None:
         return [*names, "-", f"failed: {_plain(row['error'])}", *("" for _ in HEAD[1:])]
     ms, near, counts = row["ms"], row["agreement"], row["counts"]
-    same = "-" if counts is None else {True: "the same", False: "others"}.get(counts["same"], "-")
+    same = "-" if counts is None or counts["same"] is None else ", ".join(counts["differs"]) + " differ"
+    same = "the same" if counts is not None and counts["same"] else same
     return [
         *names, str(row["batch"]), f"{row['fps']:.1f}", f"{ms['total']['p50']:.1f}", f"{ms['total']['p95']:.1f}",
         f"{ms['inference']['p50']:.1f}", f"{row['cpu_s']:.3f}", f"{row['start_s']:.1f}", f"{row['rss_mb']:.0f}",

@@ -47,7 +47,9 @@ def _of_model(model: str, rows: Sequence[Row]) -> list[str]:
             f"{model}, little memory: {_name(smallest)} takes {smallest['rss_mb']:.0f} MB at {smallest['fps']:.1f} FPS."
         )
     lines += [
-        f"{model}: {_name(row)} does not count what the reference counts." for row in rows if _counts_otherwise(row)
+        f"{model}: {_name(row)} counts other line crossings than the reference."
+        for row in rows
+        if _counts_otherwise(row)
     ]
     lines += [f"{model}: do not use {_name(row)} as it is: {_cost(row)}." for row in poor]
     return lines
@@ -61,14 +63,18 @@ def _is_good(row: Row) -> bool:
 
 
 def _counts_otherwise(row: Row) -> bool:
-    return row["counts"] is not None and row["counts"]["same"] is False
+    return row["counts"] is not None and "lines" in (row["counts"]["differs"] or ())
 
 
 def _cost(row: Row) -> str:
     agreement = row["agreement"]
     if agreement is None or agreement["iou75"] is None:
         return "its agreement is not known, as the reference found no box above a score of 0.4"
-    return f"it matches {100 * agreement['iou75']:.1f} % of the reference's {agreement['boxes']} boxes at IoU 0.75"
+    differs = (row["counts"] or {}).get("differs")
+    rest = f"; its line counts are the reference's, its {' and '.join(differs)} are not quite" if differs else ""
+    return (
+        f"it matches {100 * agreement['iou75']:.1f} % of the reference's {agreement['boxes']} boxes at IoU 0.75{rest}"
+    )
 
 
 def _name(row: Row) -> str:

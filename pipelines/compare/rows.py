@@ -151,7 +151,7 @@ def _flat(row: Row) -> dict[str, Any]:
             case "input" | "fps_rounds", list():
                 flat[key] = "x".join(map(str, value)) if key == "input" else " ".join(map(str, value))
             case "counts", dict():
-                flat["same_counts"] = value["same"]
+                flat |= {"same_counts": value["same"], "counts_differ": ", ".join(value["differs"] or ())}
             case "ms" | "agreement" | "map" | "sustained" | "counts", _:
                 pass
             case _:

@@ -157,12 +157,18 @@ def test_the_recommendation_does_not_make_a_winner_of_noise_or_of_nothing() -> N
 def test_counts_are_the_same_or_not_or_not_known() -> None:
     one, other = {"v": {"counts": {"line": {"in": {"car": 3}}}, "events": 3}}, {"v": {"counts": {}, "events": 0}}
     assert beside(one, one)["same"] is True
-    assert beside(one, other) == {"same": False, **other}
-    assert beside(one, {"error": "no"}) == {"same": None, "error": "no"}
+    assert beside(one, other) == {"same": False, "differs": ["lines", "events"], **other}
+    assert beside(one, {"error": "no"}) == {"same": None, "differs": None, "error": "no"}
     fast = row("openvino", "int8", 10) | {"counts": beside(one, other)}
     lines = recommendation([row("torch", "fp32", 20), fast])
-    assert "yolov8n: openvino int8 at 640 does not count what the reference counts." in lines
+    assert "yolov8n: openvino int8 at 640 counts other line crossings than the reference." in lines
     assert not any("take openvino" in line for line in lines)
+    near = {"v": {**one["v"], "events": 4}}
+    fast = row("openvino", "int8", 10) | {"counts": beside(one, near)}
+    assert fast["counts"]["differs"] == ["events"]
+    (_, take, *_) = recommendation([row("torch", "fp32", 20), fast])
+    assert take.startswith("yolov8n, any precision: take openvino int8 at 640")
+    assert take.endswith("its line counts are the reference's, its events are not quite.")
 
 
 def test_the_frontier_holds_what_nothing_beats() -> None:
