@@ -448,21 +448,31 @@ def test_topics_that_are_no_longer_ours_are_cleared_at_the_next_start(
 
 
 def test_one_wedged_camera_of_four_costs_the_others_nothing(models_dir: Path, tmp_path: Path) -> None:
-    """At a rate the machine can hold: what is measured is the wedge, not the load."""
+    wedge_one_of_four(tmp_path, before_s=8, wedged_s=12, share=0.9)  # of a few frames: a frame more or less is 4 %
+
+
+@pytest.mark.slow
+def test_one_wedged_camera_of_four_over_minutes(models_dir: Path, tmp_path: Path) -> None:
+    wedge_one_of_four(tmp_path, before_s=60, wedged_s=120, share=0.95)
+
+
+def wedge_one_of_four(folder: Path, before_s: float, wedged_s: float, share: float) -> None:
+    """The others keep this share of their rate, which is one the machine can hold: it is the wedge that is measured."""
     with RtspCamera(Film(), cameras=3) as good, RtspCamera(Film()) as bad:
         urls = {f"good{number}": url for number, url in enumerate(good.urls)}
         cameras = {name: {"source": url, "detect_fps": 2, **TRAFFIC} for name, url in {**urls, "bad": bad.url}.items()}
-        with Running(write_site(tmp_path / "site.yaml", cameras)) as app:
+        with Running(write_site(folder / "site.yaml", cameras)) as app:
             app.wait_online(*cameras)
             time.sleep(4)
-            before = rates(app, 8)
+            before = rates(app, before_s)
             bad.freeze()
-            after = rates(app, 12)
+            after = rates(app, wedged_s)
             app.wait_health(lambda health: health["cameras"]["bad"] == "offline", "the wedge is not seen", 10)
             bad.thaw()
             app.wait_online("bad", timeout_s=20)
+    print(f"wedged: {before} -> {after}")
     for name in urls:
-        assert after[name] >= 0.9 * before[name], (before, after)  # 95 % is measured over minutes, in the soak
+        assert after[name] >= share * before[name], (before, after)
     assert after["bad"] < 0.5 * before["bad"]
 
 
