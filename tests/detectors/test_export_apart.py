@@ -92,8 +92,8 @@ def test_it_ends_with_the_application(model: ResolvedModel, tmp_path: Path, numb
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("code", [WAITS, "import os; os.kill(os.getpid(), 11)"], ids=["stopped", "crash"])
-def test_run_ends_while_it_exports_and_where_that_crashes(model: ResolvedModel, tmp_path: Path, code: str) -> None:
+@pytest.mark.parametrize("case", ["stopped", "stopped as a terminal and systemd do", "crash"])
+def test_run_ends_while_it_exports_and_where_that_crashes(model: ResolvedModel, tmp_path: Path, case: str) -> None:
     if find_spec("onnxruntime") is None:
         pytest.skip("onnxruntime is not installed (extra 'onnxruntime')")
     pid, site = tmp_path / "pid", tmp_path / "site.yaml"
@@ -101,16 +101,22 @@ def test_run_ends_while_it_exports_and_where_that_crashes(model: ResolvedModel, 
         "version: 1\ncameras: {a: {source: 'rtsp://127.0.0.1:9/a'}}\n"
         f"detectors: {{main: {{model: {model.path}, runtime: onnxruntime}}}}\n"
     )
-    process = start_app("run", site, cwd=tmp_path, env={"PYTHONPATH": stand_in(tmp_path, code), "PID": str(pid)})
+    code = "import os; os.kill(os.getpid(), 11)" if case == "crash" else WAITS
+    env = {"PYTHONPATH": stand_in(tmp_path, code), "PID": str(pid)}
+    process = start_app("run", site, cwd=tmp_path, env=env, new_group=True)
     try:
-        if code == WAITS:
+        if case != "crash":
             wait_until(lambda: pid.is_file() and pid.read_text() != "", "the child", 60)
-            process.terminate()
+            if case == "stopped":
+                process.terminate()
+            else:  # all processes at once
+                os.killpg(process.pid, signal.SIGINT)
         done = finish(process, 30)
     finally:
         process.kill()
-    if code == WAITS:
+    if case != "crash":
         assert done.code == 0, done.err
+        assert not done.errors
         wait_until(lambda: not psutil.pid_exists(int(pid.read_text())), "the child's end", 10)
     else:
         assert done.code == 1
