@@ -339,14 +339,7 @@ def compare(
     with step_bar(err, say) as on_step:
         result = run_compare(wishes, say, on_step)
     out.print(compare_table(result))
-    for row in result["rows"]:
-        if row["error"] is not None:
-            tell(f"{row['runtime']} {row['precision']} failed: {row['error']}")
-    for line in result["recommendation"]:
-        tell(line)
-    tell(str(out_dir / "compare.html"))
-    if all(row["error"] is not None for row in result["rows"]):
-        raise typer.Exit(1)
+    _tell_compared(result["rows"], result["recommendation"], out_dir / "compare.html")
 
 
 _NOT_WITH_TRAIN = ("videos", "precisions", "frames", "rounds", "config", "camera", "labels", "sustained")
@@ -368,13 +361,18 @@ def _compare_training(
             raise ConfigError(f"{what} has no part in --train: the dataset names the pictures; leave one of both out")
     result = run_train(TrainWishes(dataset, epochs or EPOCHS, runtimes, models, imgsz, device, out_dir), say)
     out.print(train_table(result))
-    for row in result["rows"]:
-        if row["error"] is not None:
-            tell(f"{row['runtime']} failed: {row['error']}")
-    for line in result["words"]:
+    _tell_compared(result["rows"], result["words"], out_dir / "train.html")
+
+
+def _tell_compared(rows: list[dict[str, Any]], words: list[str], page: Path) -> None:
+    """What failed, what follows, and where the page lies; nothing that ran is a failure."""
+    failed = [row for row in rows if row["error"] is not None]
+    for row in failed:
+        tell(f"{' '.join(filter(None, (row['runtime'], row.get('precision'))))} failed: {row['error']}")
+    for line in words:
         tell(line)
-    tell(str(out_dir / "train.html"))
-    if all(row["error"] is not None for row in result["rows"]):
+    tell(str(page))
+    if len(failed) == len(rows):
         raise typer.Exit(1)
 
 

@@ -5,7 +5,6 @@ Its answer is a JSON file, too; how far it is, it prints.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
@@ -17,7 +16,6 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel
 
-from config.errors import SightlineError, sentences
 from detectors.child import end_with_parent
 from detectors.detections import Detections
 from detectors.errors import ModelError
@@ -28,7 +26,7 @@ from pipelines.compare.frames import Size
 from pipelines.compare.power import gpu_memory_mb
 from pipelines.compare.train_split import Split, fit
 from pipelines.compare.truth import SCORE
-from pipelines.compare.worker import save_boxes
+from pipelines.compare.worker import answer_with, save_boxes
 from pipelines.peak_memory import peak_rss_mb
 
 NEWS = "news: "
@@ -152,17 +150,10 @@ def _found(trainer: Trainer, val: Split, job: TrainJob) -> Iterator[Detections]:
 
 
 def main() -> None:
-    """Do the job; a failure is part of the answer."""
+    """Do the job of the command line."""
     end_with_parent()
     job = TrainJob.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    answer: dict[str, Any]
-    try:
-        answer = prepare_weights(job) if job.task == "prepare" else train(job)
-    except SightlineError as error:
-        answer = {"error": " ".join(sentences(error))}
-    except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {error}"[:400]}
-    job.answer.write_text(json.dumps(answer), encoding="utf-8")
+    answer_with(lambda: prepare_weights(job) if job.task == "prepare" else train(job), job.answer)
 
 
 if __name__ == "__main__":

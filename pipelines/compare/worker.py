@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -224,20 +224,25 @@ def read_boxes(file: Path) -> list[Detections]:
         return [Detections(*row, labels) for row in zip(xyxy, score, class_id, strict=True)]
 
 
-def main() -> None:
-    """Do the job; a failure is part of the answer."""
-    end_with_parent()
-    job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    answer: dict[str, Any]
+def answer_with(work: Callable[[], dict[str, Any]], file: Path) -> None:
+    """Write down what the work gives; a failure is an answer, too."""
     try:
-        answer = {"prepare": prepare, "measure": measure, "find": find, "sustain": sustain}[job.task](job)
+        answer = work()
     except RuntimeUnavailableError as error:
         answer = {"error": " ".join(sentences(error)), "unavailable": True}
     except SightlineError as error:
         answer = {"error": " ".join(sentences(error))}
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}"[:400]}
-    job.answer.write_text(json.dumps(answer), encoding="utf-8")
+    file.write_text(json.dumps(answer), encoding="utf-8")
+
+
+def main() -> None:
+    """Do the job of the command line."""
+    end_with_parent()
+    job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    work = {"prepare": prepare, "measure": measure, "find": find, "sustain": sustain}[job.task]
+    answer_with(lambda: work(job), job.answer)
 
 
 if __name__ == "__main__":

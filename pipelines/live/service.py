@@ -195,8 +195,10 @@ class Service:
             self._notifier.ready()
             log.info("models are loaded; cameras: %s", ", ".join(self._cameras))
         except Exception as error:  # raised by ``run``
-            if not self._stop.is_set():  # the signal that stops this process may have ended its children, too
-                self._error = error
+            if self._stop.is_set():  # the signal that stops this process may have ended its children, too
+                log.info("stopped while models were loaded: %s", error)
+                return
+            self._error = error
 
     def _new_camera(self, planned: PlannedCamera) -> LiveCamera:
         topics = self._publisher.topics(planned.name) if self._publisher is not None else None

@@ -170,6 +170,7 @@ def real(human_centernet: ResolvedModel) -> Any:
     detector.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip", CLIPS)
 def test_real_network_finds_what_yolo_finds(
     real: Detector[Any], yolov8n: LoadedModel, data_dir: Path, clip: str

@@ -34,6 +34,8 @@ DETECTORS = [
     ("pedestrian-ssdlite", "tensorflow"),
     ("human-centernet", "tensorflow"),
 ]
+LARGE = "human-centernet"
+"""145 MB to download: in the long form alone."""
 IMGSZ = 416
 
 
@@ -59,14 +61,17 @@ def frames(path: Path, wanted: list[int]) -> list[Image]:
     return found
 
 
-@pytest.fixture(scope="module", params=DETECTORS, ids=lambda param: f"{param[0]}-{param[1]}")
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(one, marks=pytest.mark.slow if one[0] == LARGE else ()) for one in DETECTORS],
+    ids=lambda param: f"{param[0]}-{param[1]}",
+)
 def detector(request: pytest.FixtureRequest, models_dir: Path) -> Iterator[Detector[Any]]:
     model, runtime = request.param
     if find_spec(PACKAGES.get(runtime, runtime)) is None:  # importing TensorFlow here would load it before Triton
         pytest.skip(f"{runtime} is not installed (extra {runtime!r})")
     try:
-        large = model == "human-centernet"
-        resolved = request.getfixturevalue("human_centernet") if large else resolve(model, pull=True)
+        resolved = request.getfixturevalue("human_centernet") if model == LARGE else resolve(model, pull=True)
     except PullError as error:
         pytest.skip(f"{model} cannot be pulled: {error.reason}")
     config = DetectorConfig.model_validate({"model": model, "runtime": runtime, "device": "cpu", "imgsz": IMGSZ})
