@@ -123,7 +123,7 @@ def colours(
 ) -> TfliteModel:
     """A "detector" whose classes 0, 1 and 2 score what red, green and blue are on the average.
 
-    It finds them at each anchor, whatever the picture, and scores what the network is given: 1 for full red, -1 for none.
+    It finds them at each anchor, whatever the picture; a score is the number given in: 1 for full red, -1 for none.
     """
     model = TfliteModel()
     model.inputs = [model.tensor((1, *size, 3), dtype, "normalized_input_image_tensor", quantisation)]
