@@ -16,6 +16,8 @@ EDGE_TPU = "edgetpu-custom-op"
 _IDENTIFIER = b"TFL3"
 _RESULTS = ("boxes", "classes", "scores", "count")
 """The outputs of the post-process, in its own order, whatever the order of the file's outputs is."""
+_NAMED = 4
+"""Outputs of another network that are named, at most."""
 _DTYPES = {0: "float32", 3: "uint8", 9: "int8"}
 """TensorType of an input → numpy's word for it."""
 _PRECISIONS = {0: "fp32", 1: "fp16", 3: "int8", 9: "int8"}
@@ -168,7 +170,8 @@ def _options(operation: FlatTable) -> dict[str, Any]:
 def _another_network(given: list[FlatTable], found: int, path: Path) -> ModelError:
     if found:
         return ModelError(f"{path} has {found} operations {POSTPROCESS}; Sightline takes networks with one")
-    gives = ", ".join(f"{tensor.text(_Tensor.NAME)} {_shape(tensor)}" for tensor in given) or "nothing"
+    gives = ", ".join(f"{tensor.text(_Tensor.NAME)} {_shape(tensor)}" for tensor in given[:_NAMED]) or "nothing"
+    gives += f" and {len(given) - _NAMED} more" if len(given) > _NAMED else ""
     if len(given) == 1 and len(_shape(given[0])) == 3:
         return ModelError(
             f"{path} gives {gives}, as YOLO exports of Ultralytics do: name the .pt file itself with --runtime litert, "
@@ -176,7 +179,8 @@ def _another_network(given: list[FlatTable], found: int, path: Path) -> ModelErr
         )
     return ModelError(
         f"{path} is not a detection network that Sightline can read: it gives {gives}; a TFLite file must end in "
-        f"{POSTPROCESS}, as those of the TensorFlow Object Detection API and EfficientDet-Lite do"
+        f"{POSTPROCESS}, as those of the TensorFlow Object Detection API and EfficientDet-Lite do (of a YOLO name the "
+        ".pt file, or the folder of its export)"
     )
 
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,9 +17,15 @@ from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.families.pixel_levels import Normalisation, pixel_levels
 from detectors.load import load_detector
 from detectors.model_files import resolve
+from detectors.parity import POOR, agreement, partners
+from detectors.pull import PullError
 from detectors.verify import verify
+from pipelines.analyze import LoadedModel
+from streams.spread import spread_pictures
 from tests.support.cli import Done
+from tests.support.ssd_to_tflite import ssd_to_tflite
 from tests.support.tflite import ANCHORS, BOXES, CLASSES, COUNT, SCORES, TfliteModel, add_metadata, averages, colours
+from tests.support.videos import encode
 
 if find_spec("ai_edge_litert") is None:
     pytest.skip("LiteRT is not installed (extra 'litert')", allow_module_level=True)
@@ -321,13 +328,51 @@ def test_by_name_in_a_named_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         resolve("own.tflite")
 
 
-def test_analyze_takes_it(call: Callable[..., Done], data_dir: Path, tmp_path: Path) -> None:
+def test_analyze_takes_it(call: Callable[..., Done], tmp_path: Path) -> None:
     model = colours()
     add_metadata(model, normalisation=([0], [255]))
     path = model.write(tmp_path / "colours.tflite", {"labels.txt": NAMES})
-    video = data_dir / "people-detection.mp4"
+    video = encode(tmp_path / "short.mp4", frames=5)
     call("analyze", video, "--model", path).failed(2, "runtime 'litert' only, not on 'torch'", "--runtime litert")
     done = call("analyze", video, "--model", path, "--runtime", "litert", "--out", "out")
     assert (done.code, done.err) == (0, "")
-    lines = (tmp_path / "out" / "people-detection" / "detections.jsonl").read_text().splitlines()
-    assert {one for line in lines for one in ("red", "green", "blue") if f'"{one}"' in line} == {"red", "green", "blue"}
+    lines = (tmp_path / "out" / "short" / "detections.jsonl").read_text().splitlines()
+    assert len(lines) == 5 and all('"blue"' in line for line in lines)
+
+
+VIDEOS = {"classroom.mp4": 8, "store-aisle-detection.mp4": 12, "worker-zone-detection.mp4": 12}
+
+
+@pytest.fixture(scope="module")
+def pictures(data_dir: Path) -> list[np.ndarray]:
+    """Frames spread over three videos with people."""
+    return [frame for name, number in VIDEOS.items() for frame in spread_pictures(data_dir / name, number)]
+
+
+@pytest.mark.slow
+def test_a_real_ssd_has_the_boxes_of_its_graph(
+    pictures: list[np.ndarray], yolov8n: LoadedModel, tmp_path: Path
+) -> None:
+    """The catalogue's graph, converted as the API's exporter does it, in fp32 and in int8."""
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'tensorflow')")
+    try:
+        graph = resolve("pedestrian-ssdlite", pull=True)
+    except PullError as error:
+        pytest.skip(f"pedestrian-ssdlite cannot be pulled: {error.reason}")
+    (tmp_path / "labels.txt").write_text("person\n")
+    small = [cv2.cvtColor(cv2.resize(picture, (300, 300)), cv2.COLOR_BGR2RGB) for picture in pictures]
+    source = load_detector(graph, DetectorConfig.model_validate({"runtime": "tensorflow", "device": "cpu"}))
+    exact = load(ssd_to_tflite(graph.path, tmp_path / "fp32.tflite"))
+    coarse = load(ssd_to_tflite(graph.path, tmp_path / "int8.tflite", small), precision="int8")
+    expected, seen, seen_int8 = (
+        [detector.detect([picture])[0] for picture in pictures] for detector in (source, exact, coarse)
+    )
+    same = agreement(expected, seen)
+    assert same.boxes > 40 and same.share == 1 and same.box_px < 0.05 and same.score < 1e-4
+    assert agreement(expected, seen_int8).share >= POOR["int8"]
+    people = [one[one.score > 0.5] for one in seen]
+    others = [yolov8n.detector.detect([picture])[0] for picture in pictures]
+    matched = sum(len(partners(one, other, 0.5)[0]) for one, other in zip(people, others, strict=True))
+    assert matched >= 0.9 * sum(map(len, people))
+    for detector in (source, exact, coarse):
+        detector.close()

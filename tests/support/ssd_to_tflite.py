@@ -47,7 +47,7 @@ def ssd_to_tflite(graph: Path, target: Path, calibrate: Sequence[NDArray[np.uint
     classes = int(network.outputs[1].shape[2]) - 1
     finish = _postprocess(tf, classes)
 
-    class Whole(tf.Module):  # type: ignore[misc]
+    class Whole(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((1, 300, 300, 3), tf.float32, "normalized_input_image_tensor")])
         def call(self, picture: Any) -> Any:
             encodings, scores = network(picture)
@@ -99,12 +99,10 @@ def _anchors(tf: Any, definition: Any) -> NDArray[np.float32]:
 
 def _postprocess(tf: Any, classes: int) -> Callable[..., Any]:
     """A function that the converter turns into the custom operation; what it computes itself is never used."""
-    signature = [tf.TensorSpec(shape, tf.float32) for shape in ((1, None, 4), (1, None, classes + 1), (None, 4))]
     name = "TFLite_Detection_PostProcess"
 
     @tf.function(experimental_implements=f"name: '{name}' {_OPTIONS.format(classes=classes)}")
     def finish(encodings: Any, scores: Any, anchors: Any) -> Any:
         return tf.zeros((1, 100, 4)), tf.zeros((1, 100)), tf.zeros((1, 100)), tf.zeros(1)
 
-    del signature
     return finish
