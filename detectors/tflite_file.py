@@ -89,7 +89,7 @@ def read_tflite_detector(path: Path) -> TfliteDetector:
     """Read a ``.tflite`` file that ends in ``TFLite_Detection_PostProcess``.
 
     Args:
-        path: Of the file; LiteRT, which has the schema, must be installed.
+        path: Of the file.
 
     Raises:
         ModelError: It cannot be read, is no TFLite file, or one of another kind of network.
