@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from config.faults import YamlPath
 from config.loader import Document, load
 from config.site import Camera, Mqtt, Site
 from config.site import Detector as DetectorConfig
+from detectors.labels import check_count, labels_ahead
 from detectors.load_export import check_runtime
 from detectors.model_files import ResolvedModel, chosen, resolve
 from pipelines.jobs import detector_of, publication_of_site
+from pipelines.live.labels import check_labels
 from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.secrets import secret
 from pipelines.sinks.mqtt import Publication
@@ -148,6 +150,7 @@ def plan_site(path: Path, realtime: bool, loop: bool, say: Callable[[str], None]
             cameras[name] = _plan_camera(document, name, detectors, realtime, loop)
         except ConfigError as error:
             collect(error)
+    faults += _wrong_labels(document, cameras.values())
     publication: Publication | None = None
     if site.mqtt is not None:
         try:
@@ -170,6 +173,19 @@ def plan_site(path: Path, realtime: bool, loop: bool, say: Callable[[str], None]
     return SitePlan(document, cameras, detectors, publication)
 
 
+def _wrong_labels(document: Document[Site], cameras: Iterable[PlannedCamera]) -> list[str]:
+    """Labels that models do not have, of models whose labels can be read without loading them."""
+    faults: list[str] = []
+    for camera in cameras:
+        known = {one.name: labels for one in camera.detectors if (labels := labels_ahead(one.model, one.config.labels))}
+        if camera.detectors and len(known) == len(document.value.detector_names(camera.config)):
+            try:
+                check_labels(document, camera, known)
+            except ConfigError as error:
+                faults += error.faults
+    return faults
+
+
 def _line(fault: str) -> int:
     """The line a sentence is about, to give faults in file order."""
     for part in fault.split(": ", 1)[0].rsplit(":", 1)[1:]:
@@ -182,7 +198,10 @@ def _plan_detector(document: Document[Site], name: str, say: Callable[[str], Non
     config = detector_of(document, name)
     check_runtime(config)
     named = "model" in document.value.detectors[name].model_fields_set
-    return PlannedDetector(name, config, resolve(config.model) if named else chosen(None, say), named)
+    model = resolve(config.model) if named else chosen(None, say)
+    if (own := labels_ahead(model)) is not None:
+        check_count(model, len(own), config.labels)
+    return PlannedDetector(name, config, model, named)
 
 
 def _plan_camera(

@@ -409,7 +409,8 @@ class Service:
             self._engine.cameras = tuple(camera for name, camera in self._cameras.items() if name in kept)
             self._cameras = {name: self._cameras[name] for name in kept}
             self._plan = plan
-            self._engine.models = models
+            before, self._engine.models = self._engine.models, models
+        self._engine.retire(model for model in before.values() if all(model is not one for one in models.values()))
         _close_all(gone.values(), _FEED_END_S)
         self._reload_error = None
         self._change_topics(plan, old if new_broker else None, gone)
