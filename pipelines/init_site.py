@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import ConfigError
-from streams.errors import cannot_write
+from streams.camera_tls import CameraTls
+from streams.errors import SourceError, UntrustedError, cannot_write
 from streams.files import write_text_atomic
 from streams.frame import NAME_PATTERN, slug
 from streams.live_source import LiveSource, first_shot
@@ -53,6 +54,7 @@ _LOGIN = """\
     username: ${CAM_USER:-}                 # from the environment, never written here
     password: ${CAM_PASSWORD:-}
 """
+_ANY_CERTIFICATE = "    tls: {verify: false}                    # its certificate proves nothing\n"
 _QUERY = """\
     source: ${CAM_URL}                      # the full address, from the environment: its query may hold a login
 """
@@ -69,7 +71,7 @@ class Written:
     height: int
 
 
-def init_site(source: str, folder: Path, force: bool, name: str | None = None) -> Written:
+def init_site(source: str, folder: Path, force: bool, name: str | None = None, insecure: bool = False) -> Written:
     """Write ``<name>.yaml`` and ``<name>.png`` for a source.
 
     Args:
@@ -78,6 +80,7 @@ def init_site(source: str, folder: Path, force: bool, name: str | None = None) -
         folder: Where to write.
         force: Overwrite files that are there.
         name: What to call the camera; default: the file's stem, or the host.
+        insecure: Take any certificate of a camera over TLS, and write down so.
 
     Raises:
         ConfigError: A file to be written is there, the source is a launch line, or the name is none.
@@ -94,10 +97,11 @@ def init_site(source: str, folder: Path, force: bool, name: str | None = None) -
     for path in (site, still):
         if path.exists() and not force:
             raise ConfigError(f"{path} is there already; use --force to overwrite it, or another --name or --out")
-    image = first_shot(_camera(source)).bgr() if live else _first_picture(Path(source).expanduser(), name)
+    tls = CameraTls(not insecure)
+    image = _seen(source, tls) if live else _first_picture(Path(source).expanduser(), name)
     written = source if live else str(Path(source).expanduser().resolve())
     text = _TEMPLATE.format(
-        file=_word(str(site)), source=_source_lines(written, live), site=name, camera=name,
+        file=_word(str(site)), source=_source_lines(written, live, tls), site=name, camera=name,
         width=image.shape[1], height=image.shape[0], still=still.name,
         try_it=_next_command(written, site, live),
     )  # fmt: skip
@@ -113,10 +117,25 @@ def init_site(source: str, folder: Path, force: bool, name: str | None = None) -
     return Written(redacted(source), site, still, image.shape[1], image.shape[0])
 
 
-def _camera(source: str) -> LiveSource:
+def _seen(source: str, tls: CameraTls) -> NDArray[np.uint8]:
+    """The first picture of a camera.
+
+    Raises:
+        SourceError: It gives none.
+    """
+    try:
+        return first_shot(_camera(source, tls)).bgr()
+    except UntrustedError as error:
+        raise SourceError(
+            f"source {redacted(source)} shows a certificate that is not trusted; --insecure takes any"
+            " and writes so; or write the site file by hand, with 'tls: {ca: FILE}'"
+        ) from error
+
+
+def _camera(source: str, tls: CameraTls) -> LiveSource:
     if is_network(source) and "@" not in split_address(source).netloc:
-        return live_source(source, os.environ.get("CAM_USER", ""), os.environ.get("CAM_PASSWORD", ""))
-    return live_source(source)
+        return live_source(source, os.environ.get("CAM_USER", ""), os.environ.get("CAM_PASSWORD", ""), tls=tls)
+    return live_source(source, tls=tls)
 
 
 def _next_command(source: str, site: Path, live: bool) -> str:
@@ -134,10 +153,12 @@ def _name_of(source: str) -> str:
     return split_address(redacted(source)).hostname or "camera"
 
 
-def _source_lines(source: str, live: bool) -> str:
+def _source_lines(source: str, live: bool, tls: CameraTls) -> str:
+    certificate = "" if tls.verify else _ANY_CERTIFICATE
     if live and "?" in source:
-        return _QUERY
-    return _SOURCE.format(source=_yaml_text(redacted(source) if live else source)) + (_LOGIN if live else "")
+        return _QUERY + certificate
+    login = _LOGIN + certificate if live else ""
+    return _SOURCE.format(source=_yaml_text(redacted(source) if live else source)) + login
 
 
 def _yaml_text(text: str) -> str:

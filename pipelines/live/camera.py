@@ -149,6 +149,7 @@ class LiveCamera:
                 backend=config.backend,
                 transport=config.transport,
                 latency_ms=config.latency_ms,
+                tls=planned.tls,
                 realtime=planned.realtime,
                 loop=planned.loop,
             ),

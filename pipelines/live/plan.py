@@ -22,6 +22,7 @@ from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.secrets import secret
 from pipelines.sinks.mqtt import Publication
 from streams.broker import Broker, TlsFileError, tls_context
+from streams.camera_tls import CameraTls, certificates_fault
 from streams.errors import SourceError
 from streams.look import SCHEMES, is_live, is_network, redacted, split_address
 from streams.open_live import live_source
@@ -47,6 +48,7 @@ class PlannedCamera:
         config: As written.
         source: Address, device, launch line, or absolute path of a file.
         password: From the environment or its file; never shown.
+        tls: What the certificate of a camera over TLS is held against.
         plan: Labels, geometry and rules.
         detectors: The detectors it uses, in order.
         outputs: Folder, size and days of its result files, if any.
@@ -58,6 +60,7 @@ class PlannedCamera:
     config: Camera
     source: str = field(repr=False)
     password: str = field(repr=False)
+    tls: CameraTls
     plan: CameraPlan
     detectors: tuple[PlannedDetector, ...]
     outputs: tuple[Path, float, float] | None
@@ -211,13 +214,15 @@ def _plan_camera(
     camera = site.cameras[name]
     where: YamlPath = ("cameras", name)
     faults: list[str] = []
-    plan, password, source = CameraPlan(), "", camera.source
-    for step in ("plan", "password", "source"):
+    plan, password, tls, source = CameraPlan(), "", CameraTls(), camera.source
+    for step in ("plan", "password", "tls", "source"):
         try:
             if step == "plan":
                 plan = plan_camera(document, name, live=True)
             elif step == "password":
                 password = secret(document, where, camera.password, camera.password_file)
+            elif step == "tls":
+                tls = tls_of(document, where, camera)
             else:
                 source = source_of(document, where, camera)
         except ConfigError as error:
@@ -229,7 +234,21 @@ def _plan_camera(
         wanted = site.outputs.jsonl
         outputs = (document.resolve(wanted.path) / name, wanted.rotate_mb, wanted.keep_days)
     chosen_detectors = tuple(detectors[key] for key in dict.fromkeys(site.detector_names(camera)) if key in detectors)
-    return PlannedCamera(name, camera, source, password, plan, chosen_detectors, outputs, realtime, loop)
+    return PlannedCamera(name, camera, source, password, tls, plan, chosen_detectors, outputs, realtime, loop)
+
+
+def tls_of(document: Document[Site], where: YamlPath, camera: Camera) -> CameraTls:
+    """What the certificate of a camera over TLS is held against.
+
+    Raises:
+        ConfigError: The file of certificates is not there, or holds none.
+    """
+    if camera.tls.ca is None:
+        return CameraTls(camera.tls.verify)
+    path = document.resolve(camera.tls.ca)
+    if fault := certificates_fault(path):
+        raise ConfigError(document.fault((*where, "tls", "ca"), fault))
+    return CameraTls(camera.tls.verify, path)
 
 
 def source_of(document: Document[Site], where: YamlPath, camera: Camera) -> str:
