@@ -15,6 +15,7 @@ from config.site import Detector as DetectorConfig
 from detectors.detector import Detector
 from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.families.pixel_levels import Normalisation, pixel_levels
+from detectors.labels import labels_ahead
 from detectors.load import load_detector
 from detectors.model_files import resolve
 from detectors.parity import POOR, agreement, partners
@@ -176,6 +177,17 @@ def test_labels_packed_into_the_file(tmp_path: Path) -> None:
     assert wanted(model.write(tmp_path / "axis.tflite", several)) == ("a", "b", "c")
     assert wanted(colours().write(tmp_path / "only.tflite", {"labelmap.txt": NAMES})) == ("red", "green", "blue")
     assert wanted(colours().write(tmp_path / "no.tflite", several)) == ("of", "another", "model")  # which, none says
+
+
+def test_labels_are_known_before_it_is_loaded(tmp_path: Path) -> None:
+    path = colours().write(tmp_path / "own.tflite")
+    assert labels_ahead(resolve(str(path))) is None
+    (tmp_path / "labels.txt").write_text(NAMES)
+    assert labels_ahead(resolve(str(path))) == ("red", "green", "blue")
+    packed = colours().write(tmp_path / "packed.tflite", {"labelmap.txt": "a\nb\nc\n"})
+    assert labels_ahead(resolve(str(packed))) == ("a", "b", "c")
+    assert labels_ahead(resolve(str(packed)), ("d", "e", "f")) == ("d", "e", "f")
+    assert labels_ahead(resolve(str(classifier().write(tmp_path / "other.tflite")))) is None
 
 
 def test_labels_of_the_configuration_come_first_and_must_be_as_many(tmp_path: Path) -> None:
