@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +21,12 @@ from streams.live_source import LiveSource
 from streams.open_live import live_source
 from streams.source import Backend
 from tests.support.camera import Film, RtspCamera
+from tests.support.http_server import HlsServer, MjpegServer
 from tests.support.proxy import Proxy
 
 OFFLINE_S, BACK_S = 10.0, 15.0
+MOST_LEFT_S = 3.0
+"""So long the rest of an HLS segment, which has come before the fault, may play after it."""
 FILM = Film(gop_s=1.0)
 OPENCV_TOO = pytest.mark.parametrize("backend", ["gstreamer", pytest.param("opencv", marks=pytest.mark.slow)])
 """OpenCV takes seconds to connect: what it does not do in a way of its own is tried in the long form."""
@@ -163,6 +167,49 @@ def test_a_network_that_swallows_everything(camera: RtspCamera, backend: Backend
         url = f"rtsp://127.0.0.1:{proxy.port}/cam"
         with Watcher(lambda: live_source(url, backend=backend)) as watcher:
             fault_and_return(watcher, record_property, proxy.blackhole, proxy.restore, down_s=2.0)
+
+
+@contextmanager
+def over_http(kind: str, folder: Path, segment_s: int = 1) -> Iterator[tuple[str, Proxy]]:
+    """An MJPEG camera or a live HLS stream behind a proxy: its address, and the proxy."""
+    server = MjpegServer() if kind == "mjpeg" else HlsServer(folder, seconds=40 * segment_s, segment_s=segment_s)
+    with server, Proxy(server.port) as proxy:
+        yield server.url.replace(f":{server.port}/", f":{proxy.port}/"), proxy
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("hls", "blackhole"),
+        ("mjpeg", "refuse"),
+        pytest.param("hls", "refuse", marks=pytest.mark.slow),
+        pytest.param("mjpeg", "blackhole", marks=pytest.mark.slow),
+    ],
+)
+def test_a_stream_over_http(tmp_path: Path, record_property: Record, kind: str, fault: str) -> None:
+    with over_http(kind, tmp_path) as (url, proxy), Watcher(lambda: live_source(url)) as watcher:
+        broken_s: list[float] = []
+
+        def breaks() -> None:
+            getattr(proxy, fault)()
+            broken_s.append(time.monotonic())
+
+        fault_and_return(watcher, record_property, breaks, proxy.restore)
+        offline_s = next(at_s for at_s, status, _ in watcher.told if status == "offline")
+        late = [seen.at_s for seen in watcher.taken if broken_s[0] + MOST_LEFT_S < seen.at_s < offline_s]
+        assert late == [], "what FFmpeg had held back was passed on after the silence"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("segment_s", [2, 6])
+def test_long_segments_are_no_silence(tmp_path: Path, segment_s: int) -> None:
+    with over_http("hls", tmp_path, segment_s) as (url, _), Watcher(lambda: live_source(url)) as watcher:
+        watcher.wait("online", 15)
+        time.sleep(8 * segment_s)
+        assert [status for _, status, _ in watcher.told] == ["connecting", "online"]
+        assert watcher.feed.stats().captured > 0.9 * 10 * 8 * segment_s
+        watcher.check()
 
 
 @OPENCV_TOO
