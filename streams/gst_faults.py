@@ -22,7 +22,7 @@ def source_fault(shown: str, domain: str, code: int, detail: str) -> SourceError
     Returns:
         An error to raise.
     """
-    if domain == _RESOURCE and code == _NOT_AUTHORIZED:
+    if domain == _RESOURCE and (code == _NOT_AUTHORIZED or "(403)" in detail):  # a camera's "Forbidden" is a READ fault
         return LoginRefusedError(f"{shown} refuses the login; check user name and password")
     return SourceError(f"{shown} {_what(domain, code, detail)}")
 
@@ -42,7 +42,7 @@ def _what(domain: str, code: int, detail: str) -> str:
         return "does not answer; check network and camera"
     if domain == _RESOURCE and code in (_OPEN_READ, _OPEN_WRITE, _OPEN_READ_WRITE):
         return "refuses the connection or cannot be reached; check address, network and camera"
-    if domain == _RESOURCE and "503" in detail:
+    if domain == _RESOURCE and "(503)" in detail:
         return "is busy (503); it may allow no more viewers"
     if domain == _RESOURCE and code == _READ:
         return "breaks off or sends no data; check network and camera"

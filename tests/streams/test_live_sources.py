@@ -22,6 +22,7 @@ from streams.source import Backend
 from tests.support.camera import Film, RtspCamera
 from tests.support.http_server import HlsServer, HttpServer, MjpegServer
 from tests.support.mosquitto import free_port
+from tests.support.refusing_camera import RefusingCamera
 
 PASSWORD = "gehe/im:ü@#?"  # noqa: S105 - made up, with all that URLs quote
 QUOTED = "gehe%2Fim%3A%C3%BC%40%23%3F"
@@ -171,6 +172,23 @@ def test_a_wrong_login(
     assert str(error) == f"source {locked_camera.url} refuses the login; check user name and password"
     assert error.__cause__ is None
     assert "".join(capfd.readouterr()) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "is_login", "part"),
+    [
+        ("403 Forbidden", True, "refuses the login"),
+        ("403 No", True, "refuses the login"),
+        ("404 Not Found", False, "is not found there"),
+        ("503 Service Unavailable", False, "busy"),
+    ],
+)
+def test_what_a_camera_answers(backend: Backend, status: str, is_login: bool, part: str) -> None:
+    """A camera that says no to the login with 403 is not asked four times a second."""
+    with RefusingCamera(status) as camera:
+        error = failure_of(live_source(camera.url, "viewer", "geheim", backend=backend))
+        assert isinstance(error, LoginRefusedError) == is_login
+        assert part in str(error)
 
 
 def test_what_refuses_is_one_sentence(camera: RtspCamera, backend: Backend) -> None:
