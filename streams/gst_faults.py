@@ -32,6 +32,16 @@ def is_read_fault(domain: str, code: int) -> bool:
     return domain == _RESOURCE and code == _READ
 
 
+def is_resource_fault(domain: str) -> bool:
+    """Whether a message is about the connection or the device, not about the pictures."""
+    return domain == _RESOURCE
+
+
+def is_damaged(domain: str, code: int) -> bool:
+    """Whether a message says that pictures are damaged."""
+    return domain == _STREAM and code == _DECODE
+
+
 def _what(domain: str, code: int, detail: str) -> str:
     is_timeout = "imeout" in detail or "imed out" in detail
     if domain == _RESOURCE and code == _NOT_FOUND:
@@ -46,7 +56,7 @@ def _what(domain: str, code: int, detail: str) -> str:
         return "is busy (503); it may allow no more viewers"
     if domain == _RESOURCE and code == _READ:
         return "breaks off or sends no data; check network and camera"
-    if domain == _STREAM and code == _DECODE:
+    if is_damaged(domain, code):
         return "sends pictures that are damaged; check network and camera, and choose H.264 or H.265 in the camera"
     if domain == _STREAM:
         return f"sends what GStreamer cannot decode (error {code}); choose H.264 or H.265 in the camera"
