@@ -95,6 +95,32 @@ def test_overload_is_shared_fairly_counted_and_keeps_frames_young(
         assert abs(camera.captured - camera.processed - camera.skipped) <= 3
 
 
+def test_a_capture_thread_that_hangs_is_left_behind(
+    tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that never comes back: offline with a reason, and back over another connection."""
+    hang, go = threading.Event(), threading.Event()
+
+    class Stuck(MemoryCamera):
+        def read(self, wait_s: float) -> Any:
+            if hang.is_set():
+                hang.clear()
+                go.wait()
+            return super().read(wait_s)
+
+    monkeypatch.setattr("streams.feed._READ_S", 0.5)
+    picture = np.full((48, 64, 3), 20, np.uint8)
+    monkeypatch.setattr(live_camera, "live_source", lambda address, **_: Stuck([picture], 10.0))
+    with in_this_process(site(tmp_path, ["a"], {"stall_s": 0.5}), lambda planned: Boxes()) as service:
+        camera = started(service, 1)["a"]
+        hang.set()
+        wait_until(lambda: camera.status[0] == "offline", "it stays online", 10)
+        assert camera.status[1] == "it hangs while reading and is left behind; check network and camera"
+        wait_until(lambda: camera.status[0] == "online", "it does not come back", 10)
+        assert service.stats().cameras["a"].reconnects == 1
+        go.set()
+
+
 def test_a_batch_holds_cameras_of_one_size(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:
     slow = Boxes(0.03)
     shapes: list[set[tuple[int, ...]]] = []
