@@ -28,6 +28,10 @@ _FREEZE_S = 1.0
 _NATURAL = 0.7
 _STALE_S = 0.5
 _MOST_STALE = 300
+_WAITING = ("h264", "avc1", "hevc", "hvc1", "hev1")
+"""Codecs whose decoders in FFmpeg give nothing before a key frame, or before pictures that need none are whole."""
+_DEPENDENT = "PB"
+"""Types of pictures that are made of others."""
 
 os.environ.setdefault("OPENCV_FFMPEG_IS_THREAD_SAFE", "1")  # else a silent camera holds up the opening of all others
 
@@ -66,7 +70,7 @@ class OpenCVLive:
         self._capture: cv2.VideoCapture | None = None
         self._grabs = 0
         self._opened_s = 0.0
-        self._has_frame = False
+        self._has_frame = self._has_key = False
         self._has_stamps = False
         self._read_s = _READ_MS / 1000
         self._pacer: Pacer | None = None
@@ -87,7 +91,9 @@ class OpenCVLive:
         if not self._capture.isOpened():
             self.close()
             raise self._fault(self._opened_s - start)
-        is_mjpeg = _fourcc(self._capture) in ("mjpg", "mjpeg")
+        codec = _fourcc(self._capture)
+        is_mjpeg = codec in ("mjpg", "mjpeg")
+        self._has_key = codec in _WAITING  # their decoders hold pictures back themselves
         is_http = self._source.lower().startswith("http")
         self._has_stamps = not is_mjpeg and not self._source.startswith("/dev/")  # FFmpeg makes up those of MJPEG
         self._pacer = Pacer() if is_http and not is_mjpeg else None
@@ -171,6 +177,8 @@ class OpenCVLive:
             self._check_silence(is_late)
             return None
         self._grabs += 1
+        if not self._may_begin(capture):
+            return None
         stamp_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3 if self._has_stamps else None
         if stamp_s is not None and not math.isfinite(stamp_s):
             stamp_s = None
@@ -183,6 +191,11 @@ class OpenCVLive:
         planes = np.ascontiguousarray(image, np.uint8)
         height, width = planes.shape[:2]
         return Shot(planes, "bgr", width, height, stamp_s, arrived_s, captured_at)
+
+    def _may_begin(self, capture: cv2.VideoCapture) -> bool:
+        """Whether a key frame has come, or its type is not told (devices)."""
+        self._has_key = self._has_key or chr(int(capture.get(cv2.CAP_PROP_FRAME_TYPE)) & 0x7F) not in _DEPENDENT
+        return self._has_key
 
     def _check_silence(self, is_timeout: bool) -> None:
         may_wait = is_timeout and not self._has_frame and is_rtsp(self._source)

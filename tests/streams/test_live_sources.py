@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
+import av
 import pytest
 
 from streams.errors import LoginRefusedError, SourceEnded, SourceError
@@ -113,6 +114,29 @@ def test_codecs_and_a_sound_before(
 def test_a_sound_behind(gstreamer: None, audio: Literal["opus", "pcmu"]) -> None:
     with RtspCamera(audio=audio) as camera:
         check_shots(shots_of(live_source(camera.url), 10), 640, 360, 10)
+
+
+def test_nothing_is_shown_before_a_key_frame_on_opencv_either(make_video: Callable[..., Path]) -> None:
+    """FFmpeg holds back H.264 and H.265 itself, other codecs it does not: their pictures would be grey smears."""
+    whole = make_video("whole.mkv", frames=25, codec="mpeg4")
+    headless = whole.with_name("headless.mkv")
+    with av.open(str(whole)) as source, av.open(str(headless), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if number > 0 and packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    with HttpServer(whole.parent) as server:
+        shots = shots_of(live_source(f"http://127.0.0.1:{server.port}/headless.mkv"), 5)
+    assert [shot.stamp_s for shot in shots] == pytest.approx([0.9, 1.0, 1.1, 1.2, 1.3])  # the 11th is a key frame
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_who_joins_midway_sees_whole_pictures(backend: Backend, codec: Literal["h264", "h265"]) -> None:
+    with RtspCamera(Film(codec=codec, gop_s=3)) as camera:
+        time.sleep(0.5)
+        assert all(shot.bgr().std() > 30 for shot in shots_of(live_source(camera.url, backend=backend), 3))
 
 
 def test_the_first_picture_is_a_key_frame(gstreamer: None) -> None:
