@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import psutil
 import pytest
@@ -275,6 +275,46 @@ def test_a_slow_camera_is_not_down(camera: RtspCamera, gstreamer: None) -> None:
         camera.slow(0)
         watcher.frames(10, 4)
         assert watcher.feed.stats().reconnects == 0
+
+
+def test_a_rate_that_varies_is_kept_in_media_time(camera: RtspCamera, gstreamer: None) -> None:
+    """As cameras do in the dark: media time follows the stamps, not a nominal rate."""
+    slow_s = 0.35
+    with Watcher(lambda: live_source(camera.url)) as watcher:
+        watcher.wait("online", 15)
+        watcher.frames(3)
+        for pause_s in (slow_s, 0.0, slow_s / 2):
+            camera.slow(pause_s)
+            watcher.frames(6)
+        watcher.check()
+        assert watcher.feed.stats().reconnects == 0
+        steps = [late.pts_s - early.pts_s for early, late in itertools.pairwise(watcher.taken)]
+        came = [late.arrived_s - early.arrived_s for early, late in itertools.pairwise(watcher.taken)]
+        assert sum(step > 0.8 * slow_s for step in steps) >= 4
+        assert sum(step < 0.15 for step in steps) >= 4
+        assert sum(steps) == pytest.approx(sum(came), abs=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_a_minute_between_key_frames(backend: Backend, codec: Literal["h264", "h265"]) -> None:
+    """Who joins midway sees nothing until the next key frame, is not called offline, and then sees whole pictures."""
+    with RtspCamera(Film(width=320, height=240, codec=codec, gop_s=60.0)) as camera:
+        joined_s = time.monotonic()
+        with Watcher(lambda: live_source(camera.url)) as first:  # the camera begins with it
+            first.wait("online", 15)
+            first.frames(1)
+            start_s = first.taken[0].at_s
+            time.sleep(8)
+            with Watcher(lambda: live_source(camera.url, backend=backend)) as watcher:
+                watcher.wait("online", 75)
+                watcher.frames(20)
+                assert [status for _, status, _ in watcher.told] == ["connecting", "online"]
+                assert watcher.taken[0].at_s - start_s == pytest.approx(60, abs=8)
+                watcher.check()
+            assert first.feed.stats().captured > 0.95 * 10 * (time.monotonic() - first.taken[0].at_s)
+            assert time.monotonic() - joined_s < 120
 
 
 @pytest.mark.parametrize("fault", ["frozen", "killed", "refused", "login"])
