@@ -181,7 +181,8 @@ class CameraFeed:
         """Leave the thread behind where it hangs in a library, and go on with another; call it a few times a second."""
         with self._changed:
             turn, thread = self._turn, self._thread
-            if thread is None or self._stopped.is_set() or not turn.take_away(time.monotonic()):
+            is_over = self._stopped.is_set() or self.status == "ended"
+            if thread is None or is_over or not turn.take_away(time.monotonic()):
                 return
             self._left = [*self._hanging(), thread]
             self._begin(

@@ -488,6 +488,18 @@ def test_not_more_than_some_are_left_behind(
     assert len(one.opened) == 3
 
 
+def test_a_file_that_is_over_does_not_begin_again(desk: Callable[..., Desk], hasty: None) -> None:
+    first = Hanging("close")
+    first._steps = iter([shot(0.0), SourceEnded("x.mp4 is over")])
+    one = desk(first, Script(shot(0.0)))
+    with checked(one.feed):
+        one.feed.start()
+        assert first.held.wait(5)
+        time.sleep(0.7)
+        assert (one.feed.status, len(one.opened)) == ("ended", 1)
+        first.go.set()
+
+
 def test_a_file_that_loses_nothing_takes_as_long_as_it_takes(desk: Callable[..., Desk], hasty: None) -> None:
     one = desk(Script(shot(0.0), 0.6, shot(0.1), SourceEnded("over")), lossless=True, stall_s=9.0)
     with checked(one.feed):

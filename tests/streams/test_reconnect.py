@@ -301,20 +301,14 @@ def test_a_rate_that_varies_is_kept_in_media_time(camera: RtspCamera, gstreamer:
 def test_a_minute_between_key_frames(backend: Backend, codec: Literal["h264", "h265"]) -> None:
     """Who joins midway sees nothing until the next key frame, is not called offline, and then sees whole pictures."""
     with RtspCamera(Film(width=320, height=240, codec=codec, gop_s=60.0)) as camera:
-        joined_s = time.monotonic()
-        with Watcher(lambda: live_source(camera.url)) as first:  # the camera begins with it
-            first.wait("online", 15)
-            first.frames(1)
-            start_s = first.taken[0].at_s
-            time.sleep(8)
-            with Watcher(lambda: live_source(camera.url, backend=backend)) as watcher:
-                watcher.wait("online", 75)
-                watcher.frames(20)
-                assert [status for _, status, _ in watcher.told] == ["connecting", "online"]
-                assert watcher.taken[0].at_s - start_s == pytest.approx(60, abs=8)
-                watcher.check()
-            assert first.feed.stats().captured > 0.95 * 10 * (time.monotonic() - first.taken[0].at_s)
-            assert time.monotonic() - joined_s < 120
+        start_s = time.monotonic()
+        time.sleep(5)
+        with Watcher(lambda: live_source(camera.url, backend=backend)) as watcher:
+            watcher.wait("online", 75)
+            watcher.frames(20)
+            assert [status for _, status, _ in watcher.told] == ["connecting", "online"]
+            assert watcher.taken[0].at_s - start_s == pytest.approx(60, abs=5)
+            watcher.check()
 
 
 @pytest.mark.parametrize("fault", ["frozen", "killed", "refused", "login"])

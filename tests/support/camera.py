@@ -62,6 +62,7 @@ def encoded(film: Film) -> Path:
     """A file of the film's access units: a pickled list of (bytes, whether it is a key frame)."""
     import av
     from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import PictureType
 
     name, parameters = _ENCODERS[film.codec]
     encoder: VideoCodecContext = av.CodecContext.create(name, "w")  # type: ignore[assignment]
@@ -75,7 +76,7 @@ def encoded(film: Film) -> Path:
     wanted = round(max(_LEAST_S, film.gop_s) * film.fps)
     pictures = _noisy(next(_pictures(film))) if film.still else _pictures(film)
     for number, frame in zip(range(wanted), pictures, strict=False):
-        frame.pts = number
+        frame.pts, frame.pict_type = number, PictureType.NONE  # else key frames stay where the video had them
         units += [(bytes(packet), packet.is_keyframe) for packet in encoder.encode(frame)]
     units += [(bytes(packet), packet.is_keyframe) for packet in encoder.encode(None)]
     assert len(units) == wanted
