@@ -3,90 +3,40 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from streams.errors import BrokenFileError, LoginRefusedError, SourceEnded, SourceError
 from streams.live_clock import LiveClock
 from streams.live_source import LiveSource
 from streams.pacing import Pacing
 from streams.shot import Shot
+from streams.silence import Silence
+from streams.taken import FeedStats, FeedStatus, Gate, Taken
+from streams.turns import LeftBehindError, Turn
 
 _log = logging.getLogger(__name__)
-
-FeedStatus = Literal["connecting", "online", "offline", "ended"]
 
 _WAIT_S = 0.2
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.25, 5.0
 _LOGIN_BACKOFF_S = 10.0
-_SILENT_S = 10.0
-"""After opening, so long without a packet is down."""
-_KEY_FRAME_S = 90.0
-"""After opening, so long may packets come without a picture."""
+_STEADY_S = 10.0
+"""So long online, and the next wait is the shortest again."""
+_OPEN_S, _READ_S, _CLOSE_S, _TELL_S = 20.0, 5.0, 5.0, 40.0
+_GRACE_S = 1.5
+"""A call that takes so much longer hangs."""
+_MOST_LEFT = 8
+"""So many threads of a camera may hang at once: each keeps its connection, and its memory."""
 _STILL_S = 0.5
 """Media seconds between the shots that are passed on while nothing moves."""
 _RATE_S = 5.0
 _SKEW_SHARE = 0.05
 _CLOCK_STEP_S = 1.0
-
-
-class Gate(Protocol):
-    """Decides cheaply whether a picture is worth a look."""
-
-    def moves(self, luma: NDArray[np.uint8], pts_s: float) -> bool:
-        """Whether something moves.
-
-        Args:
-            luma: (H, W) uint8, the brightness; H and W may change after a reconnect.
-            pts_s: Media time in seconds, strictly increasing.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What ``take`` gives.
-
-    Attributes:
-        shot: The picture, with its media time.
-        index: 0-based number of the captured frame in this run.
-        moving: ``False`` where the gate saw nothing move: rules see the time pass, nobody need detect.
-    """
-
-    shot: Shot
-    index: int
-    moving: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FeedStats:
-    """Counts since the start.
-
-    Attributes:
-        captured: Frames that came.
-        due: Those whose turn it was.
-        skipped: Due ones that were replaced by a newer one, or dropped when the camera went away, before they were
-            taken.
-        gated: Due ones in which nothing moved.
-        reconnects: How often it came back after it had been online.
-        skew_s: Camera's clock less this machine's in seconds, smoothed; ``None`` while it is not known.
-        capture_fps: Frames per second over the last seconds.
-    """
-
-    captured: int
-    due: int
-    skipped: int
-    gated: int
-    reconnects: int
-    skew_s: float | None
-    capture_fps: float
 
 
 @dataclass(slots=True)
@@ -108,6 +58,8 @@ class CameraFeed:
     It is online when a frame has come, and offline on an error, at the end of the stream, or after a silence. Then
     the connection is closed and, after a wait that grows, a new one is made. The slot holds one shot, the newest that
     is due; nothing stale is passed on. All methods may be called from any thread.
+
+    A thread that hangs in a library is left behind, with its connection, and another one goes on: ``check`` sees that.
 
     Attributes:
         status: ``connecting``, ``online``, ``offline`` or ``ended``.
@@ -152,6 +104,8 @@ class CameraFeed:
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._turn = Turn()
+        self._left: list[threading.Thread] = []
         self._clock = LiveClock(by_stamps=lossless)
         self._pacing = Pacing(detect_fps)
         self._slot: _Waiting | None = None
@@ -160,6 +114,7 @@ class CameraFeed:
         self._was_online = False
         self._is_new = True
         self._backoff_s = _FIRST_BACKOFF_S
+        self._online_s = 0.0
         self._skew_s: float | None = None
         self._arrivals: deque[float] = deque(maxlen=1024)
 
@@ -167,8 +122,7 @@ class CameraFeed:
         """Start the thread; does nothing when it was started or stopped before."""
         with self._changed:
             if self._thread is None and not self._stopped.is_set():
-                self._thread = threading.Thread(target=self._run, name=f"capture-{self._name}", daemon=True)
-                self._thread.start()
+                self._begin()
 
     def stop(self, timeout_s: float = 2.0) -> bool:
         """End the thread; a shot in the slot is given up. Safe to call twice and in any state.
@@ -223,65 +177,143 @@ class CameraFeed:
                 capture_fps=(len(times) - 1) / span_s if span_s > 0 else 0.0,
             )
 
-    def _run(self) -> None:
-        self._report("connecting", "")
-        while not self._stopped.is_set():
-            wait_s = 0.0
-            try:
-                self._connection()
-            except SourceEnded as end:
-                self.broken = isinstance(end, BrokenFileError)
-                if not self._lossless or self._wait_for_room():
-                    self._report("ended", str(end))
-                break
-            except LoginRefusedError as error:
-                wait_s = _LOGIN_BACKOFF_S
-                self._go_offline(str(error))
-            except SourceError as error:
-                self._go_offline(str(error))
-            except Exception as error:
-                _log.debug("camera %s: an unexpected error", self._name, exc_info=True)
-                self._go_offline(f"it fails unexpectedly ({type(error).__name__}); --debug shows where")
-            if not wait_s:
-                wait_s = self._backoff_s
-                self._backoff_s = min(_LAST_BACKOFF_S, self._backoff_s * 2)
-            _log.debug("camera %s: %s; tried again in %.2f s", self._name, self.reason, wait_s)
-            self._stopped.wait(wait_s)
-        self._tell(self._wake)
+    def check(self) -> None:
+        """Leave the thread behind where it hangs in a library, and go on with another; call it a few times a second."""
+        with self._changed:
+            turn, thread = self._turn, self._thread
+            is_over = self._stopped.is_set() or self.status == "ended"
+            if thread is None or is_over or not turn.take_away(time.monotonic()):
+                return
+            self._left = [*self._hanging(), thread]
+            self._begin(
+                f"it hangs while {turn.doing} and is left behind; check network and camera" if turn.doing else ""
+            )
 
-    def _connection(self) -> None:
-        """One connection, until it breaks off or the feed is stopped.
+    def _hanging(self) -> list[threading.Thread]:
+        return [thread for thread in self._left if thread.is_alive()]
+
+    def _begin(self, reason: str = "") -> None:
+        """Let a new thread go on; a reason says why the last one is left behind."""
+        self._turn = turn = Turn(reason)
+        self._thread = threading.Thread(target=self._run, args=(turn,), name=f"capture-{self._name}", daemon=True)
+        self._thread.start()
+
+    def _run(self, turn: Turn) -> None:
+        try:
+            if not self._left:
+                self._report("connecting", "")
+            else:
+                self._go_on(turn.reason)
+            while not self._stopped.is_set() and self._connect(turn):
+                pass
+            self._tell(self._wake)
+        except LeftBehindError:
+            _log.debug("camera %s: a thread that was left behind has ended", self._name)
+
+    def _go_on(self, reason: str) -> None:
+        """Begin where another thread was left behind: when there are too many, one of them must end first."""
+        if reason:
+            self._go_offline(reason)
+        self._pause()
+        if (count := len(self._hanging())) >= _MOST_LEFT:
+            self._go_offline(
+                f"{count} connections hang and are left behind; a new one is made when one of them has ended, or after "
+                "a restart of the service; check network and camera"
+            )
+        while len(self._hanging()) >= _MOST_LEFT and not self._stopped.is_set():
+            self._stopped.wait(_LAST_BACKOFF_S)
+
+    def _connect(self, turn: Turn) -> bool:
+        """One connection until it breaks off, and the wait after it; says whether there will be another.
 
         Raises:
+            LeftBehindError: It hung; another thread has taken over.
+        """
+        source: LiveSource | None = None
+        wait_s = 0.0
+        try:
+            source = self._open_source()
+            self._watch(source, turn)
+        except LeftBehindError:
+            raise
+        except SourceEnded as end:
+            self.broken = isinstance(end, BrokenFileError)
+            if not self._lossless or self._wait_for_room():
+                self._report("ended", str(end))
+            return False
+        except LoginRefusedError as error:
+            wait_s = _LOGIN_BACKOFF_S
+            self._go_offline(str(error))
+        except SourceError as error:
+            self._go_offline(str(error))
+        except Exception as error:
+            _log.debug("camera %s: an unexpected error", self._name, exc_info=True)
+            self._go_offline(f"it fails unexpectedly ({type(error).__name__}); --debug shows where")
+        finally:
+            if source is not None:
+                self._close(source, turn)
+        self._pause(wait_s)
+        return True
+
+    def _watch(self, source: LiveSource, turn: Turn) -> None:
+        """Read until the feed is stopped.
+
+        Raises:
+            LeftBehindError: It hung; another thread has taken over.
             SourceError: It is down.
         """
-        source = self._open_source()
         self._is_new = True
-        try:
+        with self._until(turn, _OPEN_S, "connecting"):
             source.open()
-            watch = _Watch(self._stall_s)
-            while not self._stopped.is_set():
-                if self._lossless and not self._wait_for_room():
-                    return
+        silence = Silence(self._stall_s)
+        while not self._stopped.is_set():
+            if self._lossless and not self._wait_for_room():
+                return
+            left_s = max(self._stall_s, _READ_S)
+            if silence.has_frame:
+                left_s = max(0.0, silence.since_s + left_s - time.monotonic())
+            with self._until(turn, left_s, "reading"):
                 shot = source.read(_WAIT_S)
-                if shot is not None:
-                    self._accept(shot)
-                    watch.saw_frame()
-                else:
-                    watch.check(source)
-        finally:
-            source.close()
+            if shot is not None:
+                self._accept(shot)
+                silence.saw_frame()
+            else:
+                silence.check(source)
+
+    def _until(self, turn: Turn, seconds: float, doing: str = "") -> AbstractContextManager[None]:
+        """A call that hangs when it takes longer; of a file that loses nothing, it takes as long as it takes."""
+        limit_s = math.inf if self._lossless else time.monotonic() + seconds + _GRACE_S
+        return turn.until(limit_s, doing)
+
+    def _close(self, source: LiveSource, turn: Turn) -> None:
+        try:
+            with self._until(turn, _CLOSE_S):
+                source.close()
+        except LeftBehindError:
+            raise
+        except Exception:
+            _log.debug("camera %s: closing fails", self._name, exc_info=True)
+
+    def _pause(self, wait_s: float = 0.0) -> None:
+        """Wait so long before the next connection, by default longer from time to time."""
+        if not wait_s:
+            wait_s = self._backoff_s
+            self._backoff_s = min(_LAST_BACKOFF_S, self._backoff_s * 2)
+        _log.debug("camera %s: %s; tried again in %.2f s", self._name, self.reason, wait_s)
+        self._stopped.wait(wait_s)
 
     def _accept(self, shot: Shot) -> None:
         """Take a captured shot in: its media time, the status, the gate, the slot."""
         if self._is_new:
             self._is_new = False
-            self._backoff_s = _FIRST_BACKOFF_S
+            self._online_s = shot.arrived_s
             if self._captured:
                 self._clock.restart()
             self._reconnects += self._was_online
             self._was_online = True
             self._report("online", "")
+        elif shot.arrived_s - self._online_s >= _STEADY_S:
+            self._backoff_s = _FIRST_BACKOFF_S
         shot = replace(shot, pts_s=self._clock.tick(shot.stamp_s, shot.arrived_s))
         if shot.camera_time is not None:
             self._learn_skew(shot.camera_time - shot.captured_at)
@@ -346,42 +378,9 @@ class CameraFeed:
 
     def _tell(self, call: Callable[[], None]) -> None:
         try:
-            call()
+            with self._until(self._turn, _TELL_S, "telling its state"):  # a listener may wait for a thread that hangs
+                call()
+        except LeftBehindError:
+            raise
         except Exception:  # a listener's fault is no fault of the camera
             _log.exception("camera %s: a listener failed", self._name)
-
-
-class _Watch:
-    """Sees when a connection that raises nothing is down all the same."""
-
-    def __init__(self, stall_s: float) -> None:
-        self._stall_s = stall_s
-        self._since_s = self._life_s = time.monotonic()
-        self._life = 0
-        self._has_frame = False
-
-    def saw_frame(self) -> None:
-        """A frame has come."""
-        self._since_s, self._has_frame = time.monotonic(), True
-
-    def check(self, source: LiveSource) -> None:
-        """Nothing has come; is that too long?
-
-        Raises:
-            SourceError: It is.
-        """
-        now = time.monotonic()
-        if self._has_frame:
-            if now - self._since_s > self._stall_s:
-                raise SourceError(f"no frame for {self._stall_s:g} s; check network and camera")
-            return
-        life = source.life()
-        if life != self._life:
-            self._life, self._life_s = life, now
-        if now - self._life_s > _SILENT_S:
-            raise SourceError(f"connected, but nothing came for {_SILENT_S:g} s; check network and camera")
-        if now - self._since_s > _KEY_FRAME_S:
-            raise SourceError(
-                f"packets come, but no picture in {_KEY_FRAME_S:g} s; set the camera to H.264 or H.265 with a key "
-                "frame every few seconds"
-            )

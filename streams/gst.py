@@ -45,8 +45,33 @@ def load_gst() -> Any:
         name for name in ("decodebin", "videoconvert", "videoflip", "appsink") if not Gst.ElementFactory.find(name)
     ]
     if missing:
-        raise SourceError(_MISSING.format(reason=f"its plugins lack {', '.join(missing)}"))
+        raise plugins_missing(", ".join(missing))
     return Gst
+
+
+@functools.cache
+def camera_needs(source: str) -> str:
+    """What GStreamer lacks for cameras, in words; empty where nothing is missing.
+
+    Args:
+        source: The element that reads them, ``rtspsrc`` or ``v4l2src``.
+
+    Raises:
+        SourceError: GStreamer itself is not installed.
+    """
+    gst = load_gst()
+    names = (source, "rtpbin", "rtph264depay", "h264parse") if source == "rtspsrc" else (source,)
+    missing = [name for name in names if not gst.ElementFactory.find(name)]
+    decoders = gst.ElementFactory.list_get_elements(gst.ELEMENT_FACTORY_TYPE_DECODER, gst.Rank.MARGINAL)
+    h264 = gst.Caps.from_string("video/x-h264")
+    if not gst.ElementFactory.list_filter(decoders, h264, gst.PadDirection.SINK, False):
+        missing.append("a decoder for H.264")
+    return ", ".join(missing)
+
+
+def plugins_missing(names: str) -> SourceError:
+    """The error for plugins that are not installed."""
+    return SourceError(_MISSING.format(reason=f"its plugins lack {names}"))
 
 
 def _share_libgcc() -> None:

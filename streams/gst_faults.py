@@ -22,7 +22,7 @@ def source_fault(shown: str, domain: str, code: int, detail: str) -> SourceError
     Returns:
         An error to raise.
     """
-    if domain == _RESOURCE and code == _NOT_AUTHORIZED:
+    if domain == _RESOURCE and (code == _NOT_AUTHORIZED or "(403)" in detail):  # a camera's "Forbidden" is a READ fault
         return LoginRefusedError(f"{shown} refuses the login; check user name and password")
     return SourceError(f"{shown} {_what(domain, code, detail)}")
 
@@ -30,6 +30,16 @@ def source_fault(shown: str, domain: str, code: int, detail: str) -> SourceError
 def is_read_fault(domain: str, code: int) -> bool:
     """Whether a message says that nothing can be read any more."""
     return domain == _RESOURCE and code == _READ
+
+
+def is_resource_fault(domain: str) -> bool:
+    """Whether a message is about the connection or the device, not about the pictures."""
+    return domain == _RESOURCE
+
+
+def is_damaged(domain: str, code: int) -> bool:
+    """Whether a message says that pictures are damaged."""
+    return domain == _STREAM and code == _DECODE
 
 
 def _what(domain: str, code: int, detail: str) -> str:
@@ -42,11 +52,11 @@ def _what(domain: str, code: int, detail: str) -> str:
         return "does not answer; check network and camera"
     if domain == _RESOURCE and code in (_OPEN_READ, _OPEN_WRITE, _OPEN_READ_WRITE):
         return "refuses the connection or cannot be reached; check address, network and camera"
-    if domain == _RESOURCE and "503" in detail:
+    if domain == _RESOURCE and "(503)" in detail:
         return "is busy (503); it may allow no more viewers"
     if domain == _RESOURCE and code == _READ:
         return "breaks off or sends no data; check network and camera"
-    if domain == _STREAM and code == _DECODE:
+    if is_damaged(domain, code):
         return "sends pictures that are damaged; check network and camera, and choose H.264 or H.265 in the camera"
     if domain == _STREAM:
         return f"sends what GStreamer cannot decode (error {code}); choose H.264 or H.265 in the camera"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 import time
@@ -12,7 +11,8 @@ from urllib.parse import unquote, urlunsplit
 from streams.camera_tls import TRUSTED, CameraTls, untrusted
 from streams.errors import SourceError
 from streams.gst import copy_planes, load_gst
-from streams.gst_faults import is_read_fault, source_fault
+from streams.gst_faults import is_damaged, is_read_fault, is_resource_fault, source_fault
+from streams.gst_hardware import decoder_failed, hardware_converter, hardware_decoder, prefer_hardware
 from streams.look import redacted, split_address
 from streams.shot import Shot
 
@@ -32,10 +32,6 @@ _TEARDOWN_NS = 200_000_000
 _NTP_CAPS = "timestamp/x-ntp"
 _NTP_TO_UNIX_S = 2_208_988_800
 _BELIEVABLE_AGE_S = (-0.5, 10.0)
-_HARDWARE = (
-    "nvv4l2decoder", "nvh264dec", "nvh265dec", "vah264dec", "vah265dec", "v4l2slh264dec", "v4l2slh265dec",
-    "v4l2h264dec", "v4l2h265dec",
-)  # fmt: skip
 
 
 class GStreamerLive:
@@ -76,6 +72,8 @@ class GStreamerLive:
         self._tap: Any = None
         self._seen: list[str] = []
         self._has_video = False
+        self._decoder = ""  # the hardware decoder that works on it, if one does
+        self._has_picture = False
 
     def open(self) -> None:
         """Build the pipeline and start it.
@@ -84,9 +82,9 @@ class GStreamerLive:
             SourceError: GStreamer is not installed, the address is none, or the launch line does not work.
         """
         gst = load_gst()
-        _prefer_hardware()
+        prefer_hardware()
         self._pipeline = self._build(gst)
-        self._pipeline.connect("deep-element-added", _tune)
+        self._pipeline.connect("deep-element-added", self._tune)
         self._sink = self._pipeline.get_by_name(_SINK)
         self._tap = self._pipeline.get_by_name(_TAP)
         if self._pipeline.set_state(gst.State.PLAYING) == gst.StateChangeReturn.FAILURE:
@@ -138,7 +136,7 @@ class GStreamerLive:
             _log.debug("GStreamer does not let go of %s yet", self._shown)
 
     def _build(self, gst: Any) -> Any:
-        tail = _TAIL.format(converter=_hardware_converter())
+        tail = _TAIL.format(converter=hardware_converter())
         if self._source.startswith("gst:"):
             return self._parse(gst, f"{self._source.removeprefix('gst:')} ! {tail}")
         if self._source.startswith("/dev/"):
@@ -216,6 +214,7 @@ class GStreamerLive:
         kinds = gst.MessageType.ERROR | gst.MessageType.EOS | gst.MessageType.WARNING
         while (message := self._pipeline.get_bus().pop_filtered(kinds)) is not None:
             if message.type == gst.MessageType.ERROR:
+                self._blame_decoder(message)
                 raise self._fault(*message.parse_error())
             if message.type == gst.MessageType.EOS or self._is_closed(message):
                 raise SourceError(f"{self._shown} has ended the stream")
@@ -226,6 +225,21 @@ class GStreamerLive:
         error = warning.parse_warning()[0]
         return is_own and self._transport == "tcp" and is_read_fault(str(error.domain), int(error.code))
 
+    def _blame_decoder(self, message: Any) -> None:
+        """See whether a hardware decoder is at fault, itself or because what follows it never got a picture."""
+        error = message.parse_error()[0]
+        domain, code = str(error.domain), int(error.code)
+        name = hardware_decoder(message.src)
+        if not name and not self._has_picture and not is_resource_fault(domain):
+            name = self._decoder
+        if name:
+            decoder_failed(name, is_stream=self._has_picture and is_damaged(domain, code))
+
+    def _tune(self, pipeline: Any, container: Any, element: Any) -> None:
+        """Look at elements as they appear; called by GStreamer's own threads."""
+        self._decoder = self._decoder or hardware_decoder(element)
+        _tune(element)
+
     def _fault(self, error: Any, detail: str | None) -> SourceError:
         if not self._is_trusted:
             return untrusted(self._shown)
@@ -234,6 +248,7 @@ class GStreamerLive:
         return source_fault(self._shown, str(error.domain), int(error.code), str(detail or ""))
 
     def _shot(self, gst: Any, sample: Any) -> Shot:
+        self._has_picture = True
         arrived_s, now = time.monotonic(), time.time()
         planes, layout, width, height = copy_planes(sample)
         stamp_s = _running_s(gst, sample)
@@ -277,8 +292,8 @@ def _line_fault(error: Any) -> str:
     return "the gst: launch line does not parse; try it with gst-launch-1.0, with '! fakesink' at its end"
 
 
-def _tune(pipeline: Any, container: Any, element: Any) -> None:
-    """Set up depayloaders and decoders as they appear; called by GStreamer's own threads."""
+def _tune(element: Any) -> None:
+    """Set up a depayloader or decoder."""
     factory = element.get_factory()
     name = factory.get_name() if factory is not None else ""
     if name in ("rtph264depay", "rtph265depay"):
@@ -310,30 +325,6 @@ class _KeyFrameGate:
         elif buffer.has_flags(self._discontinuity):
             self._waiting = True
         return self._drop if self._waiting else self._pass
-
-
-@functools.cache
-def _prefer_hardware() -> None:
-    """Let hardware decoders be chosen before software, where their factories exist.
-
-    Untried: there was no such hardware where this was written. Only machines that have it register the factories.
-    """
-    gst = load_gst()
-    for place, name in enumerate(_HARDWARE):
-        factory = gst.ElementFactory.find(name)
-        if factory is not None:
-            factory.set_rank(int(gst.Rank.PRIMARY) + 100 - place)
-
-
-@functools.cache
-def _hardware_converter() -> str:
-    """What brings pictures from a Jetson decoder's memory into the machine's; untried like ``_prefer_hardware``."""
-    gst = load_gst()
-    if gst.ElementFactory.find("nvv4l2decoder") is None:
-        return ""
-    names = (name for name in ("nvvidconv", "nvvideoconvert") if gst.ElementFactory.find(name))
-    name = next(names, "")
-    return f"{name} ! video/x-raw ! " if name else ""
 
 
 def _running_s(gst: Any, sample: Any) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +14,8 @@ from streams.live_source import LiveSource
 from streams.look import is_live, redacted
 from streams.opencv_live import OpenCVLive, is_rtsp
 from streams.source import Backend
+
+_log = logging.getLogger(__name__)
 
 
 def live_source(
@@ -32,7 +36,7 @@ def live_source(
         username: Login of a network stream; takes the place of one in the address. Empty for none.
         password: Belongs to it.
         backend: ``opencv``, ``gstreamer``, or ``auto``: GStreamer for RTSP, devices and launch lines where it is
-            installed, OpenCV for everything else.
+            installed with all that they need, OpenCV for everything else.
         transport: Of RTSP.
         latency_ms: Milliseconds that RTSP packets may wait for late ones (GStreamer).
         tls: What the certificate of an ``rtsps://`` or ``https://`` camera is held against.
@@ -56,8 +60,6 @@ def live_source(
 
 
 def _takes_gstreamer(source: str, backend: Backend) -> bool:
-    from streams.gst import load_gst
-
     is_line = source.startswith("gst:")
     if not (is_line or is_rtsp(source) or source.startswith("/dev/")):
         if backend == "gstreamer":
@@ -70,9 +72,24 @@ def _takes_gstreamer(source: str, backend: Backend) -> bool:
             raise SourceError("a gst: launch line needs GStreamer; set backend to auto or gstreamer")
         return False
     try:
-        load_gst()
-    except SourceError:
+        _check_gstreamer(source, is_line)
+    except SourceError as error:
         if is_line or backend == "gstreamer":
             raise
+        _tell_once(str(error))
         return False
     return True
+
+
+def _check_gstreamer(source: str, is_line: bool) -> None:
+    from streams.gst import camera_needs, load_gst, plugins_missing
+
+    load_gst()
+    missing = "" if is_line else camera_needs("rtspsrc" if is_rtsp(source) else "v4l2src")
+    if missing:
+        raise plugins_missing(missing)
+
+
+@functools.cache
+def _tell_once(reason: str) -> None:
+    _log.info("cameras are read with OpenCV: %s", reason)

@@ -20,14 +20,18 @@ from streams.shot import Shot
 
 _OPEN_MS = 5_000
 _READ_MS = 3_000
-_PLAYLIST_READ_MS = 8_000
-"""HLS sleeps for a segment where it has read them all."""
+_PLAYLIST_READ_MS = 5_000
+"""HLS that has read all segments sleeps for half a segment between its looks for the next one."""
 _FIRST_KEY_FRAME_S = 90.0
 _REASON_S = 2.0
 _FREEZE_S = 1.0
 _NATURAL = 0.7
 _STALE_S = 0.5
 _MOST_STALE = 300
+_WAITING = ("h264", "avc1", "hevc", "hvc1", "hev1")
+"""Codecs whose decoders in FFmpeg give nothing before a key frame, or before pictures that need none are whole."""
+_DEPENDENT = "PB"
+"""Types of pictures that are made of others."""
 
 os.environ.setdefault("OPENCV_FFMPEG_IS_THREAD_SAFE", "1")  # else a silent camera holds up the opening of all others
 
@@ -66,8 +70,9 @@ class OpenCVLive:
         self._capture: cv2.VideoCapture | None = None
         self._grabs = 0
         self._opened_s = 0.0
-        self._has_frame = False
+        self._has_frame = self._has_key = False
         self._has_stamps = False
+        self._read_s = _READ_MS / 1000
         self._pacer: Pacer | None = None
         self._waiting: Shot | None = None
         self._freshness = Freshness()
@@ -86,7 +91,9 @@ class OpenCVLive:
         if not self._capture.isOpened():
             self.close()
             raise self._fault(self._opened_s - start)
-        is_mjpeg = _fourcc(self._capture) in ("mjpg", "mjpeg")
+        codec = _fourcc(self._capture)
+        is_mjpeg = codec in ("mjpg", "mjpeg")
+        self._has_key = codec in _WAITING  # their decoders hold pictures back themselves
         is_http = self._source.lower().startswith("http")
         self._has_stamps = not is_mjpeg and not self._source.startswith("/dev/")  # FFmpeg makes up those of MJPEG
         self._pacer = Pacer() if is_http and not is_mjpeg else None
@@ -96,7 +103,7 @@ class OpenCVLive:
         """Give the next picture.
 
         Args:
-            wait_s: Seconds to wait for one; a camera that is silent makes it wait for its own limit, 3 s (HLS: 8 s).
+            wait_s: Seconds to wait for one; a camera that is silent makes it wait for its own limit, 3 s (HLS: 5 s).
 
         Returns:
             A shot, or ``None`` when nothing came.
@@ -138,6 +145,7 @@ class OpenCVLive:
             raise SourceError(f"{self._shown} cannot be opened; streams are {allowed}, and a file is its path alone")
         check_certificate(self._shown, self._source, self._tls)
         read_ms = _PLAYLIST_READ_MS if address.path.lower().endswith(".m3u8") else _READ_MS
+        self._read_s = read_ms / 1000
         settings = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, read_ms,
             cv2.CAP_PROP_N_THREADS, 1,
@@ -164,10 +172,13 @@ class OpenCVLive:
         start = time.monotonic()
         done = capture.grab()
         arrived_s, captured_at = time.monotonic(), time.time()
-        if not done:
-            self._check_silence(arrived_s - start)
+        is_late = arrived_s - start > self._read_s - 0.5
+        if not done or (is_late and self._pacer is not None):  # a silence makes FFmpeg hand out what it has held back
+            self._check_silence(is_late)
             return None
         self._grabs += 1
+        if not self._may_begin(capture):
+            return None
         stamp_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3 if self._has_stamps else None
         if stamp_s is not None and not math.isfinite(stamp_s):
             stamp_s = None
@@ -181,8 +192,12 @@ class OpenCVLive:
         height, width = planes.shape[:2]
         return Shot(planes, "bgr", width, height, stamp_s, arrived_s, captured_at)
 
-    def _check_silence(self, took_s: float) -> None:
-        is_timeout = took_s > _READ_MS / 1000 - 0.5
+    def _may_begin(self, capture: cv2.VideoCapture) -> bool:
+        """Whether a key frame has come, or its type is not told (devices)."""
+        self._has_key = self._has_key or chr(int(capture.get(cv2.CAP_PROP_FRAME_TYPE)) & 0x7F) not in _DEPENDENT
+        return self._has_key
+
+    def _check_silence(self, is_timeout: bool) -> None:
         may_wait = is_timeout and not self._has_frame and is_rtsp(self._source)
         if may_wait and time.monotonic() - self._opened_s < _FIRST_KEY_FRAME_S:
             self._grabs += 1

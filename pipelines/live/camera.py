@@ -28,9 +28,10 @@ from pipelines.metrics import Rate, RecentHistogram
 from pipelines.motion import MotionGate
 from pipelines.sinks.rotating import RotatingSink
 from pipelines.values import CounterKey, FrameResult
-from streams.feed import CameraFeed, FeedStatus, Taken
+from streams.feed import CameraFeed
 from streams.frame import Frame
 from streams.open_live import live_source
+from streams.taken import FeedStatus, Taken
 
 log = logging.getLogger(__name__)
 _NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
@@ -263,6 +264,12 @@ class LiveCamera:
         """Whether a file that stands in for the camera is over, and every frame of it was taken."""
         feed = self._feed
         return feed is not None and feed.status == "ended" and not feed.ready()
+
+    def check(self) -> None:
+        """See whether the capture thread hangs; to be called a few times a second, by a thread that must not wait."""
+        feed = self._feed  # without the lock, which a thread that hangs may hold
+        if feed is not None:
+            feed.check()
 
     @property
     def fault(self) -> str:

@@ -290,7 +290,9 @@ class Service:
     # -- watching --------------------------------------------------------------------------------------------------
 
     def _watch(self, now: float) -> None:
-        """Replace threads that hang: frames come in and nothing goes out."""
+        """Replace threads that hang: a camera's, or where frames come in and nothing goes out."""
+        for camera in self._engine.cameras:
+            camera.check()
         if not self._engine.prepared:
             return  # models are loaded, which takes as long as it takes
         hung = self._watchdog.hung(self._engine.cameras, now)

@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 from pipelines.analysis import Analysis
 from pipelines.live import camera as live_camera
 from pipelines.live.camera import LiveCamera
+from streams.frame import Frame
+from tests.support.camera import Film, RtspCamera
 from tests.support.live import WHOLE, Boxes, MemoryCamera, in_this_process, wait_until, write_site
 from tests.support.mosquitto import Mosquitto
 from tests.support.subscriber import Subscriber
@@ -93,6 +96,84 @@ def test_overload_is_shared_fairly_counted_and_keeps_frames_young(
     for camera in stats.values():  # each due frame was processed, skipped, or is on its way
         assert camera.skipped > 5 * camera.processed
         assert abs(camera.captured - camera.processed - camera.skipped) <= 3
+
+
+def test_a_capture_thread_that_hangs_is_left_behind(
+    tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that never comes back: offline with a reason, and back over another connection."""
+    hang, go = threading.Event(), threading.Event()
+
+    class Stuck(MemoryCamera):
+        def read(self, wait_s: float) -> Any:
+            if hang.is_set():
+                hang.clear()
+                go.wait()
+            return super().read(wait_s)
+
+    monkeypatch.setattr("streams.feed._READ_S", 0.5)
+    picture = np.full((48, 64, 3), 20, np.uint8)
+    monkeypatch.setattr(live_camera, "live_source", lambda address, **_: Stuck([picture], 10.0))
+    with in_this_process(site(tmp_path, ["a"], {"stall_s": 0.5}), lambda planned: Boxes()) as service:
+        camera = started(service, 1)["a"]
+        hang.set()
+        wait_until(lambda: camera.status[0] == "offline", "it stays online", 10)
+        assert camera.status[1] == "it hangs while reading and is left behind; check network and camera"
+        wait_until(lambda: camera.status[0] == "online", "it does not come back", 10)
+        assert service.stats().cameras["a"].reconnects == 1
+        go.set()
+
+
+@pytest.fixture
+def handled(monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
+    """The frames that were handled."""
+    frames: list[Frame] = []
+    handle = LiveCamera.handle
+
+    def note(self: LiveCamera, work: Any, *rest: Any) -> None:
+        frames.append(work.frame)
+        handle(self, work, *rest)
+
+    monkeypatch.setattr(LiveCamera, "handle", note)
+    return frames
+
+
+def test_a_camera_that_tells_its_time_is_believed(
+    tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch, handled: list[Frame]
+) -> None:
+    """Its clock is 100 s ahead, but even; pictures arrive late now and then."""
+
+    class Clocked(MemoryCamera):
+        def read(self, wait_s: float) -> Any:
+            shot = super().read(wait_s)
+            if shot is None:
+                return None
+            late_s = 0.3 * (round(self._stamp_s / self._period_s) % 2)
+            return replace(shot, captured_at=shot.captured_at + late_s, camera_time=shot.captured_at + 100)
+
+    picture = np.full((48, 64, 3), 20, np.uint8)
+    monkeypatch.setattr(live_camera, "live_source", lambda address, **_: Clocked([picture], 20.0))
+    with in_this_process(site(tmp_path, ["a"], {"detect_fps": 20}), lambda planned: Boxes()) as service:
+        started(service, 1)
+        time.sleep(2.5)
+        skew_s = service.stats().cameras["a"].clock_skew_s
+    assert skew_s == pytest.approx(100 - 0.15, abs=0.15)
+    late = [frame.captured_at - frame.pts_s for frame in handled[20:]]
+    assert len(late) > 20
+    assert max(late) - min(late) < 0.15, "when pictures arrived was taken for when they were made"
+    assert handled[-1].captured_at == pytest.approx(time.time(), abs=2)
+
+
+def test_the_skew_of_a_real_camera_is_told(tmp_path: Path, models_dir: Path, handled: list[Frame]) -> None:
+    with RtspCamera(Film(width=320, height=240), clock="unix") as camera:
+        path = write_site(tmp_path / "site.yaml", {"a": {"source": camera.url, "backend": "gstreamer"}})
+        with in_this_process(path, lambda planned: Boxes()) as service:
+            found = started(service, 1)["a"]
+            wait_until(lambda: found.stats().clock_skew_s is not None, "its clock is not known")
+            count = len(handled)
+            wait_until(lambda: len(handled) > count + 3, "no more frames")
+            assert found.stats().clock_skew_s == pytest.approx(-2_208_988_800, abs=1)
+    assert handled[-1].captured_at == pytest.approx(time.time(), abs=3)
 
 
 def test_a_batch_holds_cameras_of_one_size(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:

@@ -7,21 +7,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streams.errors import LoginRefusedError, SourceEnded, SourceError
-from streams.feed import CameraFeed, FeedStatus, Taken
+from streams.feed import CameraFeed
 from streams.live_source import LiveSource
 from streams.open_live import live_source
 from streams.pacing import Pacing
 from streams.shot import Shot
+from streams.taken import FeedStatus, Taken
 
 Step = Shot | Exception | float | None
 
@@ -145,6 +147,7 @@ def test_the_average_rate_is_kept(camera_fps: float, detect_fps: float, expected
     assert len(due) / 60 == pytest.approx(expected, rel=0.02)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(jitter=st.lists(st.floats(-0.02, 0.02), min_size=300, max_size=300))
 def test_a_camera_with_jitter_keeps_its_frames(jitter: list[float]) -> None:
     times = [max(0.0, number / 10 + late) for number, late in enumerate(jitter)]
@@ -299,14 +302,26 @@ def test_offline_and_back(desk: Callable[..., Desk]) -> None:
     assert one.feed.stats().reconnects == 1
 
 
-def test_the_wait_grows_and_begins_anew_after_a_frame(desk: Callable[..., Desk]) -> None:
+def test_the_wait_grows_and_begins_anew_after_a_while_online(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.feed._STEADY_S", 0.3)
     bad = [Script(refuses=SourceError("no")) for _ in range(3)]
-    one = desk(*bad, Script(shot(0.0), SourceError("no")), Script())
+    one = desk(*bad, Script(shot(0.0), 0.4, shot(0.4), SourceError("no")), Script())
     one.feed.start()
     until(lambda: len(one.opened) == 5)
     gaps = [late - early for early, late in itertools.pairwise(one.opened)]
-    assert gaps == pytest.approx([0.25, 0.5, 1.0, 0.25], abs=0.15)
+    assert gaps == pytest.approx([0.25, 0.5, 1.0, 0.4 + 0.25], abs=0.2)
     assert [status for status, _ in one.told] == ["connecting", "offline", "online", "offline"]
+
+
+def test_a_camera_of_one_picture_is_not_asked_four_times_a_second(desk: Callable[..., Desk]) -> None:
+    one = desk(*(Script(shot(0.0), SourceError("no")) for _ in range(9)))
+    one.feed.start()
+    until(lambda: len(one.opened) == 4)
+    gaps = [late - early for early, late in itertools.pairwise(one.opened)]
+    assert gaps == pytest.approx([0.25, 0.5, 1.0], abs=0.2)
+    assert [status for status, _ in one.told][:7] == ["connecting"] + ["online", "offline"] * 3
 
 
 def test_a_refused_login_is_not_tried_again_at_once(desk: Callable[..., Desk]) -> None:
@@ -334,8 +349,8 @@ def test_a_silence_is_down(desk: Callable[..., Desk]) -> None:
 def test_before_the_first_picture_packets_count(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, lives: bool, part: str
 ) -> None:
-    monkeypatch.setattr("streams.feed._SILENT_S", 0.3)
-    monkeypatch.setattr("streams.feed._KEY_FRAME_S", 0.9)
+    monkeypatch.setattr("streams.silence.SILENT_S", 0.3)
+    monkeypatch.setattr("streams.silence.KEY_FRAME_S", 0.9)
     one = desk(Script(lives=lives), stall_s=0.1)
     start = time.monotonic()
     one.feed.start()
@@ -366,6 +381,162 @@ def test_the_cameras_clock_is_compared(desk: Callable[..., Desk]) -> None:
     one.feed.start()
     until(lambda: one.feed.stats().captured == 5)
     assert one.feed.stats().skew_s == pytest.approx(2.5, abs=0.05)
+
+
+# libraries that hang
+
+
+class Hanging(Script):
+    """A source that gives a shot and then hangs in a call, until it is let go; what it gives then is void."""
+
+    def __init__(self, call: str) -> None:
+        super().__init__(*([shot(0.0)] if call == "read" else [shot(0.0), SourceError("source x breaks off")]))
+        self.call = call
+        self.held = threading.Event()
+        self.go = threading.Event()
+
+    def _hang(self, call: str) -> None:
+        if call == self.call:
+            self.held.set()
+            assert self.go.wait(10)
+
+    def open(self) -> None:
+        self._hang("open")
+
+    def read(self, wait_s: float) -> Shot | None:
+        given = super().read(0)
+        if given is None:
+            self._hang("read")
+            return shot(9.9, 9)
+        return given
+
+    def close(self) -> None:
+        super().close()
+        self._hang("close")
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls hang after a quarter of a second."""
+    for name in ("_OPEN_S", "_READ_S", "_CLOSE_S", "_TELL_S"):
+        monkeypatch.setattr(f"streams.feed.{name}", 0.05)
+    monkeypatch.setattr("streams.feed._GRACE_S", 0.2)
+
+
+@contextmanager
+def checked(feed: CameraFeed) -> Iterator[None]:
+    """Somebody looks after it, as the service's main thread does."""
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.02):
+            feed.check()
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        looker.join()
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("open", ["connecting", "it hangs while connecting", "online"]),
+        ("read", ["connecting", "online", "it hangs while reading", "online"]),
+        ("close", ["connecting", "online", "source x breaks off", "online"]),
+    ],
+)
+def test_what_hangs_is_left_behind(desk: Callable[..., Desk], hasty: None, call: str, told: list[str]) -> None:
+    first = Hanging(call)
+    one = desk(first, Script(*(shot(number / 10, 7) for number in range(3))), stall_s=0.1)
+    with checked(one.feed):
+        one.feed.start()
+        assert first.held.wait(5)
+        start = time.monotonic()
+        until(lambda: len(one.opened) == 2)
+        assert time.monotonic() - start < 0.25 + 0.25 + 0.5  # grace and back-off
+        until(one.feed.ready)
+        assert (taken := one.feed.take()) is not None
+        assert taken.shot.planes[0, 0, 0] == 7
+        captured = one.feed.stats().captured
+        first.go.set()
+        until(lambda: first.closed == 1)
+        until(lambda: [thread.name for thread in threading.enumerate()].count("capture-cam") == 1)
+    assert one.feed.stats().captured - captured <= 2  # none of the one that came back
+    assert [reason.partition(" and is")[0] or status for status, reason in one.told][: len(told)] == told
+
+
+def test_not_more_than_some_are_left_behind(
+    desk: Callable[..., Desk], hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.feed._MOST_LEFT", 2)
+    monkeypatch.setattr("streams.feed._LAST_BACKOFF_S", 0.3)
+    hanging = [Hanging("open") for _ in range(2)]
+    one = desk(*hanging, Script(shot(0.0)))
+    with checked(one.feed):
+        one.feed.start()
+        until(lambda: one.feed.reason.startswith("2 connections hang and are left behind"))
+        time.sleep(0.8)
+        assert len(one.opened) == 2
+        assert one.feed.status == "offline"
+        hanging[0].go.set()
+        until(lambda: one.feed.status == "online")
+        hanging[1].go.set()
+    assert len(one.opened) == 3
+
+
+def test_a_file_that_is_over_does_not_begin_again(desk: Callable[..., Desk], hasty: None) -> None:
+    first = Hanging("close")
+    first._steps = iter([shot(0.0), SourceEnded("x.mp4 is over")])
+    one = desk(first, Script(shot(0.0)))
+    with checked(one.feed):
+        one.feed.start()
+        assert first.held.wait(5)
+        time.sleep(0.7)
+        assert (one.feed.status, len(one.opened)) == ("ended", 1)
+        first.go.set()
+
+
+def test_a_file_that_loses_nothing_takes_as_long_as_it_takes(desk: Callable[..., Desk], hasty: None) -> None:
+    one = desk(Script(shot(0.0), 0.6, shot(0.1), SourceEnded("over")), lossless=True, stall_s=9.0)
+    with checked(one.feed):
+        one.feed.start()
+        taken = drain(one.feed)
+    assert [each.index for each in taken] == [0, 1]
+    assert len(one.opened) == 1
+
+
+def test_a_listener_that_waits_for_ever_does_not_hold_the_camera(desk: Callable[..., Desk], hasty: None) -> None:
+    one = desk(Script(shot(0.0), SourceError("no")), Script(shot(0.0)))
+    go, note = threading.Event(), one.feed._on_status
+
+    def listen(name: str, status: FeedStatus, reason: str) -> None:
+        if reason == "no":
+            assert go.wait(10)
+        note(name, status, reason)
+
+    one.feed._on_status = listen
+    with checked(one.feed):
+        one.feed.start()
+        until(lambda: one.feed.status == "online" and len(one.opened) == 2)
+    go.set()
+    assert [status for status, _ in one.told][:4] == ["connecting", "online", "offline", "online"]
+
+
+def test_stop_while_one_is_left_behind(desk: Callable[..., Desk], hasty: None) -> None:
+    first = Hanging("read")
+    one = desk(first, Script(shot(0.0)), stall_s=0.1)
+    with checked(one.feed):
+        one.feed.start()
+        until(lambda: len(one.opened) == 2)
+        assert one.feed.stop()
+        time.sleep(0.1)
+    assert len(one.opened) == 2
+    first.go.set()
+    until(lambda: first.closed == 1)
 
 
 # stopping

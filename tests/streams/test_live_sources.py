@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
+import av
 import pytest
 
 from streams.errors import LoginRefusedError, SourceEnded, SourceError
@@ -22,6 +23,7 @@ from streams.source import Backend
 from tests.support.camera import Film, RtspCamera
 from tests.support.http_server import HlsServer, HttpServer, MjpegServer
 from tests.support.mosquitto import free_port
+from tests.support.refusing_camera import RefusingCamera
 
 PASSWORD = "gehe/im:ü@#?"  # noqa: S105 - made up, with all that URLs quote
 QUOTED = "gehe%2Fim%3A%C3%BC%40%23%3F"
@@ -114,6 +116,29 @@ def test_a_sound_behind(gstreamer: None, audio: Literal["opus", "pcmu"]) -> None
         check_shots(shots_of(live_source(camera.url), 10), 640, 360, 10)
 
 
+def test_nothing_is_shown_before_a_key_frame_on_opencv_either(make_video: Callable[..., Path]) -> None:
+    """FFmpeg holds back H.264 and H.265 itself, other codecs it does not: their pictures would be grey smears."""
+    whole = make_video("whole.mkv", frames=25, codec="mpeg4")
+    headless = whole.with_name("headless.mkv")
+    with av.open(str(whole)) as source, av.open(str(headless), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if number > 0 and packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    with HttpServer(whole.parent) as server:
+        shots = shots_of(live_source(f"http://127.0.0.1:{server.port}/headless.mkv"), 5)
+    assert [shot.stamp_s for shot in shots] == pytest.approx([0.9, 1.0, 1.1, 1.2, 1.3])  # the 11th is a key frame
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_who_joins_midway_sees_whole_pictures(backend: Backend, codec: Literal["h264", "h265"]) -> None:
+    with RtspCamera(Film(codec=codec, gop_s=3)) as camera:
+        time.sleep(0.5)
+        assert all(shot.bgr().std() > 30 for shot in shots_of(live_source(camera.url, backend=backend), 3))
+
+
 def test_the_first_picture_is_a_key_frame(gstreamer: None) -> None:
     """Who joins midway gets no grey smear: nothing before the key frame, but a sign of life."""
     for codec in ("h264", "h265"):
@@ -171,6 +196,23 @@ def test_a_wrong_login(
     assert str(error) == f"source {locked_camera.url} refuses the login; check user name and password"
     assert error.__cause__ is None
     assert "".join(capfd.readouterr()) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "is_login", "part"),
+    [
+        ("403 Forbidden", True, "refuses the login"),
+        ("403 No", True, "refuses the login"),
+        ("404 Not Found", False, "is not found there"),
+        ("503 Service Unavailable", False, "busy"),
+    ],
+)
+def test_what_a_camera_answers(backend: Backend, status: str, is_login: bool, part: str) -> None:
+    """A camera that says no to the login with 403 is not asked four times a second."""
+    with RefusingCamera(status) as camera:
+        error = failure_of(live_source(camera.url, "viewer", "geheim", backend=backend))
+        assert isinstance(error, LoginRefusedError) == is_login
+        assert part in str(error)
 
 
 def test_what_refuses_is_one_sentence(camera: RtspCamera, backend: Backend) -> None:

@@ -7,22 +7,27 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import psutil
 import pytest
 
-from streams.feed import CameraFeed, FeedStatus
+from streams.feed import CameraFeed
 from streams.live_source import LiveSource
 from streams.open_live import live_source
 from streams.source import Backend
+from streams.taken import FeedStatus
 from tests.support.camera import Film, RtspCamera
+from tests.support.http_server import HlsServer, MjpegServer
 from tests.support.proxy import Proxy
 
 OFFLINE_S, BACK_S = 10.0, 15.0
+MOST_LEFT_S = 3.0
+"""So long the rest of an HLS segment, which has come before the fault, may play after it."""
 FILM = Film(gop_s=1.0)
 OPENCV_TOO = pytest.mark.parametrize("backend", ["gstreamer", pytest.param("opencv", marks=pytest.mark.slow)])
 """OpenCV takes seconds to connect: what it does not do in a way of its own is tried in the long form."""
@@ -165,6 +170,49 @@ def test_a_network_that_swallows_everything(camera: RtspCamera, backend: Backend
             fault_and_return(watcher, record_property, proxy.blackhole, proxy.restore, down_s=2.0)
 
 
+@contextmanager
+def over_http(kind: str, folder: Path, segment_s: int = 1) -> Iterator[tuple[str, Proxy]]:
+    """An MJPEG camera or a live HLS stream behind a proxy: its address, and the proxy."""
+    server = MjpegServer() if kind == "mjpeg" else HlsServer(folder, seconds=40 * segment_s, segment_s=segment_s)
+    with server, Proxy(server.port) as proxy:
+        yield server.url.replace(f":{server.port}/", f":{proxy.port}/"), proxy
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("hls", "blackhole"),
+        ("mjpeg", "refuse"),
+        pytest.param("hls", "refuse", marks=pytest.mark.slow),
+        pytest.param("mjpeg", "blackhole", marks=pytest.mark.slow),
+    ],
+)
+def test_a_stream_over_http(tmp_path: Path, record_property: Record, kind: str, fault: str) -> None:
+    with over_http(kind, tmp_path) as (url, proxy), Watcher(lambda: live_source(url)) as watcher:
+        broken_s: list[float] = []
+
+        def breaks() -> None:
+            getattr(proxy, fault)()
+            broken_s.append(time.monotonic())
+
+        fault_and_return(watcher, record_property, breaks, proxy.restore)
+        offline_s = next(at_s for at_s, status, _ in watcher.told if status == "offline")
+        late = [seen.at_s for seen in watcher.taken if broken_s[0] + MOST_LEFT_S < seen.at_s < offline_s]
+        assert late == [], "what FFmpeg had held back was passed on after the silence"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("segment_s", [2, 6])
+def test_long_segments_are_no_silence(tmp_path: Path, segment_s: int) -> None:
+    with over_http("hls", tmp_path, segment_s) as (url, _), Watcher(lambda: live_source(url)) as watcher:
+        watcher.wait("online", 15)
+        time.sleep(8 * segment_s)
+        assert [status for _, status, _ in watcher.told] == ["connecting", "online"]
+        assert watcher.feed.stats().captured > 0.9 * 10 * 8 * segment_s
+        watcher.check()
+
+
 @OPENCV_TOO
 def test_garbage_instead_of_pictures(camera: RtspCamera, backend: Backend, record_property: Record) -> None:
     with Watcher(lambda: live_source(camera.url, backend=backend)) as watcher:
@@ -229,6 +277,40 @@ def test_a_slow_camera_is_not_down(camera: RtspCamera, gstreamer: None) -> None:
         assert watcher.feed.stats().reconnects == 0
 
 
+def test_a_rate_that_varies_is_kept_in_media_time(camera: RtspCamera, gstreamer: None) -> None:
+    """As cameras do in the dark: media time follows the stamps, not a nominal rate."""
+    slow_s = 0.35
+    with Watcher(lambda: live_source(camera.url)) as watcher:
+        watcher.wait("online", 15)
+        watcher.frames(3)
+        for pause_s in (slow_s, 0.0, slow_s / 2):
+            camera.slow(pause_s)
+            watcher.frames(6)
+        watcher.check()
+        assert watcher.feed.stats().reconnects == 0
+        steps = [late.pts_s - early.pts_s for early, late in itertools.pairwise(watcher.taken)]
+        came = [late.arrived_s - early.arrived_s for early, late in itertools.pairwise(watcher.taken)]
+        assert sum(step > 0.8 * slow_s for step in steps) >= 4
+        assert sum(step < 0.15 for step in steps) >= 4
+        assert sum(steps) == pytest.approx(sum(came), abs=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_a_minute_between_key_frames(backend: Backend, codec: Literal["h264", "h265"]) -> None:
+    """Who joins midway sees nothing until the next key frame, is not called offline, and then sees whole pictures."""
+    with RtspCamera(Film(width=320, height=240, codec=codec, gop_s=60.0)) as camera:
+        start_s = time.monotonic()
+        time.sleep(5)
+        with Watcher(lambda: live_source(camera.url, backend=backend)) as watcher:
+            watcher.wait("online", 75)
+            watcher.frames(20)
+            assert [status for _, status, _ in watcher.told] == ["connecting", "online"]
+            assert watcher.taken[0].at_s - start_s == pytest.approx(60, abs=5)
+            watcher.check()
+
+
 @pytest.mark.parametrize("fault", ["frozen", "killed", "refused", "login"])
 def test_stop_is_quick_in_any_state(camera: RtspCamera, gstreamer: None, fault: str) -> None:
     feed = CameraFeed("cam", lambda: live_source(camera.url), detect_fps=10, stall_s=3, wake=lambda: None)
@@ -253,17 +335,26 @@ def test_stop_is_quick_in_any_state(camera: RtspCamera, gstreamer: None, fault: 
         camera.thaw()
 
 
-def _usage() -> tuple[int, int]:
-    return threading.active_count(), len(os.listdir("/proc/self/fd"))
+def _usage() -> tuple[int, int, int]:
+    """Threads, open files, children (the camera is one)."""
+    return (
+        threading.active_count(), len(os.listdir("/proc/self/fd")), len(psutil.Process().children(recursive=True)),
+    )  # fmt: skip
 
 
-def _reconnect_often(camera: RtspCamera, backend: Backend, rounds: int) -> list[tuple[int, int, int]]:
-    """Kill and start again so often; threads, open files and resident bytes after each round."""
+@pytest.fixture
+def steady_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first wait after each fault is the short one, although it was online for less than 10 s."""
+    monkeypatch.setattr("streams.feed._STEADY_S", 0.0)
+
+
+def _reconnect_often(camera: RtspCamera, backend: Backend, rounds: int) -> list[tuple[int, int, int, int]]:
+    """Kill and start again so often; threads, open files, children and resident bytes after each round."""
     seen = []
     with Watcher(lambda: live_source(camera.url, backend=backend)) as watcher:
         for _ in range(rounds):
             watcher.wait("online", BACK_S)
-            watcher.frames(1)
+            watcher.frames(2)
             seen.append((*_usage(), psutil.Process().memory_info().rss))
             camera.stop()
             watcher.wait("offline", OFFLINE_S)
@@ -276,24 +367,26 @@ def _reconnect_often(camera: RtspCamera, backend: Backend, rounds: int) -> list[
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is no /proc here")
-def test_twenty_reconnects_leave_nothing_behind(camera: RtspCamera, gstreamer: None) -> None:
+def test_twenty_reconnects_leave_nothing_behind(camera: RtspCamera, gstreamer: None, steady_at_once: None) -> None:
     with Watcher(lambda: live_source(camera.url)) as first:  # what GStreamer loads once
         first.wait("online", BACK_S)
     before = _usage()
     seen = _reconnect_often(camera, "gstreamer", 20)
-    assert len({threads for threads, _, _ in seen[2:]}) == 1
-    assert max(files for _, files, _ in seen[2:]) <= seen[2][1] + 2
+    assert len({threads for threads, _, _, _ in seen[2:]}) == 1
+    assert max(files for _, files, _, _ in seen[2:]) <= seen[2][1] + 2
+    assert {children for _, _, children, _ in seen} == {before[2]}
     after = _usage()
-    assert after[0] == before[0]
+    assert (after[0], after[2]) == (before[0], before[2])
     assert after[1] <= before[1] + 2
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is no /proc here")
-def test_two_hundred_reconnects_keep_memory_flat(camera: RtspCamera, backend: Backend) -> None:
+def test_two_hundred_reconnects_keep_memory_flat(camera: RtspCamera, backend: Backend, steady_at_once: None) -> None:
     seen = _reconnect_often(camera, backend, 200)
-    threads, files, memory = zip(*seen[40:], strict=True)
+    threads, files, children, memory = zip(*seen[40:], strict=True)
+    assert max(children) == min(children)
     assert max(threads) == min(threads)
     assert max(files) <= min(files) + 2
     assert memory[-1] - memory[0] < 20 * 2**20

@@ -62,6 +62,7 @@ def encoded(film: Film) -> Path:
     """A file of the film's access units: a pickled list of (bytes, whether it is a key frame)."""
     import av
     from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import PictureType
 
     name, parameters = _ENCODERS[film.codec]
     encoder: VideoCodecContext = av.CodecContext.create(name, "w")  # type: ignore[assignment]
@@ -75,7 +76,7 @@ def encoded(film: Film) -> Path:
     wanted = round(max(_LEAST_S, film.gop_s) * film.fps)
     pictures = _noisy(next(_pictures(film))) if film.still else _pictures(film)
     for number, frame in zip(range(wanted), pictures, strict=False):
-        frame.pts = number
+        frame.pts, frame.pict_type = number, PictureType.NONE  # else key frames stay where the video had them
         units += [(bytes(packet), packet.is_keyframe) for packet in encoder.encode(frame)]
     units += [(bytes(packet), packet.is_keyframe) for packet in encoder.encode(None)]
     assert len(units) == wanted
@@ -132,6 +133,7 @@ class RtspCamera:
         path: str = "/cam",
         port: int = 0,
         tls: Certificates | None = None,
+        clock: Literal["ntp", "unix"] = "ntp",
     ) -> None:
         """Set what it is; it starts on entering.
 
@@ -144,10 +146,12 @@ class RtspCamera:
             path: Where the camera is.
             port: 0 for a free one; it stays the same over ``stop`` and ``start``.
             tls: The certificate that it shows over ``rtsps://``; ``None`` for ``rtsp://``.
+            clock: What its sender reports count from: 1900, which is right, or 1970: it is 70 years slow.
         """
         self.film = film or Film()
         self.login, self.audio, self.audio_first = login, audio, audio_first
         self.cameras, self.path, self.port, self.tls = cameras, path, port, tls
+        self.clock = clock
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -182,7 +186,7 @@ class RtspCamera:
             setattr(self, name, value)
         settings = {
             "port": self.port, "units": str(encoded(self.film)), "codec": self.film.codec, "fps": self.film.fps,
-            "tls": [str(self.tls.cert), str(self.tls.key)] if self.tls else None,
+            "clock": self.clock, "tls": [str(self.tls.cert), str(self.tls.key)] if self.tls else None,
             "login": self.login, "audio": self.audio, "audio_first": self.audio_first, "paths": self.paths,
         }  # fmt: skip
         self._process = subprocess.Popen(
@@ -355,6 +359,12 @@ def serve(settings: dict[str, Any]) -> None:
     server: Any = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(settings["port"]))
+
+    class Media(GstRtspServer.RTSPMedia):  # type: ignore[misc]
+        def do_setup_rtpbin(self, rtpbin: Any) -> bool:
+            Gst.util_set_object_arg(rtpbin, "ntp-time-source", settings["clock"])
+            return True
+
     role = "viewer"
     if settings["login"]:
         auth = GstRtspServer.RTSPAuth()
@@ -376,6 +386,8 @@ def serve(settings: dict[str, Any]) -> None:
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(_launch(codec, settings["audio"], settings["audio_first"]))
         factory.set_shared(True)
+        if settings["clock"] != "ntp":
+            factory.set_media_gtype(Media)
         factory.connect("media-configure", configure)
         if settings["login"] or settings["tls"]:
             allowed = GstRtspServer.RTSPPermissions()

@@ -85,7 +85,8 @@ class MjpegServer:
 
         Handler.login = login
         self._server = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/video.mjpg"
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/video.mjpg"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -100,17 +101,18 @@ class MjpegServer:
 
 
 class HlsServer:
-    """A live HLS stream: segments of one second that become known as time goes by."""
+    """A live HLS stream: segments of a second or more that become known as time goes by."""
 
-    def __init__(self, folder: Path, seconds: int = 40, fps: int = 10) -> None:
+    def __init__(self, folder: Path, seconds: int = 40, fps: int = 10, segment_s: int = 1) -> None:
         """Encode the segments into a folder.
 
         Args:
             folder: An empty folder.
             seconds: How long it lasts.
             fps: Frames per second.
+            segment_s: Seconds of a segment.
         """
-        options = {"hls_time": "1", "hls_list_size": "0", "hls_segment_type": "mpegts"}
+        options = {"hls_time": str(segment_s), "hls_list_size": "0", "hls_segment_type": "mpegts"}
         encode(folder / "all.m3u8", frames=seconds * fps, fps=fps, **options)
         segments = sorted(folder.glob("*.ts"), key=lambda path: int(path.stem.removeprefix("all")))
         start = time.monotonic()
@@ -119,11 +121,12 @@ class HlsServer:
             def send_content(self) -> None:
                 if not self.path.endswith("live.m3u8"):
                     return super().send_content()
-                last = min(len(segments), 4 + int(time.monotonic() - start))
+                last = min(len(segments), 4 + int((time.monotonic() - start) / segment_s))
                 first = max(0, last - 4)
-                lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:1", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
+                lines = ["#EXTM3U", "#EXT-X-VERSION:3", f"#EXT-X-TARGETDURATION:{segment_s}"]
+                lines += [f"#EXT-X-MEDIA-SEQUENCE:{first}"]
                 for segment in segments[first:last]:
-                    lines += ["#EXTINF:1.0,", segment.name]
+                    lines += [f"#EXTINF:{segment_s}.0,", segment.name]
                 body = "\n".join([*lines, ""]).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/vnd.apple.mpegurl")
@@ -133,7 +136,8 @@ class HlsServer:
                 return None
 
         self._server = _Server(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/live.m3u8"
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/live.m3u8"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""A TCP proxy that can make a network go silent without closing a connection."""
+"""A TCP proxy that can make a network go silent without closing a connection, or break it off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import selectors
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -16,10 +17,9 @@ class Proxy:
     def __init__(self, target: int) -> None:
         """Set the port to pass on to."""
         self.target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(0.1)
+        self._listener = self._listen(0)
         self.port: int = self._listener.getsockname()[1]
-        self._silent = threading.Event()
+        self._silent, self._refusing = threading.Event(), threading.Event()
         self._stopped = threading.Event()
         self._kept: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -28,9 +28,26 @@ class Proxy:
         """Keep all connections and accept new ones, but pass nothing on any more: half-open TCP."""
         self._silent.set()
 
+    def refuse(self) -> None:
+        """Break all connections off and refuse new ones: the other side was killed."""
+        self._refusing.set()
+        self._listener.close()
+        for kept in self._kept:
+            with contextlib.suppress(OSError):  # its other side was quicker
+                kept.shutdown(socket.SHUT_RDWR)
+
     def restore(self) -> None:
         """New connections pass again; those of the silent time stay dead."""
         self._silent.clear()
+        if self._refusing.is_set():
+            self._listener = self._listen(self.port)
+            self._refusing.clear()
+
+    @staticmethod
+    def _listen(port: int) -> socket.socket:
+        listener = socket.create_server(("127.0.0.1", port))
+        listener.settimeout(0.1)
+        return listener
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -50,6 +67,11 @@ class Proxy:
             try:
                 client, _ = self._listener.accept()
             except TimeoutError:
+                continue
+            except OSError:
+                if not self._refusing.is_set():
+                    raise
+                time.sleep(0.01)
                 continue
             self._kept.append(client)
             if not self._silent.is_set():
