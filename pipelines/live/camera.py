@@ -24,7 +24,7 @@ from pipelines.live.publishing import CameraStatus, CameraTopics, SwitchName
 from pipelines.live.snapshots import BestViews, crop_of, encode
 from pipelines.merge import MergedLabels
 from pipelines.messages import CameraStats
-from pipelines.metrics import Rate, RecentHistogram
+from pipelines.metrics import Histogram, Rate, RecentHistogram
 from pipelines.motion import MotionGate
 from pipelines.sinks.rotating import RotatingSink
 from pipelines.values import CounterKey, FrameResult
@@ -85,6 +85,8 @@ class LiveCamera:
         self.merge = merged.merge
         self.picked_s = 0.0
         """``time.monotonic()`` at which a frame was last taken: who waited longest goes first."""
+        self.taken_size = (0, 0)
+        """Width and height in pixels of the frame that was last taken."""
         self._found_by = found_by
         self._outputs = outputs
         self._wake = wake
@@ -307,7 +309,7 @@ class LiveCamera:
             if status == self._reported:
                 return
             self._reported = status
-            ends = self._end_all() if status in ("offline", "disabled") else []
+            ends = self._end_all() if status != "online" else []
             if self.topics is not None:
                 self.topics.set_status(status, ends)
 
@@ -344,6 +346,7 @@ class LiveCamera:
         if taken is None or feed is None:
             return None
         self.picked_s = time.monotonic()
+        self.taken_size = (taken.shot.width, taken.shot.height)
         shot = dataclasses.replace(taken.shot, pts_s=round(self._offset_s + taken.shot.pts_s, 6))
         self._media_s, self._media_at = shot.pts_s, shot.arrived_s
         if shot.camera_time is not None and (skew_s := feed.stats().skew_s) is not None:
@@ -374,15 +377,15 @@ class LiveCamera:
             result = analysis.step(work.frame, self._last, times, taken, analysed)
             if lock is not self._lock:
                 return  # given up meanwhile
+            if self._degraded:
+                self.degrade("")
+                log.info("camera %s: frames go out again", self.name)
             watched_s = self._watched(work.frame.pts_s)
             events = self._lives.update(result.tracks, work.frame.pts_s, work.frame.captured_at) if self._lives else []
             if self.topics is not None:
                 self.topics.result(result, events, self._zones, *self._found_by, watched_s)
             self._count(analysed, work.captured_s)
         self._write(result, events)
-        if self._degraded:
-            self.degrade("")
-            log.info("camera %s: frames go out again", self.name)
 
     def _analysis_for(self, frame: Frame) -> Analysis | None:
         """Filter, tracker and rules for pictures of this size; ``None`` where the geometry does not fit them."""
@@ -426,7 +429,7 @@ class LiveCamera:
         if analysed:
             self._detected += 1
             self._detect_rate.tick(now)
-        self._latency.add((now - captured_s) * 1e3)
+            self._latency.add((now - captured_s) * 1e3)
 
     def _write(self, result: FrameResult, events: Sequence[ObjectEvent]) -> None:
         """Hand result files and snapshots over to the thread of outputs."""
@@ -459,10 +462,23 @@ class LiveCamera:
         if self._sink is not None:
             self._sink.write(result)
 
+    def prune_files(self) -> None:
+        """Delete its old result files; in the thread of outputs, as all that is done with them."""
+        sink = self._sink
+        if sink is None and self.planned.outputs is not None:
+            sink = RotatingSink(*self.planned.outputs)
+        if sink is not None:
+            sink.prune()
+
     def _lost(self) -> None:
         self._dropped_results += 1
 
     # -- figures ---------------------------------------------------------------------------------------------------
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """Names of its detectors, in order."""
+        return tuple(planned.name for planned in self.planned.detectors)
 
     @property
     def processed(self) -> int:
@@ -479,6 +495,11 @@ class LiveCamera:
         """Frames that were due, analysed or not."""
         feed = self._feed
         return self._before[1] + (feed.stats().due if feed is not None else 0)
+
+    @property
+    def latencies(self) -> Histogram:
+        """Milliseconds from the capture of the frames analysed in the last 15 to 30 s until they were handed over."""
+        return self._latency.recent()
 
     def stats(self) -> CameraStats:
         """The camera's figures now."""

@@ -21,13 +21,15 @@ from config.site import Snapshots
 from pipelines.analyze import sightline_version
 from pipelines.live.camera import LiveCamera
 from pipelines.live.engine import Engine
+from pipelines.live.expiry import Expiry
+from pipelines.live.figures import detector_stats
 from pipelines.live.memory import few_arenas
 from pipelines.live.models import Load, Model, found_by, labels_of, load, load_models
 from pipelines.live.outputs import Outputs
 from pipelines.live.plan import PlannedCamera, SitePlan, live_broker, plan_site
 from pipelines.live.publishing import REPORT_S, SitePublisher, SwitchName
-from pipelines.live.watchdog import Watchdog
-from pipelines.log_dir import LogDir
+from pipelines.live.watchdog import Watchdog, load_again_s
+from pipelines.log_dir import PERCENTILES, LogDir
 from pipelines.messages import ServiceStats, StatsPayload
 from pipelines.stopping import ended_within, watching
 from pipelines.systemd import Notifier
@@ -44,6 +46,8 @@ MOST_CHARACTERS = 2000
 Stats = Callable[[], StatsPayload]
 Health = Callable[[], tuple[bool, dict[str, Any]]]
 Serve = Callable[[ServerConfig, Stats, Health], Callable[[], None]]
+HUNG_S = 10.0
+"""Seconds without a turn of the main thread after which the service is said to hang."""
 _LOOK_AT_FILE_S = 1.0
 _END_S = 4.5
 _LIMIT_S = 4.8
@@ -67,6 +71,7 @@ class Service:
         serve: Serve | None = None,
         on_plan: Callable[[SitePlan], None] = lambda plan: None,
         fingerprint: str | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         """Prepare; nothing is connected or loaded before ``run``.
 
@@ -80,6 +85,7 @@ class Service:
             serve: Starts the HTTP server of a site file that has one; returns what stops it.
             on_plan: Called with each plan that a reload brings, before it is used: it has new secrets.
             fingerprint: What ``fingerprint_of`` said of the site file before it was read; default: it has not changed.
+            notifier: Tells systemd; default: a new one.
         """
         self._path = path
         self._plan = live_broker(plan)
@@ -98,12 +104,14 @@ class Service:
         self._seen = self._looked = fingerprint or fingerprint_of(path)
         self._error: Exception | None = None
         self._loaded = threading.Event()
+        self._load_s = 0.0  # how long it took
         self._publisher: SitePublisher | None = None
         self._engine = Engine()
         self._outputs = Outputs()
+        self._expiry = Expiry(self._outputs)
         self._cameras: dict[str, LiveCamera] = {}
         self._watchdog = Watchdog()
-        self._notifier = Notifier()
+        self._notifier = notifier or Notifier()
         self._switches: queue.SimpleQueue[tuple[SwitchName, str, bool]] = queue.SimpleQueue()
         self._restarts: deque[float] = deque(maxlen=2 * MOST_RESTARTS)
         self._beat_s = time.monotonic()
@@ -119,10 +127,12 @@ class Service:
         """All figures now."""
         with self._lock:
             cameras, models, publisher = dict(self._cameras), dict(self._engine.models), self._publisher
+        stats = {name: camera.stats() for name, camera in cameras.items()}
+        figures = {name: (camera.detectors, stats[name], camera.latencies) for name, camera in cameras.items()}
         return StatsPayload(
             boot_id=publisher.factory.boot_id if publisher is not None else "",
-            cameras={name: camera.stats() for name, camera in cameras.items()},
-            detectors={name: model.stats() for name, model in models.items()},
+            cameras=stats,
+            detectors=detector_stats({name: model.stats() for name, model in models.items()}, figures),
             service=self._service_stats(None),
         )
 
@@ -131,7 +141,7 @@ class Service:
         with self._lock:
             cameras = {name: camera.status for name, camera in self._cameras.items()}
             not_detecting = [name for name, camera in self._cameras.items() if not camera.detecting]
-        alive = time.monotonic() - self._beat_s < 10
+        alive = time.monotonic() - self._beat_s < HUNG_S
         hung = [name for name, (status, reason) in cameras.items() if status == "degraded" and reason]
         state = "starting" if not self._loaded.is_set() else "degraded" if hung else "ok"
         return alive and self._loaded.is_set(), {
@@ -184,7 +194,9 @@ class Service:
     def _load_and_start(self) -> None:
         """In the inference thread: load the models, then connect the cameras."""
         try:
+            begin = time.monotonic()
             models = load_models(self._plan, self._loader, stopped=self._stop.is_set)
+            self._load_s = time.monotonic() - begin
             if self._stop.is_set():
                 return
             with self._lock:
@@ -229,6 +241,7 @@ class Service:
             self._guarded(self._reload_if_wanted)
             if self._loaded.is_set():
                 self._guarded(lambda now=now: self._watch(now))  # type: ignore[misc]
+                self._expiry.look(now, self._plan, lambda: self._cameras)
                 if self._all_over():
                     return "done"
             if now >= stats_at:
@@ -294,7 +307,11 @@ class Service:
         for camera in self._engine.cameras:
             camera.check()
         if not self._engine.prepared:
-            return  # models are loaded, which takes as long as it takes
+            limit_s = load_again_s(self._load_s)
+            if self._error is None and self._engine.preparing_s(now) >= limit_s:
+                text = f"the models could not be loaded again within {limit_s:.0f} s; the service ends to begin anew"
+                self._error = SightlineError(text)
+            return
         hung = self._watchdog.hung(self._engine.cameras, now)
         if not hung:
             return
@@ -530,10 +547,13 @@ class Service:
                 extra={"fields": {"camera": name, **camera.model_dump()}},
             )  # fmt: skip
         for name, detector in stats.detectors.items():
-            times = "/".join(f"{detector.inference_ms[key]:.1f}" for key in ("p50", "p95", "p99"))
+            times = "/".join(f"{detector.inference_ms[key]:.1f}" for key in PERCENTILES)
+            latency = "/".join(f"{detector.latency_ms[key]:.0f}" for key in PERCENTILES)
             log.info(
-                "detector %s: %s %s %s %s: %.1f FPS; %s ms",
-                name, detector.framework, detector.precision, detector.device, detector.model, detector.fps, times,
+                "detector %s: %s %s %s %s: %.1f captured, %.1f processed, %.1f detected, %.1f skipped FPS; "
+                "latency %s ms; inference %s ms",
+                name, detector.framework, detector.precision, detector.device, detector.model, detector.camera_fps,
+                detector.process_fps, detector.fps, detector.skipped_fps, latency, times,
                 extra={"fields": {"detector": name, **detector.model_dump()}},
             )  # fmt: skip
         service = stats.service
@@ -606,10 +626,14 @@ def run_site(
         SightlineError: It cannot begin.
     """
     few_arenas()
+    notifier = Notifier()
+    notifier.starting()
     seen = fingerprint_of(path)  # a change from now on is a reload
     plan = plan_site(path, realtime, loop, log.info)
     set_up_logs(plan)
-    service = Service(path, plan, realtime, loop, log_dir, serve=serve, on_plan=set_up_logs, fingerprint=seen)
+    service = Service(
+        path, plan, realtime, loop, log_dir, serve=serve, on_plan=set_up_logs, fingerprint=seen, notifier=notifier
+    )
     on_service(service)
     with watching(stop), ended_within(stop, _LIMIT_S):
         service.run(stop)
