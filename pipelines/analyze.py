@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +28,7 @@ from pipelines.scenario import CameraPlan
 from pipelines.sinks.base import Sink
 from pipelines.sinks.files import FileSink
 from pipelines.sinks.mqtt import MqttSink, Publication
-from pipelines.values import DetectorInfo, FrameResult
+from pipelines.values import CounterKey, DetectorInfo, FrameResult
 from streams.errors import BrokerError, OutputError, cannot_write
 from streams.files import exclusive, write_json_atomic
 from streams.open import open_source
@@ -231,6 +231,8 @@ class _Run:
             "ms": metrics.stage_ms(),
             "counts": _counts(self._rules.state()),
             "zones": _zones(self._rules.state()),
+            "totals": _by_rule("totals", self._rules.counters()),
+            "values": _by_rule("values", self._rules.counters()),
             "rules": self._rules.state(),
             "framework": detector.framework,
             "model": detector.model,
@@ -273,6 +275,15 @@ def _zones(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
             zone["max"] = max(zone["max"], rule["max"])
             zone["mean"] = round(zone["mean"] + rule["mean"], 4)
     return zones
+
+
+def _by_rule(head: str, counters: Mapping[CounterKey, int]) -> dict[str, dict[str, int]]:
+    """``{rule: {word: n}}`` of the counters that begin with ``head``."""
+    rules: dict[str, dict[str, int]] = {}
+    for key, value in counters.items():
+        if key[0] == head:
+            rules.setdefault(key[1], {})[key[2]] = value
+    return rules
 
 
 def make_folder(folder: Path) -> None:

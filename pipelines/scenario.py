@@ -15,7 +15,7 @@ from config.loader import Document
 from config.scenario import Scenario, load_scenario
 from config.site import Camera, Line, Polygon, RuleSpec, Site, Tiles, Tracker
 from pipelines.geometry import Xy, scale
-from pipelines.rules import RULE_KINDS, Rule, RuleConfig, Surroundings
+from pipelines.rules import RULE_KINDS, Place, Rule, RuleConfig, Surroundings
 from pipelines.values import CounterKey, Event, Track
 from streams.frame import Frame
 
@@ -33,12 +33,12 @@ class PlannedRule:
     @property
     def place(self) -> str:
         """Name of its line or zone."""
-        return str(getattr(self.config, "line", None) or getattr(self.config, "zone", ""))
+        return self.config.place
 
     @property
     def name(self) -> str:
         """Its own name, or ``<kind>_<line or zone>``."""
-        return self.config.name or f"{self.config.kind}_{self.place}"
+        return self.config.full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,10 @@ class CameraPlan:
             document, where = self.labels_from
             faults += _unknown_labels(document, where, self.labels, model, known)
         for rule in self.rules:
-            where = (*rule.where, "labels")
-            if where in rule.document.lines:  # else they are the camera's, told above
-                faults += _unknown_labels(rule.document, where, rule.config.labels or (), model, known)
+            for key, labels in rule.config.labels_by_key(()).items():
+                where = (*rule.where, key)
+                if where in rule.document.lines:  # else they are the camera's, told above
+                    faults += _unknown_labels(rule.document, where, labels, model, known)
         if faults:
             raise ConfigError(*dict.fromkeys(faults))
 
@@ -155,12 +156,13 @@ def plan_camera(
     geometry = camera if own_geometry or preset is None else preset.value.geometry
     faults = _not_yet(document, where, camera, live)
     planned: dict[str, PlannedRule] = {}
+    place = Place(tuple(geometry.lines), tuple(geometry.zones), camera.calibration is not None)
     written: list[tuple[Document[Any], YamlPath, tuple[RuleSpec, ...]]] = []
     if preset is not None:
         written.append((preset, ("rules",), preset.value.rules))
     written.append((document, (*where, "rules"), camera.rules))
     for source, prefix, specs in written:
-        rules, found = _plan_rules(source, prefix, specs, geometry.lines, geometry.zones)
+        rules, found = _plan_rules(source, prefix, specs, place)
         faults += found
         planned.update({rule.name: rule for rule in rules})  # a camera's rule takes the place of the scenario's
     labels = camera.labels
@@ -185,7 +187,9 @@ def plan_scenario(name: str) -> CameraPlan:
     """
     preset = load_scenario(name)
     geometry = preset.value.geometry
-    rules, faults = _plan_rules(preset, ("rules",), preset.value.rules, geometry.lines, geometry.zones)
+    rules, faults = _plan_rules(
+        preset, ("rules",), preset.value.rules, Place(tuple(geometry.lines), tuple(geometry.zones))
+    )
     faults += _shared_counters(rules)
     if faults:
         raise ConfigError(*faults)
@@ -212,8 +216,7 @@ def _plan_rules(
     document: Document[Any],
     prefix: YamlPath,
     specs: Iterable[RuleSpec],
-    lines: Mapping[str, Line],
-    zones: Mapping[str, Polygon],
+    place: Place,
 ) -> tuple[list[PlannedRule], list[str]]:
     """Check rules as written; a wildcard becomes one rule for each line or zone."""
     planned: dict[str, PlannedRule] = {}
@@ -231,7 +234,7 @@ def _plan_rules(
         except ValidationError as error:
             faults += explain(document.path, document.lines, where, error, model, document.filled)
             continue
-        found, wrong = _place(document, where, config, lines, zones)
+        found, wrong = _place(document, where, config, place)
         faults += wrong
         for rule in found:
             if rule.name in planned:
@@ -243,24 +246,37 @@ def _plan_rules(
 
 
 def _place(
-    document: Document[Any],
-    where: YamlPath,
-    config: RuleConfig,
-    lines: Mapping[str, Line],
-    zones: Mapping[str, Polygon],
+    document: Document[Any], where: YamlPath, config: RuleConfig, place: Place
 ) -> tuple[list[PlannedRule], list[str]]:
-    """Find the line or zone that a rule names."""
-    for key, known in (("line", lines), ("zone", zones)):
-        name = getattr(config, key, None)
-        if name is None or name in known:
-            continue
-        if name == EACH:
-            own = f"{config.name}_" if config.name else None
-            each = [config.model_copy(update={key: place, "name": f"{own}{place}" if own else None}) for place in known]
-            return [PlannedRule(rule, document, where) for rule in each], []
-        allowed = ", ".join(known) or f"none: the camera has no {key}s"
-        return [], [document.fault((*where, key), f"unknown {key} {name!r}; allowed: {allowed}")]
-    return [PlannedRule(config, document, where)], []
+    """Find the lines and zones that a rule names, and ask it whether it can work there.
+
+    ``line`` and ``zone`` are one name, or ``"*"``: a rule for each. ``lines`` and ``zones`` are lists of names, or
+    ``"*"``: one rule with all of them, or none where there are none.
+    """
+    configs = [config]
+    for one, several, known in (("line", "lines", place.lines), ("zone", "zones", place.zones)):
+        for key in (one, several):
+            if unknown := [name for name in _names(config, key) if name not in known]:
+                allowed = ", ".join(known) or f"none: the camera has no {several}"
+                return [], [document.fault((*where, key), f"unknown {one} {unknown[0]!r}; allowed: {allowed}")]
+        if getattr(config, one, None) == EACH:
+            configs = [_at(each, one, name) for each in configs for name in known]
+        if getattr(config, several, None) == EACH:
+            configs = [each.model_copy(update={several: tuple(known)}) for each in configs if known]
+    faults = [(key, text) for each in configs for key, text in each.faults_at(place)]
+    texts = [document.fault((*where, key) if key else where, text) for key, text in dict.fromkeys(faults)]
+    return [PlannedRule(each, document, where) for each in configs], texts
+
+
+def _names(config: RuleConfig, key: str) -> Sequence[str]:
+    """The names behind a key, which may be one, a list, a wildcard or not there."""
+    found = getattr(config, key, None)
+    return () if found in (None, EACH) else (found,) if isinstance(found, str) else tuple(found)
+
+
+def _at(config: RuleConfig, key: str, name: str) -> RuleConfig:
+    """One of the rules that a wildcard stands for."""
+    return config.model_copy(update={key: name, "name": f"{config.name}_{name}" if config.name else None})
 
 
 def _within_labels(
@@ -274,14 +290,15 @@ def _within_labels(
         return planned, []
     result, faults = {}, []
     for name, rule in planned.items():
-        wanted = rule.config.labels if rule.config.labels is not None else kept
-        left = tuple(label for label in wanted if label in kept)
-        if left:
-            result[name] = dataclasses.replace(rule, config=rule.config.model_copy(update={"labels": left}))
-        if rule.document is document and len(left) < len(wanted):
-            lost = ", ".join(label for label in wanted if label not in kept)
-            where = (*rule.where, "labels")
-            faults.append(document.fault(where, f"the camera does not keep {lost}; it keeps {', '.join(kept)}"))
+        left: dict[str, tuple[str, ...]] = {}
+        for key, wanted in rule.config.labels_by_key(kept).items():
+            left[key] = tuple(label for label in wanted if label in kept)
+            if rule.document is document and len(left[key]) < len(wanted):
+                lost = ", ".join(label for label in wanted if label not in kept)
+                where = (*rule.where, key)
+                faults.append(document.fault(where, f"the camera does not keep {lost}; it keeps {', '.join(kept)}"))
+        if all(left.values()):
+            result[name] = dataclasses.replace(rule, config=rule.config.model_copy(update=left))
     return result, faults
 
 
@@ -290,7 +307,8 @@ def _shared_counters(rules: Sequence[PlannedRule]) -> list[str]:
     faults = []
     for index, rule in enumerate(rules):
         for other in rules[:index]:
-            if (rule.config.kind, rule.place) != (other.config.kind, other.place) or rule.config.kind == "dwell":
+            same = (rule.config.kind, rule.place) == (other.config.kind, other.place)
+            if not (rule.config.counts_by_place and same):
                 continue
             mine, theirs = rule.config.labels, other.config.labels
             if mine is None or theirs is None or set(mine) & set(theirs):

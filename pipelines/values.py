@@ -13,7 +13,18 @@ from streams.frame import Frame
 
 Scalar = str | int | float | bool | None
 CounterKey = tuple[str, ...]
-"""Where a counter lives, as in its MQTT topic: ``("counts", line, "in", label)`` or ``("occupancy", zone, label)``."""
+"""Where a counter lives, as in its MQTT topic.
+
+``("counts", line, "in", label)`` and ``("totals", rule, word)`` only grow, and are kept over restarts;
+``("occupancy", zone, label)`` and ``("values", rule, word)`` are what is there now, 0 while nobody looks.
+"""
+GROWING = frozenset({"counts", "totals"})
+PRESENT = frozenset({"occupancy", "values"})
+
+
+def grows(key: CounterKey) -> bool:
+    """Whether a counter only grows; else it is what is there now."""
+    return key[0] in GROWING
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pipelines.live.telling import Telling
 from pipelines.live.totals import Notes, Total, Totals
 from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, topic_word, zones_by_track
 from pipelines.metrics import Pace
+from pipelines.scenario import PlannedRule
 from pipelines.values import CounterKey, FrameResult
 from streams.message import Message
 from streams.mqtt import MqttPublisher
@@ -50,9 +51,7 @@ class CameraTopics:
         self._factory = site.factory
         now = time.time()
         rules = planned.plan.rule_set(planned.name, 1, 1)
-        open_ended = [rule.config for rule in planned.plan.rules if rule.config.labels is None]
-        places = [("counts", str(line)) for rule in open_ended if (line := getattr(rule, "line", None))]
-        places += [("occupancy", str(zone)) for rule in open_ended if (zone := getattr(rule, "zone", None))]
+        places = open_places(planned.plan.rules)
         self.totals = Totals(planned.name, tuple(rules.counters()), places, notes, now)
         self.switches: dict[SwitchName, bool] = {
             "detect": notes.get(f"switch/{self.name}/detect", "ON") == "ON",
@@ -432,6 +431,15 @@ class SitePublisher:
                 self._command(words[1], words[0], text)
                 return
         self._tell("commands", f"MQTT topic {topic}: {text[:40]!r} is not understood")
+
+
+def open_places(rules: Iterable[PlannedRule]) -> list[CounterKey]:
+    """Where rules for all labels may come to count a label that nobody named: the first two words of such counters."""
+    open_ended = [rule for rule in rules if rule.config.labels is None]
+    places = [(head, rule.name) for rule in open_ended for head in ("totals", "values")]
+    places += [("counts", str(line)) for rule in open_ended if (line := getattr(rule.config, "line", None))]
+    places += [("occupancy", str(zone)) for rule in open_ended if (zone := getattr(rule.config, "zone", None))]
+    return places
 
 
 def _enabled(note: str, by_file: bool) -> bool:

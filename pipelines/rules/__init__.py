@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.rules.base import Rule, RuleConfig, Surroundings
+from pipelines.rules.base import Place, Rule, RuleConfig, Surroundings
 from pipelines.rules.dwell import Dwell, DwellConfig
 from pipelines.rules.line_crossing import LineCrossing, LineCrossingConfig
 from pipelines.rules.zone_count import ZoneCount, ZoneCountConfig
@@ -16,4 +16,4 @@ RULE_KINDS: dict[str, tuple[type[RuleConfig], Any]] = {
 }
 """Kind → (its configuration, its class, made from that configuration and the surroundings)."""
 
-__all__ = ["RULE_KINDS", "Rule", "RuleConfig", "Surroundings"]
+__all__ = ["RULE_KINDS", "Place", "Rule", "RuleConfig", "Surroundings"]

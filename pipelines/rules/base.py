@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -17,6 +17,21 @@ HANDOVER_S = 1.0
 HANDOVER_IOU = 0.3
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a camera has for its rules.
+
+    Attributes:
+        lines: Names of its lines.
+        zones: Names of its zones.
+        calibrated: Whether it knows metres.
+    """
+
+    lines: Collection[str] = ()
+    zones: Collection[str] = ()
+    calibrated: bool = False
+
+
 class RuleConfig(Strict):
     """Keys of every rule."""
 
@@ -24,10 +39,36 @@ class RuleConfig(Strict):
     name: Name | None = Field(None, description="default: <kind>_<line or zone>")
     labels: tuple[str, ...] | None = Field(None, min_length=1, description="labels it looks at; default: all")
     anchor: Literal["foot", "centre"] = Field("foot", description="the point of the box that counts")
+    counts_by_place: ClassVar[bool] = False
+    """Whether its counters belong to its line or zone, so that two rules there for one label would share them."""
+
+    label_keys: ClassVar[tuple[str, ...]] = ("labels",)
+    """Its keys that are lists of labels; a kind with others than ``labels`` names them here."""
+
+    @property
+    def place(self) -> str:
+        """Name of its line or zone; empty where it has none, or several."""
+        return str(getattr(self, "line", None) or getattr(self, "zone", None) or "")
+
+    @property
+    def full_name(self) -> str:
+        """Its own name, or ``<kind>_<line or zone>``, or its kind."""
+        return self.name or "_".join(filter(None, (self.kind, self.place)))
 
     def anchor_of(self, track: Track) -> Xy:
         """The point of a track that counts, in pixels."""
         return track.foot if self.anchor == "foot" else track.centre
+
+    def faults_at(self, place: Place) -> list[tuple[str, str]]:
+        """What is wrong with the rule at this camera: the key, and a sentence; lines and zones are known by now."""
+        return []
+
+    def labels_by_key(self, default: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        """The labels behind each of ``label_keys``; those of ``labels`` are the default unless it is written."""
+        found = {key: getattr(self, key) for key in self.label_keys}
+        if "labels" in found and found["labels"] is None:
+            found["labels"] = default
+        return {key: labels for key, labels in found.items() if labels is not None}
 
     def wants(self, label: str) -> bool:
         """Whether the rule looks at this label."""
@@ -62,7 +103,12 @@ class Rule(Protocol):
         ...
 
     def counters(self) -> Mapping[CounterKey, int]:
-        """Present value of every counter, zeros of configured labels included."""
+        """Present value of every counter, zeros of configured labels included.
+
+        A rule's own are ``("totals", self.name, word)``, which only grow, and ``("values", self.name, word)``, which
+        are what is there now; both whole numbers from 0. A word is a label or one of a few fixed words, not both in
+        one rule.
+        """
         ...
 
     def state(self) -> dict[str, Any]:

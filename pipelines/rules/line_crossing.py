@@ -18,6 +18,7 @@ class LineCrossingConfig(RuleConfig):
     """Keys of ``line_crossing``."""
 
     kind: Literal["line_crossing"]
+    counts_by_place: ClassVar[bool] = True
     line: str = Field(description='name of a line of the camera, or "*" for each')
     margin: float = Field(
         0.1, ge=0, le=0.5, description="how far past the line an object must get, relative to its box height"
@@ -56,7 +57,7 @@ class LineCrossing:
 
     def __init__(self, config: LineCrossingConfig, surroundings: Surroundings) -> None:
         """Watch ``config.line``, which must be one of the surroundings' lines."""
-        self.name = config.name or f"{self.kind}_{config.line}"
+        self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
         self._line = surroundings.lines[config.line]
