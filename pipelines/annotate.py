@@ -11,7 +11,7 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from pipelines.geometry import Xy
-from pipelines.values import CounterKey, FrameResult
+from pipelines.values import CounterKey, FrameResult, counter_name
 
 _LINE = sv.Color.from_hex("#ffd400")
 _ZONE = sv.Color.from_hex("#00c2ff")
@@ -62,7 +62,7 @@ class Painter:
         return picture
 
     def _write_counters(self, picture: NDArray[np.uint8], counters: Mapping[CounterKey, int]) -> None:
-        rows = [f"{' '.join(key[1:])}: {value}" for key, value in counters.items() if value]
+        rows = [f"{counter_name(key)}: {value}" for key, value in counters.items() if value]
         step = int(34 * self._text) + 6
         for row, text in enumerate(rows):
             anchor = sv.Point(12 + len(text) * 5 * self._text * 2, 14 + row * step)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.messages import topic_word
-from pipelines.values import CounterKey, grows
+from pipelines.values import CounterKey, counter_name, grows
 from streams.message import Message
 
 _UP = "{{ 'online' if value in ('online', 'degraded') else 'offline' }}"
@@ -115,7 +115,7 @@ def _of_camera(
     )
     for key in counters:
         body = {
-            "name": " ".join(key[1:]),
+            "name": counter_name(key),
             "state_topic": _topic(prefix, name, *key),
             "state_class": "total_increasing" if grows(key) else "measurement",
             "icon": _ICONS[key[0]],

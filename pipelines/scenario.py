@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
@@ -13,10 +14,12 @@ from config.errors import ConfigError
 from config.faults import YamlPath, explain, line_of
 from config.loader import Document
 from config.scenario import Scenario, load_scenario
-from config.site import Camera, Line, Polygon, RuleSpec, Site, Tiles, Tracker
+from config.site import Calibration, Camera, Line, Polygon, RuleSpec, Site, Tiles, Tracker
 from pipelines.geometry import Xy, scale
+from pipelines.ground import Ground
 from pipelines.rules import RULE_KINDS, Place, Rule, RuleConfig, Surroundings
 from pipelines.values import CounterKey, Event, Track
+from pipelines.wall_clock import WallClock
 from streams.frame import Frame
 
 EACH = "*"
@@ -59,6 +62,8 @@ class CameraPlan:
     labels_from: tuple[Document[Any], YamlPath] | None = None
     place: tuple[Document[Any], YamlPath] | None = None
     tiles: Tiles | None = None
+    calibration: Calibration | None = None
+    timezone: str = "UTC"
 
     def check_labels(self, model: str, known: Sequence[str]) -> None:
         """Refuse labels that the model does not have.
@@ -107,22 +112,60 @@ class CameraPlan:
         """The zones in pixels of a picture of this size."""
         return {name: scale(zone, width, height) for name, zone in self.zones.items()}
 
-    def rule_set(self, source_id: str, width: int, height: int) -> RuleSet:
-        """The rules of this camera for pictures of this size."""
-        lines, zones = self.pixel_lines(width, height), self.pixel_zones(width, height)
-        surroundings = Surroundings(source_id, lines, zones, self.tracker.lost_s)
-        return RuleSet([RULE_KINDS[rule.config.kind][1](rule.config, surroundings) for rule in self.rules])
+    def check_clock(self, video: str, start: float | None) -> None:
+        """Refuse schedules for a recording of which nobody knows when it was made.
+
+        Args:
+            video: The file.
+            start: Unix seconds of its first frame, if they are known.
+
+        Raises:
+            ConfigError: A rule has a schedule, and the time is not known.
+        """
+        if start is not None:
+            return
+        text = f"when {video} was recorded is not known, so this schedule cannot be kept; say it with --start-time"
+        faults = [
+            rule.document.fault((*rule.where, "schedule"), text)
+            for rule in self.rules
+            if getattr(rule.config, "schedule", None) is not None
+        ]
+        if faults:
+            raise ConfigError(*dict.fromkeys(faults))
+
+    def rule_set(self, source_id: str, width: int, height: int, start: float | None = None) -> RuleSet:
+        """The rules of this camera for pictures of this size.
+
+        Args:
+            source_id: The camera or file.
+            width: Of the pictures, in pixels.
+            height: Of the pictures, in pixels.
+            start: Unix seconds of a recording's first frame; ``None``: frames tell the time.
+        """
+        wall = WallClock(ZoneInfo(self.timezone), start)
+        surroundings = Surroundings(
+            source_id,
+            self.pixel_lines(width, height),
+            self.pixel_zones(width, height),
+            self.tracker.lost_s,
+            (width, height),
+            Ground.of(self.calibration, width, height) if self.calibration else None,
+            wall,
+        )
+        return RuleSet([RULE_KINDS[rule.config.kind][1](rule.config, surroundings) for rule in self.rules], wall)
 
 
 class RuleSet:
     """The rules of one camera."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        """Take rules with different names."""
+    def __init__(self, rules: Sequence[Rule], wall: WallClock) -> None:
+        """Take rules with different names, and the clock that their schedules read."""
         self.rules = rules
+        self._wall = wall
 
     def update(self, tracks: Sequence[Track], frame: Frame) -> tuple[Event, ...]:
         """Run every rule on the confirmed tracks of a frame; events carry the frame's wall clock as a label."""
+        self._wall.note(frame.pts_s, frame.captured_at)
         events = [event for rule in self.rules for event in rule.update(tracks, frame.pts_s)]
         return tuple([dataclasses.replace(event, captured_at=frame.captured_at) for event in events])
 
@@ -156,7 +199,8 @@ def plan_camera(
     geometry = camera if own_geometry or preset is None else preset.value.geometry
     faults = _not_yet(document, where, camera, live)
     planned: dict[str, PlannedRule] = {}
-    place = Place(tuple(geometry.lines), tuple(geometry.zones), camera.calibration is not None)
+    ground = Ground.of(camera.calibration, 1, 1) if camera.calibration else None
+    place = Place(geometry.lines, geometry.zones, ground)
     written: list[tuple[Document[Any], YamlPath, tuple[RuleSpec, ...]]] = []
     if preset is not None:
         written.append((preset, ("rules",), preset.value.rules))
@@ -175,7 +219,8 @@ def plan_camera(
         raise ConfigError(*faults)
     return CameraPlan(
         labels, camera.min_size, camera.masks, camera.drawn_on, geometry.lines, geometry.zones, camera.tracker,
-        tuple(planned.values()), labels_from, (document, where), camera.tiles,
+        tuple(planned.values()), labels_from, (document, where), camera.tiles, camera.calibration,
+        document.value.timezone,
     )  # fmt: skip
 
 
@@ -187,9 +232,7 @@ def plan_scenario(name: str) -> CameraPlan:
     """
     preset = load_scenario(name)
     geometry = preset.value.geometry
-    rules, faults = _plan_rules(
-        preset, ("rules",), preset.value.rules, Place(tuple(geometry.lines), tuple(geometry.zones))
-    )
+    rules, faults = _plan_rules(preset, ("rules",), preset.value.rules, Place(geometry.lines, geometry.zones))
     faults += _shared_counters(rules)
     if faults:
         raise ConfigError(*faults)

@@ -27,6 +27,11 @@ def grows(key: CounterKey) -> bool:
     return key[0] in GROWING
 
 
+def counter_name(key: CounterKey) -> str:
+    """What people call a counter; a rule's total and its present value of one word have different names."""
+    return " ".join(key[1:]) + (" now" if key[0] == "values" else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """One object followed through time, as seen in one frame.

@@ -436,7 +436,7 @@ class SitePublisher:
 def open_places(rules: Iterable[PlannedRule]) -> list[CounterKey]:
     """Where rules for all labels may come to count a label that nobody named: the first two words of such counters."""
     open_ended = [rule for rule in rules if rule.config.labels is None]
-    places = [(head, rule.name) for rule in open_ended for head in ("totals", "values")]
+    places: list[CounterKey] = [(head, rule.name) for rule in open_ended for head in ("totals", "values")]
     places += [("counts", str(line)) for rule in open_ended if (line := getattr(rule.config, "line", None))]
     places += [("occupancy", str(zone)) for rule in open_ended if (zone := getattr(rule.config, "zone", None))]
     return places

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
 from config.site import Name, Strict
 from pipelines.geometry import Xy, iou
+from pipelines.ground import Ground
 from pipelines.values import CounterKey, Event, Scalar, Track
+from pipelines.wall_clock import WallClock
 
 State = TypeVar("State")
 HANDOVER_S = 1.0
@@ -19,17 +21,17 @@ HANDOVER_IOU = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a camera has for its rules.
+    """What a camera has for its rules, in relative coordinates.
 
     Attributes:
-        lines: Names of its lines.
-        zones: Names of its zones.
-        calibrated: Whether it knows metres.
+        lines: Its lines by name.
+        zones: Its zones by name.
+        ground: From relative points to metres; ``None`` where it is not calibrated.
     """
 
-    lines: Collection[str] = ()
-    zones: Collection[str] = ()
-    calibrated: bool = False
+    lines: Mapping[str, tuple[Xy, Xy]] = field(default_factory=dict)
+    zones: Mapping[str, tuple[Xy, ...]] = field(default_factory=dict)
+    ground: Ground | None = None
 
 
 class RuleConfig(Strict):
@@ -84,12 +86,18 @@ class Surroundings:
         lines: Lines by name, in pixels.
         zones: Zones by name, in pixels.
         lost_s: Media seconds after which the tracker gives a vanished object up.
+        size: Width and height of the pictures, in pixels.
+        ground: From pixels to metres; ``None`` where the camera is not calibrated.
+        wall: The time of day, for schedules alone; analytics are in media time.
     """
 
     source_id: str
     lines: Mapping[str, tuple[Xy, Xy]]
     zones: Mapping[str, tuple[Xy, ...]]
     lost_s: float
+    size: tuple[int, int] = (1, 1)
+    ground: Ground | None = None
+    wall: WallClock = field(default_factory=WallClock)
 
 
 class Rule(Protocol):

@@ -89,7 +89,7 @@ def test_a_camera_is_a_device_with_its_entities() -> None:
     gate = by_name(messages, "gate")
     assert list(gate) == [
         "Connection", "Camera", "Detection", "Frame rate", "Latency (p95)", "middle in person",
-        "middle out traffic light", "floor traffic light", "queue_till served", "queue_till waiting",
+        "middle out traffic light", "floor traffic light", "queue_till served", "queue_till waiting now",
         "traffic light snapshot", "person snapshot",
     ]  # fmt: skip
     assert list(by_name(messages, "back-yard")) == list(gate)[:5]
@@ -98,7 +98,7 @@ def test_a_camera_is_a_device_with_its_entities() -> None:
     assert total["state_class"] == "total_increasing"
     assert gate["floor traffic light"]["state_topic"] == "plant/yard/gate/occupancy/floor/traffic_light"
     assert gate["floor traffic light"]["state_class"] == "measurement"
-    served, waiting = gate["queue_till served"], gate["queue_till waiting"]
+    served, waiting = gate["queue_till served"], gate["queue_till waiting now"]
     assert (served["state_topic"], served["state_class"]) == (
         "plant/yard/gate/totals/queue_till/served", "total_increasing",
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -105,8 +105,9 @@ def surroundings(
     lines: dict[str, tuple[tuple[float, float], tuple[float, float]]] | None = None,
     zones: dict[str, tuple[tuple[float, float], ...]] | None = None,
     lost_s: float = LOST_S,
+    **more: Any,
 ) -> Surroundings:
-    return Surroundings("cam", lines or {}, zones or {}, lost_s)
+    return Surroundings("cam", lines or {}, zones or {}, lost_s, **more)
 
 
 def mirrored(rows: Iterable[Row], y: float) -> list[Row]:
