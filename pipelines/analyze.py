@@ -20,6 +20,7 @@ from detectors.load import load_detector
 from detectors.model_files import ResolvedModel
 from detectors.tiles import TiledDetector
 from pipelines.analysis import Analysis
+from pipelines.fitting import fitted, rules_off
 from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
 from pipelines.peak_memory import peak_rss_mb
@@ -122,7 +123,7 @@ def analyze(
     """
     job.plan.check_labels(model.detector.model, model.detector.labels)
     if job.publication is not None:
-        check_topic_words(job.plan.labels or model.detector.labels)
+        check_topic_words(fitted(job.plan, model.detector.labels).labels or model.detector.labels)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(job.video, job.camera, job.backend))
         info = source.info
@@ -234,6 +235,7 @@ class _Run:
             "totals": _by_rule("totals", self._rules.counters()),
             "values": _by_rule("values", self._rules.counters()),
             "rules": self._rules.state(),
+            "rules_off": rules_off(self._job.plan, self._model.detector.labels),
             "framework": detector.framework,
             "model": detector.model,
             "model_sha256": self._model.resolved.sha256,

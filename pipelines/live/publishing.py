@@ -50,7 +50,8 @@ class CameraTopics:
         self._site = site
         self._factory = site.factory
         now = time.time()
-        rules = planned.plan.rule_set(planned.name, 1, 1)
+        certain = tuple(rule for rule in planned.plan.rules if not rule.config.optional)  # others: once they count
+        rules = replace(planned.plan, rules=certain).rule_set(planned.name, 1, 1)
         places = open_places(planned.plan.rules)
         self.totals = Totals(planned.name, tuple(rules.counters()), places, notes, now)
         self.switches: dict[SwitchName, bool] = {
@@ -434,8 +435,8 @@ class SitePublisher:
 
 
 def open_places(rules: Iterable[PlannedRule]) -> list[CounterKey]:
-    """Where rules for all labels may come to count a label that nobody named: the first two words of such counters."""
-    open_ended = [rule for rule in rules if rule.config.labels is None]
+    """Where counters may come that nobody named, of rules for all labels and optional ones: their first two words."""
+    open_ended = [rule for rule in rules if rule.config.labels is None or rule.config.optional]
     places: list[CounterKey] = [(head, rule.name) for rule in open_ended for head in ("totals", "values")]
     places += [("counts", str(line)) for rule in open_ended if (line := getattr(rule.config, "line", None))]
     places += [("occupancy", str(zone)) for rule in open_ended if (zone := getattr(rule.config, "zone", None))]

@@ -5,14 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.rules.base import Place, Rule, RuleConfig, Surroundings
+from pipelines.rules.crowding import Crowding, CrowdingConfig
 from pipelines.rules.dwell import Dwell, DwellConfig
+from pipelines.rules.flow_matrix import FlowMatrix, FlowMatrixConfig
+from pipelines.rules.heatmap import Heatmap, HeatmapConfig
 from pipelines.rules.line_crossing import LineCrossing, LineCrossingConfig
+from pipelines.rules.missing_gear import MissingGear, MissingGearConfig
+from pipelines.rules.person_down import PersonDown, PersonDownConfig
+from pipelines.rules.queue import Queue, QueueConfig
+from pipelines.rules.table_state import TableState, TableStateConfig
 from pipelines.rules.zone_count import ZoneCount, ZoneCountConfig
 
 RULE_KINDS: dict[str, tuple[type[RuleConfig], Any]] = {
     "line_crossing": (LineCrossingConfig, LineCrossing),
     "zone_count": (ZoneCountConfig, ZoneCount),
     "dwell": (DwellConfig, Dwell),
+    "queue": (QueueConfig, Queue),
+    "flow_matrix": (FlowMatrixConfig, FlowMatrix),
+    "crowding": (CrowdingConfig, Crowding),
+    "table_state": (TableStateConfig, TableState),
+    "missing_gear": (MissingGearConfig, MissingGear),
+    "person_down": (PersonDownConfig, PersonDown),
+    "heatmap": (HeatmapConfig, Heatmap),
 }
 """Kind → (its configuration, its class, made from that configuration and the surroundings)."""
 

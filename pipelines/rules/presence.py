@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipelines.geometry import Xy, inside
-from pipelines.rules.base import TrackMemory
+from pipelines.rules.base import HANDOVER_S, TrackMemory
 from pipelines.values import Track
 
 SETTLE_S = 0.09
@@ -23,6 +24,7 @@ class Stay:
         first_inside_s: Media time since which it has been seen inside; ``None`` while it is outside.
         last_inside_s: Media time at which it was last seen inside.
         reported: Free for the rule: whether this stay was reported.
+        own: Free for the rule: what it knows of this object; it lives as long as the track.
     """
 
     track: Track
@@ -30,6 +32,7 @@ class Stay:
     first_inside_s: float | None = None
     last_inside_s: float = 0.0
     reported: bool = False
+    own: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Change:
     entered: bool
     pts_s: float
     stayed_s: float
+    stay: Stay
 
 
 class Presence:
@@ -50,7 +54,15 @@ class Presence:
     at all for ``lost_s``; it then left when it was last seen inside.
     """
 
-    def __init__(self, polygon: Sequence[Xy], anchor: Callable[[Track], Xy], grace_s: float, lost_s: float) -> None:
+    def __init__(
+        self,
+        polygon: Sequence[Xy],
+        anchor: Callable[[Track], Xy],
+        grace_s: float,
+        lost_s: float,
+        hole: Sequence[Xy] | None = None,
+        handover_s: float = HANDOVER_S,
+    ) -> None:
         """Start with an empty zone.
 
         Args:
@@ -58,12 +70,15 @@ class Presence:
             anchor: The point of a track that counts.
             grace_s: Media seconds outside after which an object has left.
             lost_s: Media seconds unseen after which an object has left.
+            hole: A polygon in pixels that is not part of the zone.
+            handover_s: As of ``TrackMemory``.
         """
         self._polygon = polygon
+        self._hole = hole
         self._anchor = anchor
         self._grace_s = grace_s
         self._lost_s = max(lost_s, grace_s)
-        self._memory: TrackMemory[Stay] = TrackMemory(Stay, keep_s=2 * self._lost_s)
+        self._memory: TrackMemory[Stay] = TrackMemory(Stay, 2 * self._lost_s, handover_s)
         self._inside: dict[int, Stay] = {}
 
     @property
@@ -76,7 +91,7 @@ class Presence:
         changes = []
         for track, stay in self._memory.update(tracks, pts_s):
             stay.track = track
-            if not inside(self._polygon, self._anchor(track)):
+            if not self._holds(self._anchor(track)):
                 stay.first_inside_s = None
                 continue
             stay.last_inside_s = pts_s
@@ -85,14 +100,17 @@ class Presence:
             if stay.entered_s is None and pts_s - stay.first_inside_s >= SETTLE_S:
                 stay.entered_s, stay.reported = stay.first_inside_s, False
                 self._inside[id(stay)] = stay
-                changes.append(Change(track, True, stay.entered_s, 0.0))
+                changes.append(Change(track, True, stay.entered_s, 0.0, stay))
         for key, stay in list(self._inside.items()):
             seen_outside = stay.track.last_seen_s > stay.last_inside_s
             patience = self._grace_s if seen_outside else self._lost_s
             if stay.entered_s is not None and pts_s - stay.last_inside_s > patience:
                 stayed = stay.last_inside_s - stay.entered_s
-                changes.append(Change(stay.track, False, stay.last_inside_s, stayed))
+                changes.append(Change(stay.track, False, stay.last_inside_s, stayed, stay))
                 stay.entered_s = None
                 del self._inside[key]
         self._memory.evict(pts_s)
         return changes
+
+    def _holds(self, point: Xy) -> bool:
+        return inside(self._polygon, point) and not (self._hole is not None and inside(self._hole, point))
