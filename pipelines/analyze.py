@@ -24,6 +24,7 @@ from pipelines.fitting import fitted, rules_off
 from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
 from pipelines.peak_memory import peak_rss_mb
+from pipelines.rules.heatmap import Heatmap
 from pipelines.runner import run
 from pipelines.scenario import CameraPlan
 from pipelines.sinks.base import Sink
@@ -172,6 +173,10 @@ class _Run:
                 job.publication, job.camera, self._zones, counters, self._metrics, self._detector, sightline_version()
             )
             self._sinks.append(self._mqtt)
+        if heatmaps := [rule for rule in self._rules.rules if isinstance(rule, Heatmap)]:
+            from pipelines.sinks.heatmap import HeatmapSink  # draws, as what follows
+
+            self._sinks.append(HeatmapSink(job.folder, heatmaps))
         if job.annotate:
             from pipelines.annotate import Painter  # `run` imports this module, and draws nothing
             from pipelines.sinks.video import VideoSink
@@ -301,7 +306,7 @@ def make_folder(folder: Path) -> None:
 
 
 def prepare_folder(job: Job) -> None:
-    """Create a job's output folder; summary and video of an earlier run go, so that they never tell of this one.
+    """Create a job's output folder; what an earlier run summed up there goes, so that it never tells of this one.
 
     Raises:
         OutputError: It cannot be created, or the video to read is a file to be written.
@@ -309,11 +314,11 @@ def prepare_folder(job: Job) -> None:
     if job.video.resolve() in {job.folder.resolve() / name for name in RESULT_FILES}:
         raise OutputError(f"{job.video} would be overwritten by its own results; choose another folder with --out")
     make_folder(job.folder)
-    for name in ("summary.json", "annotated.mp4"):
+    for path in (job.folder / "summary.json", job.folder / "annotated.mp4", *job.folder.glob("heatmap-*.png")):
         try:
-            (job.folder / name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         except OSError as error:
-            raise cannot_write(job.folder / name, error) from error
+            raise cannot_write(path, error) from error
 
 
 def sightline_version() -> str:

@@ -63,6 +63,16 @@ def distance_to_edge(polygon: Sequence[Xy], point: Xy) -> float:
     return nearest
 
 
+def area(polygon: Sequence[Xy]) -> float:
+    """Area of a polygon that does not cross itself, in squared units of the points (shoelace formula)."""
+    x1, y1 = polygon[-1]
+    twice = 0.0
+    for x2, y2 in polygon:
+        twice += x1 * y2 - x2 * y1
+        x1, y1 = x2, y2
+    return abs(twice) / 2
+
+
 def iou(a: Sequence[float], b: Sequence[float]) -> float:
     """Intersection over union of two boxes x1, y1, x2, y2."""
     width = min(a[2], b[2]) - max(a[0], b[0])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from pipelines.rules.base import PeopleRuleConfig, Surroundings, scene_event
+from pipelines.geometry import Xy, area
+from pipelines.ground import Ground
+from pipelines.rules.base import PeopleRuleConfig, Place, Surroundings, scene_event
 from pipelines.rules.evidence import Clock, Episode
 from pipelines.rules.figures import Level
 from pipelines.rules.presence import Presence
@@ -19,10 +21,39 @@ class CrowdingConfig(PeopleRuleConfig):
 
     kind: Literal["crowding"]
     zone: str = Field(description='name of a zone of the camera, or "*" for each')
-    limit: int = Field(ge=1, description="so many are a crowd")
+    limit: int | None = Field(None, ge=1, description="so many are a crowd")
+    per_m2: float | None = Field(
+        None, gt=0, description="so many on a square metre are, instead of 'limit'; the camera must be calibrated"
+    )
     seconds: float = Field(5.0, ge=0, description="media seconds until a crowd is told, and until its end is")
     release: float = Field(0.8, ge=0, lt=1, description="share of the limit to which it must shrink to end")
     grace_s: float = Field(0.5, ge=0, description="media seconds outside after which an object has left")
+
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> Self:
+        if (self.limit is None) == (self.per_m2 is None):
+            raise ValueError("give either 'limit' or 'per_m2': how many people are a crowd")
+        return self
+
+    def faults_at(self, place: Place) -> list[tuple[str, str]]:
+        """People on a square metre where nobody knows metres, or where the zone reaches into the sky."""
+        if self.per_m2 is None:
+            return []
+        if place.ground is None:
+            text = "the camera has no 'calibration', so that nobody knows how large its zones are; use 'limit'"
+            return [("per_m2", text)]
+        if self.zone in place.zones and ground_area(place.ground, place.zones[self.zone]) is None:
+            return [
+                ("zone", f"zone {self.zone!r} reaches beyond the horizon of the calibration; draw it on the ground")
+            ]
+        return []
+
+
+def ground_area(ground: Ground, zone: Sequence[Xy]) -> float | None:
+    """Square metres of a zone; ``None`` where it reaches beyond the horizon."""
+    points = [ground.point(corner) for corner in zone]
+    known = [point for point in points if point is not None]
+    return area(known) if len(known) == len(points) else None
 
 
 class Crowding:
@@ -39,7 +70,10 @@ class Crowding:
             surroundings.zones[config.zone], config.anchor_of, config.grace_s, surroundings.lost_s
         )
         self._clock = Clock()
-        self._episode = Episode(config.limit, config.release * config.limit, config.seconds)
+        ground = surroundings.ground
+        self._area_m2 = None if ground is None else ground_area(ground, surroundings.zones[config.zone])
+        self._limit: float = config.limit or (config.per_m2 or 0.0) * (self._area_m2 or 0.0)
+        self._episode = Episode(self._limit, config.release * self._limit, config.seconds)
         self._people = Level()
         self._crowds = 0
         self._crowded_s = 0.0
@@ -59,9 +93,11 @@ class Crowding:
             "action": happens,
             "people": people,
             "peak": int(self._episode.peak),
-            "limit": self._config.limit,
+            "limit": round(self._limit, 2),
             "since_pts_s": self._episode.since_s,
         }
+        if self._area_m2:
+            data["people_per_m2"] = round(people / self._area_m2, 3)
         if happens == "begin":
             self._crowds += 1
         else:
@@ -77,10 +113,11 @@ class Crowding:
         }
 
     def state(self) -> dict[str, Any]:
-        """``{"zone", "limit", "crowded", "crowds", "crowded_s", "people": {now, max, mean}}``."""
+        """``{"zone", "area_m2", "limit", "crowded", "crowds", "crowded_s", "people": {now, max, mean}}``."""
         return {
             "zone": self._config.zone,
-            "limit": self._config.limit,
+            "area_m2": None if self._area_m2 is None else round(self._area_m2, 2),
+            "limit": round(self._limit, 2),
             "crowded": self._episode.active,
             "crowds": self._crowds,
             "crowded_s": round(self._crowded_s, 3),
