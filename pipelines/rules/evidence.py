@@ -12,6 +12,7 @@ from typing import Literal
 GAP_S = 5.0
 """Media seconds that lie between two pictures and count as watched, at most."""
 _BUCKETS = 10
+_TINY = 1e-6
 
 
 class Clock:
@@ -123,13 +124,14 @@ class Share:
         if so:
             newest[0] += step_s
             self._so += step_s
-        while self._known - self._buckets[0][1] >= self._seconds:
-            old = self._buckets.popleft()
-            self._so, self._known = self._so - old[0], self._known - old[1]
+        while len(self._buckets) > 1 and self._known - self._buckets[0][1] >= self._seconds - _TINY:
+            self._buckets.popleft()
+            self._so = sum(bucket[0] for bucket in self._buckets)  # anew, so that no error adds up
+            self._known = sum(bucket[1] for bucket in self._buckets)
 
     @property
     def value(self) -> float | None:
         """The share, in [0, 1]; ``None`` as long as there is less evidence than asked for."""
-        if self._known < self._seconds - 1e-6:
+        if self._known < self._seconds - _TINY:
             return None
         return min(1.0, max(0.0, self._so / self._known))
