@@ -76,8 +76,8 @@ class _Movement:
 class FlowMatrix:
     """One count for each object and movement: it was in a zone, and the next zone it came to was another.
 
-    It has come to a zone once it was there, and nowhere else, for a tenth of a second, and is clear of the one before
-    by ``margin`` of its height: what stands on the border of two zones goes neither to nor fro.
+    It has come to a zone once it was there, and nowhere else, for a tenth of a second, clear of the one before by
+    ``margin`` of its height: what stands on the border of two zones goes neither to nor fro.
     """
 
     kind: ClassVar[str] = "flow_matrix"
@@ -97,7 +97,7 @@ class FlowMatrix:
         for track, way in self._memory.update(tracks, pts_s):
             step = self._step(track, way, pts_s)
             if step is not None and self._config.wants(track.label):
-                events.append(self._count(track, *step, pts_s))
+                events.append(self._count(track, *step, way.since_s, pts_s))
         self._memory.evict(pts_s)
         return events
 
@@ -110,11 +110,12 @@ class FlowMatrix:
             if zone is not None:
                 way.last_s = pts_s
             return None
+        if way.zone is not None and self._is_near(way.zone, track):
+            way.next = None
+            return None
         if way.next != zone:
             way.next, way.since_s = zone, pts_s
         if pts_s - way.since_s < SETTLE_S:
-            return None
-        if way.zone is not None and self._is_near(way.zone, track):
             return None
         origin, seconds = way.zone, way.since_s - way.last_s
         way.zone, way.last_s, way.next = zone, pts_s, None
@@ -128,7 +129,7 @@ class FlowMatrix:
         least = max(1.0, self._config.margin * track.height)
         return distance_to_edge(self._zones[zone], self._config.anchor_of(track)) <= least
 
-    def _count(self, track: Track, origin: str, target: str, seconds: float, pts_s: float) -> Event:
+    def _count(self, track: Track, origin: str, target: str, seconds: float, at_s: float, pts_s: float) -> Event:
         movement = self._movements[origin, target]
         movement.labels[track.label] += 1
         movement.times.add(seconds)
@@ -136,7 +137,7 @@ class FlowMatrix:
             "from": origin,
             "to": target,
             "seconds": round(seconds, 3),
-            "at_pts_s": round(pts_s, 6),
+            "at_pts_s": at_s,
             "total": movement.times.count,
         }
         return event(self, self._source_id, pts_s, track, data)
