@@ -98,12 +98,14 @@ def track_and_play(
     return events
 
 
-def detections(rows: Sequence[Row], score: float | Sequence[float] = 0.9) -> Detections:
+def detections(
+    rows: Sequence[Row], score: float | Sequence[float] = 0.9, labels: tuple[str, ...] = LABELS
+) -> Detections:
     """The rows of one frame as a detector would give them."""
     scores = np.broadcast_to(np.asarray(score, np.float32), (len(rows),)).copy()
     boxes = np.array([box(row) for row in rows], np.float32).reshape(-1, 4)
-    classes = np.array([LABELS.index(row.label) for row in rows], np.int64)
-    return Detections(boxes, scores, classes, LABELS)
+    classes = np.array([labels.index(row.label) for row in rows], np.int64)
+    return Detections(boxes, scores, classes, labels)
 
 
 def surroundings(
