@@ -16,7 +16,7 @@ from pipelines.rules.missing_gear import MissingGear, MissingGearConfig
 from pipelines.rules.wearing import Box, wearers
 from pipelines.tracker import Tracker
 from pipelines.values import Event
-from tests.support.tracks import LOST_S, Row, detections, play, surroundings
+from tests.support.tracks import Row, detections, play, surroundings
 
 SIZE = (640, 480)
 ZONE = ((0.0, 0.0), (320.0, 0.0), (320.0, 480.0), (0.0, 480.0))
@@ -242,11 +242,3 @@ def test_one_each_and_mirrored_alike(people: list[Box], gear: list[Box]) -> None
         return (1000 - box[2], box[1], 1000 - box[0], box[3])
 
     assert len(wearers([mirror(box) for box in people], [mirror(box) for box in gear], "head")) == len(found)
-
-
-def test_state_is_bounded() -> None:
-    target = rule(**BOTH)
-    for number in range(3000):
-        t = number * LOST_S / 5
-        play(target, [person(t, number, 50 + 37 * number % 500), on_head(t, "no-helmet", number)])
-        assert len(target._memory) + len(target._without) <= 2 * 2 * 5 + 2

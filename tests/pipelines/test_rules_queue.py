@@ -201,7 +201,7 @@ def test_what_does_not_fit_the_camera() -> None:
 spots = st.sampled_from([IN, (250.0, 150.0), OUT, (150.0, 200.0), None])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     people=st.lists(st.lists(st.tuples(spots, st.integers(1, 30)), max_size=6), min_size=1, max_size=3),
     how=st.sampled_from([{}, {"service": "counter"}, {"exit": "exit"}]),

@@ -123,7 +123,7 @@ def test_same_at_any_frame_rate(fps: float) -> None:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), max_size=12))
 def test_states_follow_each_other(spells: list[tuple[bool, int]]) -> None:
     rule = table(occupied_after_s=3, clear_after_s=5, free_after_s=8, hidden_s=1)
