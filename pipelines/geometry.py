@@ -49,6 +49,25 @@ def inside(polygon: Sequence[Xy], point: Xy) -> bool:
     return result
 
 
+class Region:
+    """A polygon that is asked often: what is outside its bounding box costs next to nothing."""
+
+    __slots__ = ("_bottom", "_left", "_right", "_top", "polygon")
+
+    def __init__(self, polygon: Sequence[Xy]) -> None:
+        """Take the corners."""
+        self.polygon = polygon
+        self._left, self._right = min(x for x, _ in polygon), max(x for x, _ in polygon)
+        self._top, self._bottom = min(y for _, y in polygon), max(y for _, y in polygon)
+
+    def __contains__(self, point: Xy) -> bool:
+        """Whether a point lies in it (even-odd rule)."""
+        x, y = point
+        if x < self._left or x > self._right or y < self._top or y > self._bottom:
+            return False
+        return inside(self.polygon, point)
+
+
 def distance_to_edge(polygon: Sequence[Xy], point: Xy) -> float:
     """Distance of a point from the nearest edge of a polygon, inside or outside, in the units of the points."""
     x, y = point

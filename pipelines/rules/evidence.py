@@ -135,3 +135,40 @@ class Share:
         if self._known < self._seconds - _TINY:
             return None
         return min(1.0, max(0.0, self._so / self._known))
+
+
+class Debounced:
+    """Whether something is so, as told: it begins when most of some seconds say so, and ends when as many say not."""
+
+    __slots__ = ("_evidence", "_limit", "_seconds", "holds")
+
+    def __init__(self, seconds: float, share: float) -> None:
+        """Start with nothing.
+
+        Args:
+            seconds: Seconds of evidence since the first sign of it, and to look back on later.
+            share: Share of them, more than a half, that must say so, or that must say not.
+        """
+        self.holds = False
+        self._seconds, self._limit = seconds, share
+        self._evidence: Share | None = None
+
+    def update(self, so: bool, step_s: float) -> Literal["begin", "end"] | None:
+        """Take a frame that says so, or not; it stands for ``step_s`` watched seconds. Returns what happens in it."""
+        if self._evidence is None:
+            if not so:
+                return None
+            self._evidence = Share(self._seconds)
+        self._evidence.add(so, step_s)
+        value = self._evidence.value
+        if value is None:
+            return None
+        if not self.holds and value >= self._limit:
+            self.holds = True
+            return "begin"
+        if self.holds and value <= 1 - self._limit:
+            self.holds = False
+            return "end"
+        if not self.holds and value == 0:
+            self._evidence = None
+        return None

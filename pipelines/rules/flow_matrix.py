@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from config.site import Name
-from pipelines.geometry import distance_to_edge, inside
+from pipelines.geometry import Region, Xy, distance_to_edge
 from pipelines.rules.base import Place, RuleConfig, Surroundings, TrackMemory, event
 from pipelines.rules.figures import Durations
 from pipelines.rules.presence import SETTLE_S
@@ -87,7 +87,7 @@ class FlowMatrix:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._zones = {zone: surroundings.zones[zone] for zone in config.zones}
+        self._zones = {zone: Region(surroundings.zones[zone]) for zone in config.zones}
         self._memory: TrackMemory[_Way] = TrackMemory(lambda track: _Way(), keep_s=2 * surroundings.lost_s)
         self._movements = {pair: _Movement() for pair in permutations(self._zones, 2)}
 
@@ -104,7 +104,7 @@ class FlowMatrix:
     def _step(self, track: Track, way: _Way, pts_s: float) -> tuple[str, str, float] | None:
         """Move a track on; return where from, where to, and the seconds between when it has come to another zone."""
         point = self._config.anchor_of(track)
-        zone = next((name for name, polygon in self._zones.items() if inside(polygon, point)), None)
+        zone = self._zone_at(point)
         if zone is None or zone == way.zone:
             way.next = None
             if zone is not None:
@@ -124,10 +124,16 @@ class FlowMatrix:
             return None
         return origin, zone, seconds
 
+    def _zone_at(self, point: Xy) -> str | None:
+        for name, region in self._zones.items():
+            if point in region:
+                return name
+        return None
+
     def _is_near(self, zone: str, track: Track) -> bool:
         """Whether a track that is out of a zone is so by less than the margin."""
         least = max(1.0, self._config.margin * track.height)
-        return distance_to_edge(self._zones[zone], self._config.anchor_of(track)) <= least
+        return distance_to_edge(self._zones[zone].polygon, self._config.anchor_of(track)) <= least
 
     def _count(self, track: Track, origin: str, target: str, seconds: float, at_s: float, pts_s: float) -> Event:
         movement = self._movements[origin, target]

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from config.site import Name
-from pipelines.geometry import inside
+from pipelines.geometry import Region
 from pipelines.rules.base import PeopleRuleConfig, Surroundings, TrackMemory, event
-from pipelines.rules.evidence import Clock, Share
+from pipelines.rules.evidence import Clock, Debounced
 from pipelines.rules.wearing import wearers
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -27,10 +27,8 @@ class MissingGearConfig(PeopleRuleConfig):
     missing: tuple[str, ...] = Field((), description="labels of boxes that say it is missing (`no-helmet`)")
     where: Literal["head", "torso", "any"] = Field("any", description="where on a person such a box lies")
     zone: str | None = Field(None, description='zone in which it must be worn, or "*" for each; default: everywhere')
-    seconds: float = Field(3.0, gt=0, description="media seconds of a person that are looked back on")
-    share: float = Field(
-        0.8, gt=0.5, le=1, description="share of them in which it must be missing to be told, or worn to be so again"
-    )
+    seconds: float = Field(3.0, gt=0, description="media seconds without it, or with it again, until that is told")
+    share: float = Field(0.8, gt=0.5, le=1, description="share of them in which it must be missing, or worn")
     min_size: float = Field(
         0.1, ge=0, lt=1, description="least height of a person, relative to the picture's; smaller ones are left out"
     )
@@ -56,14 +54,12 @@ class _Wearer:
     """What is known of a person.
 
     Attributes:
-        without: In which share of the last seconds the gear was missing.
-        is_told: Whether it is missing, as told.
+        without: Whether the gear is missing, as told.
         since_s: Media time at which it was told.
         seen_s: Media time at which the person was looked at last.
     """
 
-    without: Share
-    is_told: bool = False
+    without: Debounced
     since_s: float = 0.0
     seen_s: float = 0.0
 
@@ -82,12 +78,13 @@ class MissingGear:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._zone = surroundings.zones[config.zone] if config.zone is not None else None
+        self._zone = None if config.zone is None else Region(surroundings.zones[config.zone])
+        self._known = frozenset((*config.worn, *config.missing))
         self._min_height = config.min_size * surroundings.size[1]
         self._lost_s = surroundings.lost_s
         self._clock = Clock()
         self._memory: TrackMemory[_Wearer] = TrackMemory(
-            lambda track: _Wearer(Share(config.seconds)), keep_s=2 * surroundings.lost_s
+            lambda track: _Wearer(Debounced(config.seconds, config.share)), keep_s=2 * surroundings.lost_s
         )
         self._without: dict[int, _Wearer] = {}
         self._people = self._episodes = 0
@@ -95,16 +92,18 @@ class MissingGear:
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
         step_s = self._clock.step(pts_s)
-        people = [(track, wearer) for track, wearer in self._memory.update(self._persons(tracks), pts_s)]
+        people = self._memory.update(self._persons(tracks), pts_s)
         self._people = len(people)
         events = []
         for (track, wearer), is_missing in zip(people, self._verdicts(people, tracks), strict=True):
             wearer.seen_s = pts_s
-            if is_missing is not None:
-                wearer.without.add(is_missing, step_s)
-            events += self._tell(track, wearer, pts_s)
+            happens = None if is_missing is None else wearer.without.update(is_missing, step_s)
+            if happens is not None:
+                events.append(self._tell(track, wearer, happens == "begin", pts_s))
+            if wearer.without.holds:
+                self._without[id(wearer)] = wearer
         for key, wearer in list(self._without.items()):
-            if pts_s - wearer.seen_s > self._lost_s:
+            if pts_s - wearer.seen_s > self._lost_s or not wearer.without.holds:
                 del self._without[key]
         self._memory.evict(pts_s)
         return events
@@ -116,7 +115,7 @@ class MissingGear:
             for track in tracks
             if config.wants(track.label)
             and track.height >= self._min_height
-            and (self._zone is None or inside(self._zone, config.anchor_of(track)))
+            and (self._zone is None or config.anchor_of(track) in self._zone)
         ]
 
     def _verdicts(self, people: Sequence[tuple[Track, _Wearer]], tracks: Sequence[Track]) -> list[bool | None]:
@@ -135,35 +134,25 @@ class MissingGear:
 
     def _gear_label(self, track: Track) -> str | None:
         """What a box of this frame says of the gear; the better score counts where it says both."""
-        known = (*self._config.worn, *self._config.missing)
-        return next((label for label in track.labels_now if label in known), None)
+        for label in track.labels_now:
+            if label in self._known:
+                return label
+        return None
 
     def _is_cut(self, track: Track) -> bool:
         """Whether the place of the gear may lie above the picture."""
         return self._config.where == "head" and track.xyxy[1] <= 1.0
 
-    def _tell(self, track: Track, wearer: _Wearer, pts_s: float) -> list[Event]:
-        share, config = wearer.without.value, self._config
-        if share is None:
-            return []
-        happens = None
-        if not wearer.is_told and share >= config.share:
-            happens, wearer.is_told, wearer.since_s = "missing", True, pts_s
+    def _tell(self, track: Track, wearer: _Wearer, is_missing: bool, pts_s: float) -> Event:
+        data: dict[str, Scalar] = {"gear": self._config.gear, "action": "missing" if is_missing else "found"}
+        if self._config.zone is not None:
+            data["zone"] = self._config.zone
+        if is_missing:
             self._episodes += 1
-        elif wearer.is_told and share <= 1 - config.share:
-            happens, wearer.is_told = "found", False
-        if wearer.is_told:
-            self._without[id(wearer)] = wearer
+            wearer.since_s = pts_s
         else:
-            self._without.pop(id(wearer), None)
-        if happens is None:
-            return []
-        data: dict[str, Scalar] = {"gear": config.gear, "action": happens, "share": round(share, 3)}
-        if config.zone is not None:
-            data["zone"] = config.zone
-        if happens == "found":
             data["lasted_s"] = round(pts_s - wearer.since_s, 3)
-        return [event(self, self._source_id, pts_s, track, data)]
+        return event(self, self._source_id, pts_s, track, data)
 
     def counters(self) -> Mapping[CounterKey, int]:
         """How often it was missing so far; how many people are without, and people, now."""

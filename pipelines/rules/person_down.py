@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.geometry import inside
+from pipelines.geometry import Region
 from pipelines.rules.base import PeopleRuleConfig, Surroundings, TrackMemory, event
-from pipelines.rules.evidence import Clock, Share
+from pipelines.rules.evidence import Clock, Debounced
 from pipelines.rules.trail import Trail
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -30,10 +30,8 @@ class PersonDownConfig(PeopleRuleConfig):
     fall_labels: tuple[str, ...] = Field((), description="labels of people who are down (`Fall`)")
     shape: bool = Field(True, description="whether a wide box after an upright one counts, too: a heuristic")
     zone: str | None = Field(None, description='zone that is watched, or "*" for each; default: the picture')
-    seconds: float = Field(3.0, gt=0, description="media seconds of a person that are looked back on")
-    share: float = Field(
-        0.8, gt=0.5, le=1, description="share of them in which somebody must be down to be told, or up to be so again"
-    )
+    seconds: float = Field(3.0, gt=0, description="media seconds on the ground, or up again, until that is told")
+    share: float = Field(0.8, gt=0.5, le=1, description="share of them in which somebody must be down, or up")
     aspect: float = Field(1.2, gt=_UPRIGHT, description="width over height of a box from which on its shape is down")
     still: float = Field(0.15, gt=0, description="slower than this is lying, in longer box sides a second (shape)")
 
@@ -54,18 +52,18 @@ class _Posture:
     """What is known of a person.
 
     Attributes:
-        label: In which share of the last seconds a detector called them down.
-        shape: In which share their box lay.
-        trail: The way of the last second.
+        label: Whether a detector calls them down, as told.
+        shape: Whether their box lies, as told.
+        trail: The way of the last second; ``None`` while the box is not wide.
         upright_s: Watched seconds for which they were upright.
-        by: What says that they are down, as told; ``None`` while they are up.
+        by: What said first that they are down; ``None`` while they are up.
         since_s: Media time at which that was told.
         seen_s: Media time at which they were seen last.
     """
 
-    label: Share
-    shape: Share
-    trail: Trail = field(default_factory=Trail)
+    label: Debounced
+    shape: Debounced
+    trail: Trail | None = None
     upright_s: float = 0.0
     by: By | None = None
     since_s: float = 0.0
@@ -86,15 +84,17 @@ class PersonDown:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._zone = surroundings.zones[config.zone] if config.zone is not None else None
+        self._zone = None if config.zone is None else Region(surroundings.zones[config.zone])
         self._size = surroundings.size
         self._lost_s = surroundings.lost_s
         self._clock = Clock()
-        self._memory: TrackMemory[_Posture] = TrackMemory(
-            lambda track: _Posture(Share(config.seconds), Share(config.seconds)), keep_s=2 * surroundings.lost_s
-        )
+        self._memory: TrackMemory[_Posture] = TrackMemory(self._upright, keep_s=2 * surroundings.lost_s)
         self._down: dict[int, _Posture] = {}
         self._falls: dict[By, int] = {"label": 0, "shape": 0}
+
+    def _upright(self, track: Track) -> _Posture:
+        seconds, share = self._config.seconds, self._config.share
+        return _Posture(Debounced(seconds, share), Debounced(seconds, share))
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
@@ -116,26 +116,38 @@ class PersonDown:
             track
             for track in tracks
             if (config.wants(track.label) or self._is_called_down(track))
-            and (self._zone is None or inside(self._zone, config.anchor_of(track)))
+            and (self._zone is None or config.anchor_of(track) in self._zone)
         ]
 
     def _is_called_down(self, track: Track) -> bool:
-        return any(label in self._config.fall_labels for label in track.labels_now)
+        for label in track.labels_now:
+            if label in self._config.fall_labels:
+                return True
+        return False
 
     def _look(self, track: Track, posture: _Posture, step_s: float, pts_s: float) -> None:
+        """Take a frame's evidence."""
         config = self._config
         if config.fall_labels:
-            posture.label.add(self._is_called_down(track), step_s)
+            posture.label.update(self._is_called_down(track), step_s)
         if not config.shape or self._is_cut(track):
             return
         x1, _, x2, _ = track.xyxy
-        width, height = x2 - x1, max(track.height, 1e-6)
-        posture.trail.add(track.centre, pts_s)
+        width, height = x2 - x1, track.height
         if width < _UPRIGHT * height:
             posture.upright_s += step_s
+        posture.shape.update(self._lies(track, posture, width, height, pts_s), step_s)
+
+    def _lies(self, track: Track, posture: _Posture, width: float, height: float, pts_s: float) -> bool:
+        """Whether the box is wide and at rest, of somebody who was upright before."""
+        if width < self._config.aspect * height or posture.upright_s < _UPRIGHT_S:
+            posture.trail = None
+            return False
+        if posture.trail is None:
+            posture.trail = Trail()
+        posture.trail.add(track.centre, pts_s)
         speed = posture.trail.speed
-        rests = speed is not None and speed < config.still * max(width, height)
-        posture.shape.add(width >= config.aspect * height and rests and posture.upright_s >= _UPRIGHT_S, step_s)
+        return speed is not None and speed < self._config.still * width
 
     def _is_cut(self, track: Track) -> bool:
         x1, y1, x2, y2 = track.xyxy
@@ -143,21 +155,16 @@ class PersonDown:
         return x1 <= 1 or y1 <= 1 or x2 >= width - 1 or y2 >= height - 1
 
     def _tell(self, track: Track, posture: _Posture, pts_s: float) -> list[Event]:
-        limit = self._config.share
-        label, shape = posture.label.value, posture.shape.value
-        if posture.by is None:
-            by: By | None = (
-                "label" if label is not None and label >= limit else "shape" if (shape or 0) >= limit else None
-            )
-            if by is None:
+        """Down with the first that says so, up when neither does."""
+        by: By | None = "label" if posture.label.holds else "shape" if posture.shape.holds else None
+        if by is not None:
+            self._down[id(posture)] = posture
+            if posture.by is not None:
                 return []
             posture.by, posture.since_s = by, pts_s
             self._falls[by] += 1
-            self._down[id(posture)] = posture
             return [self._event(track, "down", by, None, pts_s)]
-        share = label if posture.by == "label" else shape
-        if share is None or share > 1 - limit:
-            self._down[id(posture)] = posture
+        if posture.by is None:
             return []
         by, posture.by = posture.by, None
         self._down.pop(id(posture), None)

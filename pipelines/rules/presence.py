@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.geometry import Xy, inside
+from pipelines.geometry import Region, Xy
 from pipelines.rules.base import HANDOVER_S, TrackMemory
 from pipelines.values import Track
 
@@ -73,8 +73,8 @@ class Presence:
             hole: A polygon in pixels that is not part of the zone.
             handover_s: As of ``TrackMemory``.
         """
-        self._polygon = polygon
-        self._hole = hole
+        self._region = Region(polygon)
+        self._hole = None if hole is None else Region(hole)
         self._anchor = anchor
         self._grace_s = grace_s
         self._lost_s = max(lost_s, grace_s)
@@ -113,4 +113,4 @@ class Presence:
         return changes
 
     def _holds(self, point: Xy) -> bool:
-        return inside(self._polygon, point) and not (self._hole is not None and inside(self._hole, point))
+        return point in self._region and (self._hole is None or point not in self._hole)

@@ -95,7 +95,7 @@ class Queue:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._service = surroundings.zones[config.service] if config.service is not None else None
+        self._service = None if config.service is None else surroundings.zones[config.service]
         self._exit = surroundings.lines[config.exit] if config.exit is not None else None
         self._lost_s = max(surroundings.lost_s, config.absence_s)
         self._presence = Presence(
