@@ -202,7 +202,7 @@ def plan_camera(
     faults = _not_yet(document, where, camera, live)
     planned: dict[str, PlannedRule] = {}
     ground = Ground.of(camera.calibration, 1, 1) if camera.calibration else None
-    place = Place(geometry.lines, geometry.zones, ground)
+    place = Place(geometry.lines, geometry.zones, ground, camera_name)
     written: list[tuple[Document[Any], YamlPath, tuple[RuleSpec, ...]]] = []
     if preset is not None:
         written.append((preset, ("rules",), preset.value.rules))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from pipelines.geometry import Xy, inside
+from pipelines.geometry import Area, Xy
 from pipelines.rules.base import TrackMemory
 from pipelines.values import Track
 
@@ -23,6 +24,8 @@ class Stay:
         first_inside_s: Media time since which it has been seen inside; ``None`` while it is outside.
         last_inside_s: Media time at which it was last seen inside.
         reported: Free for the rule: whether this stay was reported.
+        first: The object as it was first seen, inside or not; kept over an id switch.
+        own: Free for the rule; ``None`` in a stay that is new to it. It outlasts the stay, as the object does.
     """
 
     track: Track
@@ -30,6 +33,16 @@ class Stay:
     first_inside_s: float | None = None
     last_inside_s: float = 0.0
     reported: bool = False
+    first: Track = field(init=False)
+    own: Any = None
+
+    def __post_init__(self) -> None:
+        """Remember the beginning."""
+        self.first = self.track
+
+    def is_seen(self, pts_s: float) -> bool:
+        """Whether it is seen inside in the frame of this media time."""
+        return self.last_inside_s == pts_s and self.first_inside_s is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,7 @@ class Change:
     entered: bool
     pts_s: float
     stayed_s: float
+    stay: Stay
 
 
 class Presence:
@@ -50,7 +64,14 @@ class Presence:
     at all for ``lost_s``; it then left when it was last seen inside.
     """
 
-    def __init__(self, polygon: Sequence[Xy], anchor: Callable[[Track], Xy], grace_s: float, lost_s: float) -> None:
+    def __init__(
+        self,
+        polygon: Sequence[Xy],
+        anchor: Callable[[Track], Xy],
+        grace_s: float,
+        lost_s: float,
+        share: float | None = None,
+    ) -> None:
         """Start with an empty zone.
 
         Args:
@@ -58,9 +79,11 @@ class Presence:
             anchor: The point of a track that counts.
             grace_s: Media seconds outside after which an object has left.
             lost_s: Media seconds unseen after which an object has left.
+            share: How much of its box must be inside, from 0 to 1; ``None``: its point must be.
         """
-        self._polygon = polygon
+        self.area = Area(polygon)
         self._anchor = anchor
+        self._share = share
         self._grace_s = grace_s
         self._lost_s = max(lost_s, grace_s)
         self._memory: TrackMemory[Stay] = TrackMemory(Stay, keep_s=2 * self._lost_s)
@@ -74,9 +97,10 @@ class Presence:
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Change]:
         """Take the confirmed tracks of the next frame."""
         changes = []
+        contains, share = self.area.contains, self._share
         for track, stay in self._memory.update(tracks, pts_s):
             stay.track = track
-            if not inside(self._polygon, self._anchor(track)):
+            if not (contains(self._anchor(track)) if share is None else self.area.share_of(track.xyxy) >= share):
                 stay.first_inside_s = None
                 continue
             stay.last_inside_s = pts_s
@@ -85,13 +109,13 @@ class Presence:
             if stay.entered_s is None and pts_s - stay.first_inside_s >= SETTLE_S:
                 stay.entered_s, stay.reported = stay.first_inside_s, False
                 self._inside[id(stay)] = stay
-                changes.append(Change(track, True, stay.entered_s, 0.0))
+                changes.append(Change(track, True, stay.entered_s, 0.0, stay))
         for key, stay in list(self._inside.items()):
             seen_outside = stay.track.last_seen_s > stay.last_inside_s
             patience = self._grace_s if seen_outside else self._lost_s
             if stay.entered_s is not None and pts_s - stay.last_inside_s > patience:
                 stayed = stay.last_inside_s - stay.entered_s
-                changes.append(Change(stay.track, False, stay.last_inside_s, stayed))
+                changes.append(Change(stay.track, False, stay.last_inside_s, stayed, stay))
                 stay.entered_s = None
                 del self._inside[key]
         self._memory.evict(pts_s)
