@@ -33,7 +33,14 @@ class Analysis:
 
     @classmethod
     def of(
-        cls, plan: CameraPlan, labels: Sequence[str], source_id: str, width: int, height: int, fps: float
+        cls,
+        plan: CameraPlan,
+        labels: Sequence[str],
+        source_id: str,
+        width: int,
+        height: int,
+        fps: float,
+        start: float | None = None,
     ) -> Analysis:
         """Make what a plan asks for.
 
@@ -44,11 +51,12 @@ class Analysis:
             width: Of the pictures, in pixels.
             height: Of the pictures, in pixels.
             fps: Frames a second that will be analysed; 0 when unknown.
+            start: Unix seconds of a recording's first frame; ``None``: frames tell the time.
         """
         plan = fitted(plan, labels)
         masks = [scale(mask, width, height) for mask in plan.masks]
         keep = BoxFilter(labels, plan.labels, plan.min_size * height, masks)
-        return cls(keep, Tracker(plan.tracker, fps), plan.rule_set(source_id, width, height))
+        return cls(keep, Tracker(plan.tracker, fps), plan.rule_set(source_id, width, height, start))
 
     def step(
         self, frame: Frame, detections: Detections, times: StageTimes, taken: float, analysed: bool = True

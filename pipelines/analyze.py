@@ -57,6 +57,7 @@ class Job:
         backend: What decodes.
         annotate: Whether to write an annotated video.
         publication: Where to publish, if at all.
+        start: Unix seconds of its first frame, if somebody said.
     """
 
     video: Path
@@ -67,6 +68,7 @@ class Job:
     backend: Backend = "auto"
     annotate: bool = False
     publication: Publication | None = None
+    start: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def analyze(
         The content of ``summary.json``.
 
     Raises:
-        ConfigError: Labels or geometry do not fit the model or the video.
+        ConfigError: Labels or geometry do not fit the model or the video, or a schedule does not know its time.
         SourceError: The video cannot be opened, or breaks off; what was analysed is written.
         OutputError: A result cannot be written.
         BrokerError: The broker cannot be reached, or messages were not delivered.
@@ -125,6 +127,7 @@ def analyze(
     job.plan.check_labels(model.detector.model, model.detector.labels)
     if job.publication is not None:
         check_topic_words(fitted(job.plan, model.detector.labels).labels or model.detector.labels)
+    start = job.plan.start_of(job.video, job.start)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(job.video, job.camera, job.backend))
         info = source.info
@@ -132,7 +135,7 @@ def analyze(
         make_folder(job.folder)
         stack.enter_context(exclusive(job.folder))
         prepare_folder(job)
-        run_ = _Run(job, model, info)
+        run_ = _Run(job, model, info, start)
         try:
             run_.open_sinks()
             run_.detector.warmup(info.width, info.height)
@@ -150,11 +153,11 @@ def analyze(
 class _Run:
     """One run of ``analyze``: what lives as long as one video."""
 
-    def __init__(self, job: Job, model: LoadedModel, info: SourceInfo) -> None:
-        self._job, self._model, self._info = job, model, info
+    def __init__(self, job: Job, model: LoadedModel, info: SourceInfo, start: float | None) -> None:
+        self._job, self._model, self._info, self._start = job, model, info, start
         size = (info.width, info.height)
         self._lines, self._zones = job.plan.pixel_lines(*size), job.plan.pixel_zones(*size)
-        self._analysis = Analysis.of(job.plan, model.detector.labels, job.camera, *size, info.fps)
+        self._analysis = Analysis.of(job.plan, model.detector.labels, job.camera, *size, info.fps, start)
         self._rules = self._analysis.rules
         self._detector = model.info(job.detector_name)
         tiles = job.plan.tiles
@@ -227,6 +230,7 @@ class _Run:
         summary: dict[str, Any] = {
             "video": str(self._job.video),
             "camera": self._job.camera,
+            "start_time": self._start,
             "result": reason,
             "error": error,
             "frames": metrics.frames,

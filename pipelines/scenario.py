@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ from pipelines.rules import RULE_KINDS, Place, Rule, RuleConfig, Surroundings
 from pipelines.values import CounterKey, Event, Track
 from pipelines.wall_clock import WallClock
 from streams.frame import Frame
+from streams.recorded import recorded_at
 
 EACH = "*"
 
@@ -113,26 +115,26 @@ class CameraPlan:
         """The zones in pixels of a picture of this size."""
         return {name: scale(zone, width, height) for name, zone in self.zones.items()}
 
-    def check_clock(self, video: str, start: float | None) -> None:
-        """Refuse schedules for a recording of which nobody knows when it was made.
+    def start_of(self, video: Path, told: float | None) -> float | None:
+        """When a recording began, where a schedule wants to know.
 
         Args:
             video: The file.
-            start: Unix seconds of its first frame, if they are known.
+            told: Unix seconds of its first frame, if somebody said.
+
+        Returns:
+            Unix seconds: as told, else as the file's container has them; ``None`` where nothing needs them.
 
         Raises:
-            ConfigError: A rule has a schedule, and the time is not known.
+            ConfigError: A rule has a schedule, and nobody knows.
         """
-        if start is not None:
-            return
-        text = f"when {video} was recorded is not known, so this schedule cannot be kept; say it with --start-time"
-        faults = [
-            rule.document.fault((*rule.where, "schedule"), text)
-            for rule in self.rules
-            if getattr(rule.config, "schedule", None) is not None
-        ]
-        if faults:
+        wanting = [rule for rule in self.rules if getattr(rule.config, "schedule", None) is not None]
+        start = recorded_at(video) if told is None and wanting else told
+        if start is None and wanting:
+            text = f"when {video} was recorded is not known, so this schedule cannot be kept; say it with --start-time"
+            faults = [rule.document.fault((*rule.where, "schedule"), text) for rule in wanting]
             raise ConfigError(*dict.fromkeys(faults))
+        return start
 
     def rule_set(self, source_id: str, width: int, height: int, start: float | None = None) -> RuleSet:
         """The rules of this camera for pictures of this size.
@@ -201,7 +203,7 @@ def plan_camera(
     faults = _not_yet(document, where, camera, live)
     planned: dict[str, PlannedRule] = {}
     ground = Ground.of(camera.calibration, 1, 1) if camera.calibration else None
-    place = Place(geometry.lines, geometry.zones, ground)
+    place = Place(geometry.lines, geometry.zones, ground, camera_name)
     written: list[tuple[Document[Any], YamlPath, tuple[RuleSpec, ...]]] = []
     if preset is not None:
         written.append((preset, ("rules",), preset.value.rules))

@@ -25,11 +25,13 @@ class Rules:
         videos: Files.
         config: A site file.
         camera: One of its cameras; None: the only one.
+        start_time: When the one video was recorded, as ``analyze`` takes it.
     """
 
     videos: Sequence[Path]
     config: Path
     camera: str | None
+    start_time: str | None = None
 
     def count(self, combination: Combination, folder: Path) -> Counts:
         """Analyse the videos with the rules of the site file.
@@ -43,6 +45,7 @@ class Rules:
             "--config", str(self.config.resolve()), "--model", combination.model, "--runtime", combination.runtime,
             "--precision", combination.precision, "--imgsz", str(combination.imgsz), "--device", combination.device,
             "--out", str(folder), "--no-mqtt", *(("--camera", self.camera) if self.camera else ()),
+            *(("--start-time", self.start_time) if self.start_time else ()),
         )  # fmt: skip
         if code:
             return {"error": words}

@@ -437,9 +437,10 @@ class SitePublisher:
 def open_places(rules: Iterable[PlannedRule]) -> list[CounterKey]:
     """Where counters may come that nobody named, of rules for all labels and optional ones: their first two words."""
     open_ended = [rule for rule in rules if rule.config.labels is None or rule.config.optional]
+    by_place = [rule.config for rule in open_ended if rule.config.counts_by_place]
     places: list[CounterKey] = [(head, rule.name) for rule in open_ended for head in ("totals", "values")]
-    places += [("counts", str(line)) for rule in open_ended if (line := getattr(rule.config, "line", None))]
-    places += [("occupancy", str(zone)) for rule in open_ended if (zone := getattr(rule.config, "zone", None))]
+    places += [("counts", str(line)) for config in by_place if (line := getattr(config, "line", None))]
+    places += [("occupancy", str(zone)) for config in by_place if (zone := getattr(config, "zone", None))]
     return places
 
 

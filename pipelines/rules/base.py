@@ -28,11 +28,35 @@ class Place:
         lines: Its lines by name.
         zones: Its zones by name.
         ground: From relative points to metres; ``None`` where it is not calibrated.
+        camera: Its name; empty without a site file.
     """
 
     lines: Mapping[str, tuple[Xy, Xy]] = field(default_factory=dict)
     zones: Mapping[str, tuple[Xy, ...]] = field(default_factory=dict)
     ground: Ground | None = None
+    camera: str = ""
+
+
+def metres_faults(config: RuleConfig, place: Place, way_out: str = "") -> list[tuple[str, str]]:
+    """Why a rule cannot measure in metres at this camera: the key, and a sentence.
+
+    Args:
+        config: The rule.
+        place: The camera.
+        way_out: What may be done instead of calibrating, with a comma before it.
+    """
+    if place.ground is None:
+        who = f"camera {place.camera} has" if place.camera else "without a site file there is"
+        what = f"{config.kind} measures in metres, and {who} no 'calibration'"
+        return [("kind", f"{what}; write four points of the ground there (docs/scenarios.md){way_out}")]
+    if config.anchor != "foot":
+        return [("anchor", "metres are measured on the ground, where the foot of a box is; leave 'anchor' out")]
+    name = str(getattr(config, "zone", None))
+    if any(place.ground.point(corner) is None for corner in place.zones.get(name, ())):
+        return [
+            ("zone", f"zone {name!r} reaches the horizon of the calibration, where a pixel is miles; draw it lower")
+        ]
+    return []
 
 
 class RuleConfig(Strict):

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.geometry import Xy, area
+from pipelines.geometry import Xy, signed_area
 from pipelines.ground import Ground
-from pipelines.rules.base import PeopleRuleConfig, Place, Surroundings, scene_event
+from pipelines.rules.base import PeopleRuleConfig, Place, Surroundings, metres_faults, scene_event
 from pipelines.rules.evidence import Clock, Episode
 from pipelines.rules.figures import Level
 from pipelines.rules.presence import Presence
@@ -39,21 +39,14 @@ class CrowdingConfig(PeopleRuleConfig):
         """People on a square metre where nobody knows metres, or where the zone reaches into the sky."""
         if self.per_m2 is None:
             return []
-        if place.ground is None:
-            text = "the camera has no 'calibration', so that nobody knows how large its zones are; use 'limit'"
-            return [("per_m2", text)]
-        if self.zone in place.zones and ground_area(place.ground, place.zones[self.zone]) is None:
-            return [
-                ("zone", f"zone {self.zone!r} reaches beyond the horizon of the calibration; draw it on the ground")
-            ]
-        return []
+        return metres_faults(self, place, ", or use 'limit' in place of 'per_m2'")
 
 
 def ground_area(ground: Ground, zone: Sequence[Xy]) -> float | None:
     """Square metres of a zone; ``None`` where it reaches beyond the horizon."""
     points = [ground.point(corner) for corner in zone]
     known = [point for point in points if point is not None]
-    return area(known) if len(known) == len(points) else None
+    return abs(signed_area(known)) if len(known) == len(points) else None
 
 
 class Crowding:

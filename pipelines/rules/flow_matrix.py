@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from config.site import Name
-from pipelines.geometry import Region, Xy, distance_to_edge
+from pipelines.geometry import Area, Xy, distance_to_edge
 from pipelines.rules.base import Place, RuleConfig, Surroundings, TrackMemory, event
 from pipelines.rules.figures import Durations
 from pipelines.rules.presence import SETTLE_S
@@ -87,7 +87,7 @@ class FlowMatrix:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._zones = {zone: Region(surroundings.zones[zone]) for zone in config.zones}
+        self._zones = {zone: Area(surroundings.zones[zone]) for zone in config.zones}
         self._memory: TrackMemory[_Way] = TrackMemory(lambda track: _Way(), keep_s=2 * surroundings.lost_s)
         self._movements = {pair: _Movement() for pair in permutations(self._zones, 2)}
 
@@ -125,8 +125,8 @@ class FlowMatrix:
         return origin, zone, seconds
 
     def _zone_at(self, point: Xy) -> str | None:
-        for name, region in self._zones.items():
-            if point in region:
+        for name, area in self._zones.items():
+            if area.contains(point):
                 return name
         return None
 

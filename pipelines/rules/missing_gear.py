@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from config.site import Name
-from pipelines.geometry import Region
+from pipelines.geometry import Area
 from pipelines.rules.base import PeopleRuleConfig, Surroundings, TrackMemory, event
 from pipelines.rules.evidence import Clock, Debounced
 from pipelines.rules.wearing import wearers
@@ -78,7 +78,7 @@ class MissingGear:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._zone = None if config.zone is None else Region(surroundings.zones[config.zone])
+        self._zone = None if config.zone is None else Area(surroundings.zones[config.zone])
         self._known = frozenset((*config.worn, *config.missing))
         self._min_height = config.min_size * surroundings.size[1]
         self._lost_s = surroundings.lost_s
@@ -115,7 +115,7 @@ class MissingGear:
             for track in tracks
             if config.wants(track.label)
             and track.height >= self._min_height
-            and (self._zone is None or config.anchor_of(track) in self._zone)
+            and (self._zone is None or self._zone.contains(config.anchor_of(track)))
         ]
 
     def _verdicts(self, people: Sequence[tuple[Track, _Wearer]], tracks: Sequence[Track]) -> list[bool | None]:

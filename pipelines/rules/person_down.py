@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.geometry import Region
+from pipelines.geometry import Area
 from pipelines.rules.base import PeopleRuleConfig, Surroundings, TrackMemory, event
 from pipelines.rules.evidence import Clock, Debounced
 from pipelines.rules.trail import Trail
@@ -84,7 +84,7 @@ class PersonDown:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._zone = None if config.zone is None else Region(surroundings.zones[config.zone])
+        self._zone = None if config.zone is None else Area(surroundings.zones[config.zone])
         self._size = surroundings.size
         self._lost_s = surroundings.lost_s
         self._clock = Clock()
@@ -116,7 +116,7 @@ class PersonDown:
             track
             for track in tracks
             if (config.wants(track.label) or self._is_called_down(track))
-            and (self._zone is None or config.anchor_of(track) in self._zone)
+            and (self._zone is None or self._zone.contains(config.anchor_of(track)))
         ]
 
     def _is_called_down(self, track: Track) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.geometry import Region, Xy
+from pipelines.geometry import Area, Xy
 from pipelines.rules.base import HANDOVER_S, TrackMemory
 from pipelines.values import Track
 
@@ -24,7 +24,8 @@ class Stay:
         first_inside_s: Media time since which it has been seen inside; ``None`` while it is outside.
         last_inside_s: Media time at which it was last seen inside.
         reported: Free for the rule: whether this stay was reported.
-        own: Free for the rule: what it knows of this object; it lives as long as the track.
+        first: The object as it was first seen, inside or not; kept over an id switch.
+        own: Free for the rule; ``None`` in a stay that is new to it. It outlasts the stay, as the object does.
     """
 
     track: Track
@@ -32,7 +33,16 @@ class Stay:
     first_inside_s: float | None = None
     last_inside_s: float = 0.0
     reported: bool = False
+    first: Track = field(init=False)
     own: Any = None
+
+    def __post_init__(self) -> None:
+        """Remember the beginning."""
+        self.first = self.track
+
+    def is_seen(self, pts_s: float) -> bool:
+        """Whether it is seen inside in the frame of this media time."""
+        return self.last_inside_s == pts_s and self.first_inside_s is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class Presence:
         anchor: Callable[[Track], Xy],
         grace_s: float,
         lost_s: float,
+        share: float | None = None,
         hole: Sequence[Xy] | None = None,
         handover_s: float = HANDOVER_S,
     ) -> None:
@@ -70,12 +81,14 @@ class Presence:
             anchor: The point of a track that counts.
             grace_s: Media seconds outside after which an object has left.
             lost_s: Media seconds unseen after which an object has left.
-            hole: A polygon in pixels that is not part of the zone.
+            share: How much of its box must be inside, from 0 to 1; ``None``: its point must be.
+            hole: A polygon in pixels that is not part of the zone; for points.
             handover_s: As of ``TrackMemory``.
         """
-        self._region = Region(polygon)
-        self._hole = None if hole is None else Region(hole)
+        self.area = Area(polygon)
+        self._hole = None if hole is None else Area(hole)
         self._anchor = anchor
+        self._share = share
         self._grace_s = grace_s
         self._lost_s = max(lost_s, grace_s)
         self._memory: TrackMemory[Stay] = TrackMemory(Stay, 2 * self._lost_s, handover_s)
@@ -91,7 +104,7 @@ class Presence:
         changes = []
         for track, stay in self._memory.update(tracks, pts_s):
             stay.track = track
-            if not self._holds(self._anchor(track)):
+            if not self._holds(track):
                 stay.first_inside_s = None
                 continue
             stay.last_inside_s = pts_s
@@ -112,5 +125,9 @@ class Presence:
         self._memory.evict(pts_s)
         return changes
 
-    def _holds(self, point: Xy) -> bool:
-        return point in self._region and (self._hole is None or point not in self._hole)
+    def _holds(self, track: Track) -> bool:
+        """Whether a track is in the zone in this frame."""
+        if self._share is not None:
+            return self.area.share_of(track.xyxy) >= self._share
+        point = self._anchor(track)
+        return self.area.contains(point) and (self._hole is None or not self._hole.contains(point))

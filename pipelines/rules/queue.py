@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from pipelines.geometry import Xy, crossing_position, inside
+from pipelines.geometry import Area, Xy, crossing_position
 from pipelines.rules.base import PeopleRuleConfig, Place, Surroundings, event, scene_event
 from pipelines.rules.evidence import Clock, Episode
 from pipelines.rules.figures import Durations, Level
@@ -95,12 +95,12 @@ class Queue:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._service = None if config.service is None else surroundings.zones[config.service]
+        self._service = None if config.service is None else Area(surroundings.zones[config.service])
         self._exit = surroundings.lines[config.exit] if config.exit is not None else None
         self._lost_s = max(surroundings.lost_s, config.absence_s)
         self._presence = Presence(
-            surroundings.zones[config.zone], config.anchor_of, config.grace_s, self._lost_s, self._service,
-            config.absence_s,
+            surroundings.zones[config.zone], config.anchor_of, config.grace_s, self._lost_s,
+            hole=self._service.polygon if self._service else None, handover_s=config.absence_s,
         )  # fmt: skip
         self._undecided: dict[int, Stay] = {}
         self._clock = Clock()
@@ -162,7 +162,7 @@ class Queue:
 
     def _look_outside(self, waiter: _Waiter, point: Xy) -> None:
         waiter.seen_outside = True
-        if self._service is not None and inside(self._service, point):
+        if self._service is not None and self._service.contains(point):
             waiter.served = True
         if self._exit is not None:
             position = crossing_position(*self._exit, waiter.point, point)

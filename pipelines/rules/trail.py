@@ -15,7 +15,8 @@ class Trail:
     """Where an object was over the last second: a dozen points at most, whatever the frame rate.
 
     Boxes of things that stand still tremble by 1 to 3 % of their height from frame to frame: over a frame that would
-    be a walk, over a second it is nothing.
+    be a walk, over a second it is nothing. (``Course`` is more exact, but needs four pictures in its window; people who
+    stand are watched with one a second, too.)
     """
 
     __slots__ = ("_newest", "_points", "_window_s")

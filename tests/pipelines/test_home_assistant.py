@@ -11,7 +11,7 @@ from paho.mqtt import publish
 
 from pipelines.home_assistant import discovery
 from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, StatsPayload
-from pipelines.values import CounterKey
+from pipelines.values import CounterKey, counter_name
 from streams.message import Message
 from tests.support.mosquitto import Mosquitto
 from tests.support.subscriber import Subscriber
@@ -134,7 +134,7 @@ def test_topics_are_those_of_the_messages() -> None:
     factory = MessageFactory("plant/yard")
     gate = by_name(discovery(*ARGUMENTS), "gate")
     for key in CAMERAS["gate"]:
-        assert gate[" ".join(key[1:])]["state_topic"] == factory.counter("gate", key, 0, 0, 0, 0)[0].topic
+        assert gate[counter_name(key)]["state_topic"] == factory.counter("gate", key, 0, 0, 0, 0)[0].topic
     assert gate["Connection"]["state_topic"] == factory.status("gate", "online").topic
     assert gate["Connection"]["availability"][0]["topic"] == factory.available(True).topic
     assert gate["Frame rate"]["state_topic"] == factory.topic("stats")
