@@ -19,7 +19,7 @@ from pipelines.live.telling import Telling
 from pipelines.live.totals import Notes, Total, Totals
 from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, topic_word, zones_by_track
 from pipelines.metrics import Pace
-from pipelines.scenario import PlannedRule
+from pipelines.scenario import CameraPlan, PlannedRule
 from pipelines.values import CounterKey, FrameResult
 from streams.message import Message
 from streams.mqtt import MqttPublisher
@@ -50,10 +50,8 @@ class CameraTopics:
         self._site = site
         self._factory = site.factory
         now = time.time()
-        certain = tuple(rule for rule in planned.plan.rules if not rule.config.optional)  # others: once they count
-        rules = replace(planned.plan, rules=certain).rule_set(planned.name, 1, 1)
         places = open_places(planned.plan.rules)
-        self.totals = Totals(planned.name, tuple(rules.counters()), places, notes, now)
+        self.totals = Totals(planned.name, certain_counters(planned.plan), places, notes, now)
         self.switches: dict[SwitchName, bool] = {
             "detect": notes.get(f"switch/{self.name}/detect", "ON") == "ON",
             "enabled": _enabled(notes.get(f"switch/{self.name}/enabled", ""), planned.config.enabled),
@@ -432,6 +430,12 @@ class SitePublisher:
                 self._command(words[1], words[0], text)
                 return
         self._tell("commands", f"MQTT topic {topic}: {text[:40]!r} is not understood")
+
+
+def certain_counters(plan: CameraPlan) -> tuple[CounterKey, ...]:
+    """Counters that are there before a model is: those of optional rules come with their first frame, if they come."""
+    certain = tuple(rule for rule in plan.rules if not rule.config.optional)
+    return tuple(replace(plan, rules=certain).rule_set("", 1, 1).counters())
 
 
 def open_places(rules: Iterable[PlannedRule]) -> list[CounterKey]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,9 @@ from detectors.detections import Detections
 from detectors.detector import StageTimes
 from pipelines.analysis import Analysis
 from pipelines.fitting import fitted, rules_off
+from pipelines.live.models import load_models
+from pipelines.live.plan import plan_site
+from pipelines.live.publishing import certain_counters, open_places
 from pipelines.scenario import CameraPlan, plan_camera
 from streams.frame import Frame
 
@@ -101,6 +107,28 @@ def test_a_heuristic_stays_where_the_label_is_not_there(tmp_path: Path) -> None:
     assert fitted(found, COCO).rules[1].config.model_dump()["fall_labels"] == ()
     only = plan(tmp_path, FALL + "shape: false, optional: true}\n")
     assert rules_off(only, COCO) == {"person_down": "the model has no label 'Fall'"}
+
+
+def test_counters_of_optional_rules_are_no_zeros_before_they_work(tmp_path: Path) -> None:
+    found = plan(tmp_path, HELMET + "optional: true}\n" + FALL + "}\n")
+    keys = certain_counters(found)
+    assert {key[1] for key in keys} == {"yard", "person_down"}
+    assert {("totals", "missing_gear_helmet"), ("values", "missing_gear_helmet")} <= set(open_places(found.rules))
+    assert ("totals", "person_down") not in open_places(found.rules)
+
+
+def test_run_says_at_start_which_rules_are_off_and_why(
+    tmp_path: Path, data_dir: Path, models_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE.replace("x.mp4", str(data_dir / "people-detection.mp4")) + HELMET + "optional: true}\n")
+    loaded: Any = SimpleNamespace(labels=COCO, model="yolov8n", framework="torch")
+    with caplog.at_level(logging.WARNING):
+        load_models(plan_site(path, False, False, print), loader=lambda planned: loaded)
+    assert [record.getMessage() for record in caplog.records] == [
+        "cameras.cam: rule missing_gear_helmet is off: the model has no label 'helmet', 'Hardhat', and none of "
+        "'NO-Hardhat'"
+    ]
 
 
 def test_boxes_of_brought_labels_reach_the_rules(tmp_path: Path) -> None:
