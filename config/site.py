@@ -190,7 +190,7 @@ class Calibration(Strict):
         for left_out in range(3, -1, -1):
             a, b, c = (point for index, point in enumerate(points) if index != left_out)
             longest = max(math.dist(a, b), math.dist(b, c), math.dist(a, c))
-            if abs(_turn(a, b, c)) < _FLAT * longest**2:
+            if abs(_turn(a, b, c)) <= _FLAT * longest**2:
                 first, second, third = (f"[{x:g}, {y:g}]" for x, y in (a, b, c))
                 raise ValueError(
                     f"the points {first}, {second} and {third} lie on one line, or nearly: from such nothing can be "

@@ -22,6 +22,7 @@ from pipelines.values import CounterKey, Event, Scalar, Track
 LEVELS = ("free", "dense", "jammed")
 _BACK = 0.8
 """A level is left when the density falls below this share of what makes it, or the speed rises by as much."""
+_FLICKER_S = 0.5
 _GRID = 20
 _METRIC = (2.5, 5.0, 10.0)
 _RELATIVE = (0.3, 0.5, 0.2)
@@ -111,7 +112,7 @@ class Congestion:
         if self._last_s is None:
             self._level_since_s = pts_s
         self._last_s = pts_s
-        stays = self._presence.stays
+        stays = [stay for stay in self._presence.stays if _is_there(stay, pts_s)]
         self._density.add(self._density_of(stays), elapsed)
         speeds = [speed for stay in stays if (speed := self._speed_of(stay, pts_s)) is not None]
         if speeds:
@@ -205,6 +206,11 @@ class Congestion:
             "seconds": {level: round(seconds, 1) for level, seconds in zip(LEVELS, self._seconds, strict=True)},
             "length_m": round(self._length_m, 1) if self._ground is not None else None,
         }
+
+
+def _is_there(stay: Stay, pts_s: float) -> bool:
+    """Whether a vehicle is in the lane now: seen inside last, and no longer ago than boxes flicker."""
+    return stay.first_inside_s is not None and pts_s - stay.last_inside_s <= _FLICKER_S
 
 
 def _about_their_middle(points: NDArray[np.float64]) -> NDArray[np.float32]:

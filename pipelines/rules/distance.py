@@ -38,12 +38,21 @@ class DistanceConfig(RuleConfig):
 
 @dataclass(slots=True)
 class _Way:
-    """What one object has travelled in this stay."""
+    """What one object has travelled in this stay.
+
+    Attributes:
+        at: The place up to which the way is counted, in metres.
+        metres: The way.
+        told: Whether its length was told.
+        last: The last three positions, in metres.
+        tremble: What is shorter is no step, in metres.
+    """
 
     at: Xy | None = None
     metres: float = 0.0
     told: bool = False
     last: deque[Xy] = field(default_factory=lambda: deque(maxlen=3))
+    tremble: float = 0.0
 
 
 class Distance:
@@ -95,20 +104,27 @@ class Distance:
         if at is None or above is None:  # so near to the horizon that nothing can be said
             return way
         way.last.append(at)
-        at = _middle(way.last)
+        way.tremble = max(self._config.step_m, math.dist(at, above))
+        self._go(way, _middle(way.last), stay.track.label)
+        return way
+
+    def _go(self, way: _Way, at: Xy, label: str) -> None:
+        """Count the step to this place, if it is one."""
         if way.at is None:
             way.at = at
         step = math.dist(way.at, at)
-        if step >= max(self._config.step_m, math.dist(at, above)):
-            way.at = at
-            way.metres += step
-            self._way_m += step
-            self._metres[stay.track.label] = self._metres.get(stay.track.label, 0.0) + step
-            self._longest_m = max(self._longest_m, way.metres)
-        return way
+        if step < way.tremble:
+            return
+        way.at = at
+        way.metres += step
+        self._way_m += step
+        self._metres[label] = self._metres.get(label, 0.0) + step
+        self._longest_m = max(self._longest_m, way.metres)
 
     def _leave(self, change: Change, pts_s: float) -> Event:
         way, change.stay.own = change.stay.own or _Way(), None
+        if way.last:
+            self._go(way, way.last[-1], change.track.label)  # the median is a frame late
         self._objects[change.track.label] += 1
         return self._event(change.track, way, "leave", pts_s, change.stayed_s)
 
@@ -139,6 +155,7 @@ class Distance:
 
 
 def _middle(points: Sequence[Xy]) -> Xy:
-    """The median of each coordinate."""
-    middle = len(points) // 2
-    return sorted(x for x, _ in points)[middle], sorted(y for _, y in points)[middle]
+    """The median of each coordinate of three points; the last one of fewer."""
+    if len(points) < 3:
+        return points[-1]
+    return sorted(x for x, _ in points)[1], sorted(y for _, y in points)[1]
