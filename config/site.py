@@ -332,6 +332,9 @@ class JsonlOutput(Strict):
 class Outputs(Strict):
     """Where results are written."""
 
+    bin_minutes: float = Field(
+        15, ge=0.5, le=1440, description="length of the bins of time in which counts are summed up (`bins`)"
+    )
     jsonl: JsonlOutput | None = Field(None, description="without this block `run` writes no result files")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from config.errors import sentences
 from config.site import Detector as DetectorConfig
@@ -20,6 +21,7 @@ from detectors.load import load_detector
 from detectors.model_files import ResolvedModel
 from detectors.tiles import TiledDetector
 from pipelines.analysis import Analysis
+from pipelines.bins import Bins
 from pipelines.fitting import fitted, rules_off
 from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
@@ -28,9 +30,11 @@ from pipelines.rules.heatmap import Heatmap
 from pipelines.runner import run
 from pipelines.scenario import CameraPlan
 from pipelines.sinks.base import Sink
+from pipelines.sinks.bins import BinsSink
 from pipelines.sinks.files import FileSink
 from pipelines.sinks.mqtt import MqttSink, Publication
 from pipelines.values import CounterKey, DetectorInfo, FrameResult
+from pipelines.wall_clock import WallClock
 from streams.errors import BrokerError, OutputError, cannot_write
 from streams.files import exclusive, write_json_atomic
 from streams.open import open_source
@@ -41,7 +45,7 @@ PACKAGES = (
     "sightline", "torch", "ultralytics", "tensorflow", "onnxruntime", "openvino", "ai-edge-litert", "tensorrt",
     "opencv-python", "numpy", "lap", "supervision",
 )  # fmt: skip
-RESULT_FILES = ("detections.jsonl", "events.jsonl", "fps.csv", "summary.json", "annotated.mp4")
+RESULT_FILES = ("detections.jsonl", "events.jsonl", "bins.csv", "fps.csv", "summary.json", "annotated.mp4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Job:
         annotate: Whether to write an annotated video.
         publication: Where to publish, if at all.
         start: Unix seconds of its first frame, if somebody said.
+        bin_minutes: Length of the bins of ``bins.csv``.
     """
 
     video: Path
@@ -69,6 +74,7 @@ class Job:
     annotate: bool = False
     publication: Publication | None = None
     start: float | None = None
+    bin_minutes: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,8 @@ class _Run:
     def open_sinks(self) -> None:
         job, info = self._job, self._info
         self._sinks.append(FileSink(job.folder))
+        wall = None if self._start is None else WallClock(ZoneInfo(job.plan.timezone), self._start)
+        self._sinks.append(BinsSink(job.folder, Bins(job.bin_minutes, wall)))
         if job.publication is not None:
             counters = self._rules.counters()
             self._mqtt = MqttSink(

@@ -17,7 +17,7 @@ from rich.console import Console
 from config.catalogue import catalogue
 from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
-from config.site import RESERVED_NAMES, Mqtt, Site
+from config.site import RESERVED_NAMES, Mqtt, Outputs, Site
 from config.site import Detector as DetectorConfig
 from detectors.model_files import DEFAULT_MODEL, chosen
 from pipelines.analyze import Job, LoadedModel, analyze
@@ -74,6 +74,7 @@ class Prepared:
     start: float | None
     named: bool
     """Whether anybody named the model; else the best that can be had is taken."""
+    bin_minutes: float = Outputs().bin_minutes
 
 
 def prepare(wishes: Wishes) -> Prepared:
@@ -109,6 +110,7 @@ def prepare(wishes: Wishes) -> Prepared:
         publication,
         _start(wishes, plan.timezone),
         wishes.model is not None or "model" in site.detectors[detector_name].model_fields_set,
+        site.outputs.bin_minutes,
     )
 
 
@@ -207,7 +209,7 @@ def jobs_of(wishes: Wishes, prepared: Prepared) -> list[Job]:
         jobs.append(
             Job(
                 video, wishes.out / stem, camera, prepared.plan, prepared.detector_name, prepared.backend,
-                wishes.annotate, publication, prepared.start,
+                wishes.annotate, publication, prepared.start, prepared.bin_minutes,
             )
         )  # fmt: skip
     return jobs
