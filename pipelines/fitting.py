@@ -18,6 +18,8 @@ def fitted(plan: CameraPlan, known: Collection[str]) -> CameraPlan:
     """
     rules = []
     for rule in plan.rules:
+        if rule.off:
+            continue
         config = rule.config.within(known) if rule.config.optional else rule.config
         if config is not None:
             rules.append(dataclasses.replace(rule, config=config))
@@ -28,16 +30,16 @@ def fitted(plan: CameraPlan, known: Collection[str]) -> CameraPlan:
 
 
 def rules_off(plan: CameraPlan, known: Collection[str]) -> dict[str, str]:
-    """Names of the optional rules that cannot work with a model, and why.
+    """Names of the optional rules that cannot work with a model or at this camera, and why.
 
     Args:
         plan: As configured.
         known: All labels of the model, or of several together.
     """
     return {
-        rule.name: _why(rule.config, known)
+        rule.name: rule.off or _why(rule.config, known)
         for rule in plan.rules
-        if rule.config.optional and rule.config.within(known) is None
+        if rule.off or (rule.config.optional and rule.config.within(known) is None)
     }
 
 

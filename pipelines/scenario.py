@@ -29,11 +29,19 @@ EACH = "*"
 
 @dataclass(frozen=True, slots=True)
 class PlannedRule:
-    """A checked rule and where it was written."""
+    """A checked rule and where it was written.
+
+    Attributes:
+        config: The rule at one place.
+        document: The file.
+        where: Its place there.
+        off: Why an optional rule cannot work at this camera; empty where it can.
+    """
 
     config: RuleConfig
     document: Document[Any]
     where: YamlPath
+    off: str = ""
 
     @property
     def place(self) -> str:
@@ -155,7 +163,8 @@ class CameraPlan:
             Ground.of(self.calibration, width, height) if self.calibration else None,
             wall,
         )
-        return RuleSet([RULE_KINDS[rule.config.kind][1](rule.config, surroundings) for rule in self.rules], wall)
+        working = [rule.config for rule in self.rules if not rule.off]
+        return RuleSet([RULE_KINDS[config.kind][1](config, surroundings) for config in working], wall)
 
 
 class RuleSet:
@@ -296,8 +305,9 @@ def _place(
 ) -> tuple[list[PlannedRule], list[str]]:
     """Find the lines and zones that a rule names, and ask it whether it can work there.
 
-    ``line`` and ``zone`` are one name, or ``"*"``: a rule for each. ``lines`` and ``zones`` are lists of names, or
-    ``"*"``: one rule with all of them, or none where there are none.
+    ``line`` and ``zone`` are one name, or one with a ``*``: a rule for each that fits; what the ``*`` stood for takes
+    its place in the rule's other names, too. ``lines`` and ``zones`` are lists of names, or one with a ``*``: one rule
+    with all that fit, or none where none does.
     """
     configs = [config]
     for one, several, known in (("line", "lines", place.lines), ("zone", "zones", place.zones)):
@@ -305,24 +315,49 @@ def _place(
             if unknown := [name for name in _names(config, key) if name not in known]:
                 allowed = ", ".join(known) or f"none: the camera has no {several}"
                 return [], [document.fault((*where, key), f"unknown {one} {unknown[0]!r}; allowed: {allowed}")]
-        if getattr(config, one, None) == EACH:
-            configs = [_at(each, one, name) for each in configs for name in known]
-        if getattr(config, several, None) == EACH:
-            configs = [each.model_copy(update={several: tuple(known)}) for each in configs if known]
-    faults = [(key, text) for each in configs for key, text in each.faults_at(place)]
-    texts = [document.fault((*where, key) if key else where, text) for key, text in dict.fromkeys(faults)]
-    return [PlannedRule(each, document, where) for each in configs], texts
+        if EACH in (pattern := _pattern(config, one)):
+            configs = [_at(each, one, pattern, name, place) for each in configs for name in _fitting(known, pattern)]
+        if EACH in (pattern := _pattern(config, several)):
+            fitting = tuple(_fitting(known, pattern))
+            configs = [each.model_copy(update={several: fitting}) for each in configs if fitting]
+    rules, texts = [], []
+    for each in configs:
+        faults = each.faults_at(place)
+        rules.append(PlannedRule(each, document, where, faults[0][1] if faults and each.optional else ""))
+        if not each.optional:
+            texts += [document.fault((*where, key) if key else where, text) for key, text in faults]
+    return rules, list(dict.fromkeys(texts))
+
+
+def _pattern(config: RuleConfig, key: str) -> str:
+    """The name behind a key, which may hold a ``*``; empty where it is a list, or not there."""
+    found = getattr(config, key, None)
+    return found if isinstance(found, str) else ""
 
 
 def _names(config: RuleConfig, key: str) -> Sequence[str]:
-    """The names behind a key, which may be one, a list, a wildcard or not there."""
+    """The names behind a key, which may be one, a list, one with a ``*`` or not there."""
     found = getattr(config, key, None)
-    return () if found in (None, EACH) else (found,) if isinstance(found, str) else tuple(found)
+    return () if found is None else ((found,) if EACH not in found else ()) if isinstance(found, str) else tuple(found)
 
 
-def _at(config: RuleConfig, key: str, name: str) -> RuleConfig:
-    """One of the rules that a wildcard stands for."""
-    return config.model_copy(update={key: name, "name": f"{config.name}_{name}" if config.name else None})
+def _fitting(known: Iterable[str], pattern: str) -> list[str]:
+    """The names that fit a pattern with one ``*``."""
+    head, _, tail = pattern.partition(EACH)
+    least = len(head) + len(tail)
+    return [name for name in known if len(name) >= least and name.startswith(head) and name.endswith(tail)]
+
+
+def _at(config: RuleConfig, key: str, pattern: str, name: str, place: Place) -> RuleConfig:
+    """One of the rules that a ``*`` stands for; other places with a ``*`` that are not there are left out."""
+    head, _, tail = pattern.partition(EACH)
+    stood_for = name[len(head) : len(name) - len(tail)]
+    update: dict[str, Any] = {key: name, "name": f"{config.name}_{name}" if config.name else None}
+    for other, value in config:
+        if other not in ("line", "zone", "lines", "zones", "name") and isinstance(value, str) and EACH in value:
+            found = value.replace(EACH, stood_for)
+            update[other] = found if found in place.lines or found in place.zones else None
+    return config.model_copy(update=update)
 
 
 def _within_labels(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ from pipelines.values import CounterKey, Event, Scalar, Track
 from pipelines.wall_clock import WallClock
 
 State = TypeVar("State")
+EachName = Annotated[str, Field(pattern=r"^[a-z0-9_-]*\*[a-z0-9_-]*$")]
+"""A name with a ``*``, which stands for each that fits."""
 HANDOVER_S = 1.0
 """Media seconds within which a new id may take over a vanished one's state, wherever it was going."""
 HANDOVER_IOU = 0.3

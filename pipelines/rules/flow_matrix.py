@@ -12,7 +12,7 @@ from pydantic import Field
 
 from config.site import Name
 from pipelines.geometry import Area, Xy, distance_to_edge
-from pipelines.rules.base import Place, RuleConfig, Surroundings, TrackMemory, event
+from pipelines.rules.base import EachName, Place, RuleConfig, Surroundings, TrackMemory, event
 from pipelines.rules.figures import Durations
 from pipelines.rules.presence import SETTLE_S
 from pipelines.values import CounterKey, Event, Scalar, Track
@@ -22,7 +22,7 @@ class FlowMatrixConfig(RuleConfig):
     """Keys of ``flow_matrix``."""
 
     kind: Literal["flow_matrix"]
-    zones: Annotated[tuple[Name, ...], Field(min_length=2)] | Literal["*"] = Field(
+    zones: Annotated[tuple[Name, ...], Field(min_length=2)] | EachName = Field(
         description='names of two zones or more, or "*" for all; where they overlap the first one counts'
     )
     margin: float = Field(

@@ -38,6 +38,8 @@ class WrongWayConfig(RuleConfig):
 
     def faults_at(self, place: Place) -> list[tuple[str, str]]:
         """The line that says which way is right."""
+        if self.along is None and self.angle is None:
+            return [("along", f"no line says which way is right in zone {self.zone!r}; draw one from A to B")]
         if self.along is None or self.along in place.lines:
             return []
         allowed = ", ".join(place.lines) or "none: the camera has no lines"
