@@ -59,6 +59,12 @@ PrecisionOption = Annotated[
 ImgszOption = Annotated[int | None, typer.Option(min=32, max=4096, help="Longer side of the network's input, pixels.")]
 ConfidenceOption = Annotated[float | None, typer.Option(min=0.01, max=0.99, help="Least score of a box.")]
 BackendOption = Annotated[Literal["auto", "opencv", "gstreamer"] | None, typer.Option(help="What decodes the video.")]
+StartTimeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="When the video was recorded, for schedules: 2026-11-26T18:00, in the site's zone."
+    ),
+]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for results; one folder per video inside.")]
 
 
@@ -105,6 +111,7 @@ def analyze(
         str | None, typer.Option(metavar="URL", help="Publish: mqtt://host:port, with /prefix behind it if needed.")
     ] = None,
     no_mqtt: Annotated[bool, typer.Option("--no-mqtt", help="Do not publish to the site file's broker.")] = False,
+    start_time: StartTimeOption = None,
 ) -> None:
     """Analyse video files: every frame, through detector, tracker and rules.
 
@@ -118,7 +125,7 @@ def analyze(
 
     wishes = Wishes(
         videos, config, camera, scenario, model, runtime, device, precision, imgsz, confidence, backend, out_dir,
-        annotate, mqtt, not no_mqtt,
+        annotate, mqtt, not no_mqtt, start_time,
     )  # fmt: skip
     code = run_jobs(wishes, stop, out, err, say)
     if code:
@@ -306,6 +313,7 @@ def compare(
         Path | None, typer.Option("--config", "-c", help="Site file: its rules count the whole videos, too.")
     ] = None,
     camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
+    start_time: StartTimeOption = None,
     labels: Annotated[
         Path | None, typer.Option(help="COCO .json, or folder of YOLO .txt, for folders of pictures: mAP is told, too.")
     ] = None,
@@ -342,7 +350,20 @@ def compare(
     from pipelines.terminal import compare_table, step_bar
 
     wishes = CompareWishes(
-        videos, runtimes, models, precisions, imgsz, device, frames, rounds, out_dir, config, camera, labels, sustained
+        videos,
+        runtimes,
+        models,
+        precisions,
+        imgsz,
+        device,
+        frames,
+        rounds,
+        out_dir,
+        config,
+        camera,
+        labels,
+        sustained,
+        start_time,
     )
     with step_bar(err, say) as on_step:
         result = run_compare(wishes, say, on_step)
@@ -350,7 +371,7 @@ def compare(
     _tell_compared(result["rows"], result["recommendation"], out_dir / "compare.html")
 
 
-_NOT_WITH_TRAIN = ("videos", "precisions", "frames", "rounds", "config", "camera", "labels", "sustained")
+_NOT_WITH_TRAIN = ("videos", "precisions", "frames", "rounds", "config", "camera", "start_time", "labels", "sustained")
 
 
 def _compare_training(

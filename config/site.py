@@ -5,8 +5,9 @@ Every key that is not written has the default shown here. Relative paths are rel
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -20,6 +21,7 @@ from pydantic import (
     SecretStr,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from config.faults import YamlPath
@@ -30,6 +32,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 Relative = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Relative, Relative]
 Metres = tuple[float, float]
+FourPoints = tuple[Metres, Metres, Metres, Metres]
+_FLAT = 0.002
+"""A triangle is flat when it is less high than this share of its longest side."""
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 FilePath = Annotated[Path, AfterValidator(without_nul)]
 RuntimeName = Literal["torch", "tensorflow", "litert", "onnxruntime", "openvino", "tensorrt"]
@@ -172,10 +177,37 @@ class Tiles(Strict):
 
 
 class Calibration(Strict):
-    """Four image points and where they lie on the ground; not used yet."""
+    """Four image points and where they lie on the ground, for speeds and distances."""
 
     image: tuple[Point, Point, Point, Point] = Field(description="relative points of the picture")
-    ground_m: tuple[Metres, Metres, Metres, Metres] = Field(description="the same points on the ground, in metres")
+    ground_m: tuple[Metres, Metres, Metres, Metres] = Field(
+        description="the same points on the ground, in metres, in the same order, from any origin"
+    )
+
+    @field_validator("image", "ground_m")
+    @classmethod
+    def _is_a_quadrilateral(cls, points: FourPoints) -> FourPoints:
+        for left_out in range(3, -1, -1):
+            a, b, c = (point for index, point in enumerate(points) if index != left_out)
+            longest = max(math.dist(a, b), math.dist(b, c), math.dist(a, c))
+            if abs(_turn(a, b, c)) <= _FLAT * longest**2:
+                first, second, third = (f"[{x:g}, {y:g}]" for x, y in (a, b, c))
+                raise ValueError(
+                    f"the points {first}, {second} and {third} lie on one line, or nearly: from such nothing can be "
+                    "measured; take the corners of a large rectangle on the ground"
+                )
+        return points
+
+    @model_validator(mode="after")
+    def _is_seen_from_one_side(self) -> Self:
+        corners = [[index for index in range(4) if index != left_out] for left_out in range(4)]
+        turns = [
+            _turn(*(self.image[index] for index in corner)) * _turn(*(self.ground_m[index] for index in corner))
+            for corner in corners
+        ]
+        if not (all(turn > 0 for turn in turns) or all(turn < 0 for turn in turns)):
+            raise ValueError("no camera sees these ground points so; write the points of both lists in the same order")
+        return self
 
 
 class Tracker(Strict):
@@ -193,6 +225,11 @@ class RuleSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     kind: str = Field(min_length=1, description="line_crossing, zone_count or dwell; the other keys depend on it")
+
+
+def _turn(a: Metres, b: Metres, c: Metres) -> float:
+    """Twice the area of a triangle; the sign says which way round it goes."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 def _polygon(value: Any) -> Any:
@@ -288,7 +325,7 @@ class Camera(Strict):
     masks: tuple[Polygon, ...] = Field((), description="polygons; a box whose bottom centre is in one is dropped")
     lines: dict[Name, Line] = Field(default_factory=dict, description="directed lines by name: [[x, y], [x, y]]")
     zones: dict[Name, Polygon] = Field(default_factory=dict, description="polygons by name, 3 points or more")
-    calibration: Calibration | None = Field(None, description="from the picture to the ground; not used yet")
+    calibration: Calibration | None = Field(None, description="from the picture to the ground; for metres and km/h")
     tracker: Tracker = Tracker()
     scenario: str | None = Field(None, description="a preset's name, or the path of a scenario file")
     rules: tuple[RuleSpec, ...] = Field((), description="added to the scenario's; one of the same name replaces it")
@@ -305,6 +342,9 @@ class JsonlOutput(Strict):
 class Outputs(Strict):
     """Where results are written."""
 
+    bin_minutes: float = Field(
+        15, ge=0.5, le=1440, description="length of the bins of time in which counts are summed up (`bins`)"
+    )
     jsonl: JsonlOutput | None = Field(None, description="without this block `run` writes no result files")
 
 
@@ -332,7 +372,7 @@ class Site(Strict):
 
     version: Literal[1] = Field(description="of this format")
     site: Name = Field("site", description="name of the place; part of the MQTT client id")
-    timezone: str = Field("UTC", description="of schedules and bins, Europe/Berlin say; not used yet")
+    timezone: str = Field("UTC", description="of schedules, Europe/Berlin say")
     mqtt: Mqtt | None = Field(None, description="without this block nothing is published")
     detectors: dict[Name, Detector] = Field({"main": Detector()}, min_length=1, description="models by name")
     cameras: dict[Name, Camera] = Field(min_length=1, description="cameras, or files that stand for them, by name")

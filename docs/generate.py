@@ -203,12 +203,15 @@ def topics() -> list[Topic]:
     event = Event("line_crossing", "rule", "camera", 0.0, 0.0, 1, "person", {})
     count, count_detail = make.counter("camera", ("counts", "line", "in", "person"), 0, 0.0, 0.0, 0.0)
     inside, inside_detail = make.counter("camera", ("occupancy", "zone", "person"), 0, 0.0, 0.0, 0.0)
+    total, total_detail = make.counter("camera", ("totals", "rule", "word"), 0, 0.0, 0.0, 0.0)
+    value, value_detail = make.counter("camera", ("values", "rule", "word"), 0, 0.0, 0.0, 0.0)
     service = ServiceStats(uptime=0, version="0", rss_mb=0, spooled=0, dropped=0, reason=None)
     state = ObjectState(
         id="", camera="camera", frame_time=0, label="", top_score=0, score=0, start_time=0, box=(0, 0, 0, 0), area=0
     )
     home = discovery("homeassistant", "p", "site", "0", {}, {})[0]
     counts, occupancy = "<p>/<camera>/counts/<line>/<in|out>/<label>", "<p>/<camera>/occupancy/<zone>/<label>"
+    totals, values = "<p>/<camera>/totals/<rule>/<word>", "<p>/<camera>/values/<rule>/<word>"
     return [
         Topic("available", "<p>/available", make.available(True), "The service: online or offline; also its last will"),
         Topic(
@@ -229,6 +232,10 @@ def topics() -> list[Topic]:
         Topic("countsDetail", f"{counts}/detail", count_detail, "The same with its times"),
         Topic("occupancy", occupancy, inside, "How many are in a zone now, a whole number"),
         Topic("occupancyDetail", f"{occupancy}/detail", inside_detail, "The same with its times"),
+        Topic("totals", totals, total, "What a rule has counted so far, a whole number"),
+        Topic("totalsDetail", f"{totals}/detail", total_detail, "The same with its times"),
+        Topic("values", values, value, "What a rule sees now, a whole number"),
+        Topic("valuesDetail", f"{values}/detail", value_detail, "The same with its times"),
         Topic("stats", "<p>/stats", make.stats({}, {}, service), "Rates and times, every 10 s and at the end"),
         Topic(
             "snapshot",
@@ -346,6 +353,7 @@ def parameters(address: str) -> dict[str, Any]:
         "zone": {"description": "name of the zone"},
         "direction": {"enum": ["in", "out"], "description": "in ends on the left hand of someone walking from A to B"},
         "label": {"description": "label in lower case, other characters than a-z, 0-9, _ and - as _"},
+        "word": {"description": "what is counted: a label, or a word of the rule's kind"},
         "discovery": {"description": "what Home Assistant listens to", "default": "homeassistant"},
         "component": {"enum": ["binary_sensor", "image", "sensor", "switch"], "description": "kind of entity"},
         "device": {"description": "a camera or the service: made of site and camera"},

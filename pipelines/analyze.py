@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from config.errors import sentences
 from config.site import Detector as DetectorConfig
@@ -20,15 +21,20 @@ from detectors.load import load_detector
 from detectors.model_files import ResolvedModel
 from detectors.tiles import TiledDetector
 from pipelines.analysis import Analysis
+from pipelines.bins import Bins
+from pipelines.fitting import fitted, rules_off
 from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
 from pipelines.peak_memory import peak_rss_mb
+from pipelines.rules.heatmap import Heatmap
 from pipelines.runner import run
 from pipelines.scenario import CameraPlan
 from pipelines.sinks.base import Sink
+from pipelines.sinks.bins import BinsSink
 from pipelines.sinks.files import FileSink
 from pipelines.sinks.mqtt import MqttSink, Publication
-from pipelines.values import DetectorInfo, FrameResult
+from pipelines.values import CounterKey, DetectorInfo, FrameResult
+from pipelines.wall_clock import WallClock
 from streams.errors import BrokerError, OutputError, cannot_write
 from streams.files import exclusive, write_json_atomic
 from streams.open import open_source
@@ -39,7 +45,7 @@ PACKAGES = (
     "sightline", "torch", "ultralytics", "tensorflow", "onnxruntime", "openvino", "ai-edge-litert", "tensorrt",
     "opencv-python", "numpy", "lap", "supervision",
 )  # fmt: skip
-RESULT_FILES = ("detections.jsonl", "events.jsonl", "fps.csv", "summary.json", "annotated.mp4")
+RESULT_FILES = ("detections.jsonl", "events.jsonl", "bins.csv", "fps.csv", "summary.json", "annotated.mp4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class Job:
         backend: What decodes.
         annotate: Whether to write an annotated video.
         publication: Where to publish, if at all.
+        start: Unix seconds of its first frame, if somebody said.
+        bin_minutes: Length of the bins of ``bins.csv``.
     """
 
     video: Path
@@ -65,6 +73,8 @@ class Job:
     backend: Backend = "auto"
     annotate: bool = False
     publication: Publication | None = None
+    start: float | None = None
+    bin_minutes: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +125,15 @@ def analyze(
         The content of ``summary.json``.
 
     Raises:
-        ConfigError: Labels or geometry do not fit the model or the video.
+        ConfigError: Labels or geometry do not fit the model or the video, or a schedule does not know its time.
         SourceError: The video cannot be opened, or breaks off; what was analysed is written.
         OutputError: A result cannot be written.
         BrokerError: The broker cannot be reached, or messages were not delivered.
     """
     job.plan.check_labels(model.detector.model, model.detector.labels)
     if job.publication is not None:
-        check_topic_words(job.plan.labels or model.detector.labels)
+        check_topic_words(fitted(job.plan, model.detector.labels).labels or model.detector.labels)
+    start = job.plan.start_of(job.video, job.start)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(job.video, job.camera, job.backend))
         info = source.info
@@ -130,7 +141,7 @@ def analyze(
         make_folder(job.folder)
         stack.enter_context(exclusive(job.folder))
         prepare_folder(job)
-        run_ = _Run(job, model, info)
+        run_ = _Run(job, model, info, start)
         try:
             run_.open_sinks()
             run_.detector.warmup(info.width, info.height)
@@ -148,11 +159,11 @@ def analyze(
 class _Run:
     """One run of ``analyze``: what lives as long as one video."""
 
-    def __init__(self, job: Job, model: LoadedModel, info: SourceInfo) -> None:
-        self._job, self._model, self._info = job, model, info
+    def __init__(self, job: Job, model: LoadedModel, info: SourceInfo, start: float | None) -> None:
+        self._job, self._model, self._info, self._start = job, model, info, start
         size = (info.width, info.height)
         self._lines, self._zones = job.plan.pixel_lines(*size), job.plan.pixel_zones(*size)
-        self._analysis = Analysis.of(job.plan, model.detector.labels, job.camera, *size, info.fps)
+        self._analysis = Analysis.of(job.plan, model.detector.labels, job.camera, *size, info.fps, start)
         self._rules = self._analysis.rules
         self._detector = model.info(job.detector_name)
         tiles = job.plan.tiles
@@ -165,12 +176,18 @@ class _Run:
     def open_sinks(self) -> None:
         job, info = self._job, self._info
         self._sinks.append(FileSink(job.folder))
+        wall = None if self._start is None else WallClock(ZoneInfo(job.plan.timezone), self._start)
+        self._sinks.append(BinsSink(job.folder, Bins(job.bin_minutes, wall)))
         if job.publication is not None:
             counters = self._rules.counters()
             self._mqtt = MqttSink(
                 job.publication, job.camera, self._zones, counters, self._metrics, self._detector, sightline_version()
             )
             self._sinks.append(self._mqtt)
+        if heatmaps := [rule for rule in self._rules.rules if isinstance(rule, Heatmap)]:
+            from pipelines.sinks.heatmap import HeatmapSink  # draws, as what follows
+
+            self._sinks.append(HeatmapSink(job.folder, heatmaps))
         if job.annotate:
             from pipelines.annotate import Painter  # `run` imports this module, and draws nothing
             from pipelines.sinks.video import VideoSink
@@ -221,6 +238,7 @@ class _Run:
         summary: dict[str, Any] = {
             "video": str(self._job.video),
             "camera": self._job.camera,
+            "start_time": self._start,
             "result": reason,
             "error": error,
             "frames": metrics.frames,
@@ -231,7 +249,10 @@ class _Run:
             "ms": metrics.stage_ms(),
             "counts": _counts(self._rules.state()),
             "zones": _zones(self._rules.state()),
+            "totals": _by_rule("totals", self._rules.counters()),
+            "values": _by_rule("values", self._rules.counters()),
             "rules": self._rules.state(),
+            "rules_off": rules_off(self._job.plan, self._model.detector.labels),
             "framework": detector.framework,
             "model": detector.model,
             "model_sha256": self._model.resolved.sha256,
@@ -275,6 +296,15 @@ def _zones(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return zones
 
 
+def _by_rule(head: str, counters: Mapping[CounterKey, int]) -> dict[str, dict[str, int]]:
+    """``{rule: {word: n}}`` of the counters that begin with ``head``."""
+    rules: dict[str, dict[str, int]] = {}
+    for key, value in counters.items():
+        if key[0] == head:
+            rules.setdefault(key[1], {})[key[2]] = value
+    return rules
+
+
 def make_folder(folder: Path) -> None:
     """Create an output folder.
 
@@ -288,7 +318,7 @@ def make_folder(folder: Path) -> None:
 
 
 def prepare_folder(job: Job) -> None:
-    """Create a job's output folder; summary and video of an earlier run go, so that they never tell of this one.
+    """Create a job's output folder; what an earlier run summed up there goes, so that it never tells of this one.
 
     Raises:
         OutputError: It cannot be created, or the video to read is a file to be written.
@@ -296,11 +326,11 @@ def prepare_folder(job: Job) -> None:
     if job.video.resolve() in {job.folder.resolve() / name for name in RESULT_FILES}:
         raise OutputError(f"{job.video} would be overwritten by its own results; choose another folder with --out")
     make_folder(job.folder)
-    for name in ("summary.json", "annotated.mp4"):
+    for path in (job.folder / "summary.json", job.folder / "annotated.mp4", *job.folder.glob("heatmap-*.png")):
         try:
-            (job.folder / name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         except OSError as error:
-            raise cannot_write(job.folder / name, error) from error
+            raise cannot_write(path, error) from error
 
 
 def sightline_version() -> str:

@@ -11,10 +11,12 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from pipelines.geometry import Xy
-from pipelines.values import CounterKey, FrameResult
+from pipelines.values import CounterKey, FrameResult, counter_name
 
 _LINE = sv.Color.from_hex("#ffd400")
 _ZONE = sv.Color.from_hex("#00c2ff")
+_MOST_OF_HEIGHT = 0.35
+"""Of the picture, that counters may cover."""
 
 
 class Painter:
@@ -62,8 +64,11 @@ class Painter:
         return picture
 
     def _write_counters(self, picture: NDArray[np.uint8], counters: Mapping[CounterKey, int]) -> None:
-        rows = [f"{' '.join(key[1:])}: {value}" for key, value in counters.items() if value]
+        rows = [f"{counter_name(key)}: {value}" for key, value in counters.items() if value and key[0] != "values"]
         step = int(34 * self._text) + 6
+        most = max(1, int(_MOST_OF_HEIGHT * picture.shape[0] / step))
+        if len(rows) > most:
+            rows[most - 1 :] = [f"and {len(rows) - most + 1} more"]
         for row, text in enumerate(rows):
             anchor = sv.Point(12 + len(text) * 5 * self._text * 2, 14 + row * step)
             sv.draw_text(

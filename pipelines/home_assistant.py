@@ -12,10 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.messages import topic_word
-from pipelines.values import CounterKey
+from pipelines.values import CounterKey, counter_name, grows
 from streams.message import Message
 
 _UP = "{{ 'online' if value in ('online', 'degraded') else 'offline' }}"
+_ICONS = {
+    "counts": "mdi:counter",
+    "totals": "mdi:counter",
+    "occupancy": "mdi:account-multiple",
+    "values": "mdi:gauge",
+}
 _EXPIRES_S = 60  # stats come every 10 s and are not retained
 
 
@@ -108,12 +114,11 @@ def _of_camera(
         "Latency (p95)", ("latency",), stats, delay, {"device_class": "duration", "unit_of_measurement": "ms"}
     )
     for key in counters:
-        is_total = key[0] == "counts"
         body = {
-            "name": " ".join(key[1:]),
+            "name": counter_name(key),
             "state_topic": _topic(prefix, name, *key),
-            "state_class": "total_increasing" if is_total else "measurement",
-            "icon": "mdi:counter" if is_total else "mdi:account-multiple",
+            "state_class": "total_increasing" if grows(key) else "measurement",
+            "icon": _ICONS[key[0]],
         }
         yield _Entity("sensor", key, body)
     for label in snapshots:

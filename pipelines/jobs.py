@@ -6,8 +6,10 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -15,10 +17,11 @@ from rich.console import Console
 from config.catalogue import catalogue
 from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
-from config.site import RESERVED_NAMES, Mqtt, Site
+from config.site import RESERVED_NAMES, Mqtt, Outputs, Site
 from config.site import Detector as DetectorConfig
 from detectors.model_files import DEFAULT_MODEL, chosen
 from pipelines.analyze import Job, LoadedModel, analyze
+from pipelines.fitting import remarks
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.secrets import secret
 from pipelines.sinks.mqtt import Publication
@@ -54,6 +57,8 @@ class Wishes:
     mqtt: str | None = None
     publish: bool = True
     """Whether the site file's broker is told."""
+    start_time: str | None = None
+    """When the one video was recorded, ISO 8601; in the site's time zone unless it names its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,10 @@ class Prepared:
     backend: Backend
     camera: str | None
     publication: Publication | None
+    start: float | None
     named: bool
     """Whether anybody named the model; else the best that can be had is taken."""
+    bin_minutes: float = Outputs().bin_minutes
 
 
 def prepare(wishes: Wishes) -> Prepared:
@@ -84,7 +91,8 @@ def prepare(wishes: Wishes) -> Prepared:
         plan = plan_scenario(wishes.scenario) if wishes.scenario is not None else CameraPlan()
         detector = _override(DetectorConfig(), wishes)
         named = wishes.model is not None
-        return Prepared(plan, "main", detector, wishes.backend or "auto", None, publication, named)
+        start = _start(wishes, plan.timezone)
+        return Prepared(plan, "main", detector, wishes.backend or "auto", None, publication, start, named)
     document = load(wishes.config, Site)
     site = document.value
     name = _camera_name(document, wishes.camera)
@@ -92,15 +100,33 @@ def prepare(wishes: Wishes) -> Prepared:
     detector_name = site.detector_names(camera)[0]
     if publication is None and site.mqtt is not None and wishes.publish:
         publication = publication_of_site(document, site.mqtt)
+    plan = plan_camera(document, name, wishes.scenario)
     return Prepared(
-        plan_camera(document, name, wishes.scenario),
+        plan,
         detector_name,
         _override(detector_of(document, detector_name), wishes),
         wishes.backend or camera.backend,
         name,
         publication,
+        _start(wishes, plan.timezone),
         wishes.model is not None or "model" in site.detectors[detector_name].model_fields_set,
+        site.outputs.bin_minutes,
     )
+
+
+def _start(wishes: Wishes, timezone: str) -> float | None:
+    """The Unix seconds at which the video was recorded, if somebody said."""
+    text = wishes.start_time
+    if text is None:
+        return None
+    if len(wishes.videos) > 1:
+        raise ConfigError("--start-time is of one video; analyse the others in calls of their own")
+    try:
+        moment = datetime.fromisoformat(text)
+        local = moment.replace(tzinfo=ZoneInfo(timezone)) if moment.tzinfo is None else moment
+        return local.timestamp()
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"--start-time: {text!r} is no time; write it as 2026-11-26T18:00 ({error})") from error
 
 
 def detector_of(document: Document[Site], name: str) -> DetectorConfig:
@@ -183,7 +209,7 @@ def jobs_of(wishes: Wishes, prepared: Prepared) -> list[Job]:
         jobs.append(
             Job(
                 video, wishes.out / stem, camera, prepared.plan, prepared.detector_name, prepared.backend,
-                wishes.annotate, publication,
+                wishes.annotate, publication, prepared.start, prepared.bin_minutes,
             )
         )  # fmt: skip
     return jobs
@@ -235,6 +261,8 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
             found = chosen(prepared.detector.model if prepared.named else None, say)
             model = LoadedModel(found, prepared.detector, say)
         _check_labels(prepared, model)
+        for remark in remarks(prepared.plan, model.detector.labels):
+            log.warning("%s", remark)
     done: list[tuple[Job, dict[str, Any]]] = []
     faults: dict[str, int] = {}
     for job in jobs:

@@ -19,12 +19,12 @@ from pydantic_core import to_json
 from config.errors import ConfigError
 from pipelines.events import ObjectEvent, ObjectState
 from pipelines.geometry import Xy, inside
-from pipelines.values import CounterKey, Event, FrameResult, Scalar
+from pipelines.values import GROWING, PRESENT, CounterKey, Event, FrameResult, Scalar
 from streams.message import Message
 
 PAYLOAD_VERSION = 1
 MAX_PAYLOAD_BYTES = 128_000
-CAMERA_WORDS = frozenset({"status", "detections", "rules", "counts", "occupancy", "detect", "enabled"})
+CAMERA_WORDS = GROWING | PRESENT | {"status", "detections", "rules", "detect", "enabled"}
 """What comes behind a camera in the topics; no label may be called so."""
 _NOT_A_NAME = re.compile(r"[^a-z0-9_-]")
 
@@ -295,7 +295,7 @@ class MessageFactory:
     def counter(
         self, camera: str, key: CounterKey, value: int, since: float, as_of: float, observed_s: float
     ) -> tuple[Message, Message]:
-        """A retained total or occupancy, and its JSON twin."""
+        """A retained counter, and its JSON twin."""
         topic = self.topic(camera, *key)
         payload = CounterPayload(value=value, since=since, as_of=as_of, observed_s=round(observed_s, 3))
         return (
@@ -347,5 +347,7 @@ def payload_models() -> Iterable[tuple[str, type[Payload]]]:
         ("<p>/<camera>/rules/<rule>", RulePayload),
         ("<p>/<camera>/counts/<line>/<in|out>/<label>/detail", CounterPayload),
         ("<p>/<camera>/occupancy/<zone>/<label>/detail", CounterPayload),
+        ("<p>/<camera>/totals/<rule>/<word>/detail", CounterPayload),
+        ("<p>/<camera>/values/<rule>/<word>/detail", CounterPayload),
         ("<p>/stats", StatsPayload),
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
@@ -13,32 +15,43 @@ from config.errors import ConfigError
 from config.faults import YamlPath, explain, line_of
 from config.loader import Document
 from config.scenario import Scenario, load_scenario
-from config.site import Camera, Line, Polygon, RuleSpec, Site, Tiles, Tracker
+from config.site import Calibration, Camera, Line, Polygon, RuleSpec, Site, Tiles, Tracker
 from pipelines.geometry import Xy, scale
-from pipelines.rules import RULE_KINDS, Rule, RuleConfig, Surroundings
+from pipelines.ground import Ground
+from pipelines.rules import RULE_KINDS, Place, Rule, RuleConfig, Surroundings
 from pipelines.values import CounterKey, Event, Track
+from pipelines.wall_clock import WallClock
 from streams.frame import Frame
+from streams.recorded import recorded_at
 
 EACH = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRule:
-    """A checked rule and where it was written."""
+    """A checked rule and where it was written.
+
+    Attributes:
+        config: The rule at one place.
+        document: The file.
+        where: Its place there.
+        off: Why an optional rule cannot work at this camera; empty where it can.
+    """
 
     config: RuleConfig
     document: Document[Any]
     where: YamlPath
+    off: str = ""
 
     @property
     def place(self) -> str:
         """Name of its line or zone."""
-        return str(getattr(self.config, "line", None) or getattr(self.config, "zone", ""))
+        return self.config.place
 
     @property
     def name(self) -> str:
         """Its own name, or ``<kind>_<line or zone>``."""
-        return self.config.name or f"{self.config.kind}_{self.place}"
+        return self.config.full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,8 @@ class CameraPlan:
     labels_from: tuple[Document[Any], YamlPath] | None = None
     place: tuple[Document[Any], YamlPath] | None = None
     tiles: Tiles | None = None
+    calibration: Calibration | None = None
+    timezone: str = "UTC"
 
     def check_labels(self, model: str, known: Sequence[str]) -> None:
         """Refuse labels that the model does not have.
@@ -71,9 +86,11 @@ class CameraPlan:
             document, where = self.labels_from
             faults += _unknown_labels(document, where, self.labels, model, known)
         for rule in self.rules:
-            where = (*rule.where, "labels")
-            if where in rule.document.lines:  # else they are the camera's, told above
-                faults += _unknown_labels(rule.document, where, rule.config.labels or (), model, known)
+            for key, labels in rule.config.labels_by_key(()).items() if not rule.config.optional else ():
+                where = (*rule.where, key)
+                told = () if where in rule.document.lines else self.labels or ()  # they are the camera's
+                missing = [label for label in labels if label not in told]
+                faults += _unknown_labels(rule.document, where, missing, model, known)
         if faults:
             raise ConfigError(*dict.fromkeys(faults))
 
@@ -106,22 +123,61 @@ class CameraPlan:
         """The zones in pixels of a picture of this size."""
         return {name: scale(zone, width, height) for name, zone in self.zones.items()}
 
-    def rule_set(self, source_id: str, width: int, height: int) -> RuleSet:
-        """The rules of this camera for pictures of this size."""
-        lines, zones = self.pixel_lines(width, height), self.pixel_zones(width, height)
-        surroundings = Surroundings(source_id, lines, zones, self.tracker.lost_s)
-        return RuleSet([RULE_KINDS[rule.config.kind][1](rule.config, surroundings) for rule in self.rules])
+    def start_of(self, video: Path, told: float | None) -> float | None:
+        """When a recording began, where a schedule wants to know.
+
+        Args:
+            video: The file.
+            told: Unix seconds of its first frame, if somebody said.
+
+        Returns:
+            Unix seconds: as told, else as the file's container has them; ``None`` where nothing needs them.
+
+        Raises:
+            ConfigError: A rule has a schedule, and nobody knows.
+        """
+        wanting = [rule for rule in self.rules if getattr(rule.config, "schedule", None) is not None]
+        start = recorded_at(video) if told is None and wanting else told
+        if start is None and wanting:
+            text = f"when {video} was recorded is not known, so this schedule cannot be kept; say it with --start-time"
+            faults = [rule.document.fault((*rule.where, "schedule"), text) for rule in wanting]
+            raise ConfigError(*dict.fromkeys(faults))
+        return start
+
+    def rule_set(self, source_id: str, width: int, height: int, start: float | None = None) -> RuleSet:
+        """The rules of this camera for pictures of this size.
+
+        Args:
+            source_id: The camera or file.
+            width: Of the pictures, in pixels.
+            height: Of the pictures, in pixels.
+            start: Unix seconds of a recording's first frame; ``None``: frames tell the time.
+        """
+        wall = WallClock(ZoneInfo(self.timezone), start)
+        surroundings = Surroundings(
+            source_id,
+            self.pixel_lines(width, height),
+            self.pixel_zones(width, height),
+            self.tracker.lost_s,
+            (width, height),
+            Ground.of(self.calibration, width, height) if self.calibration else None,
+            wall,
+        )
+        working = [rule.config for rule in self.rules if not rule.off]
+        return RuleSet([RULE_KINDS[config.kind][1](config, surroundings) for config in working], wall)
 
 
 class RuleSet:
     """The rules of one camera."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        """Take rules with different names."""
+    def __init__(self, rules: Sequence[Rule], wall: WallClock) -> None:
+        """Take rules with different names, and the clock that their schedules read."""
         self.rules = rules
+        self._wall = wall
 
     def update(self, tracks: Sequence[Track], frame: Frame) -> tuple[Event, ...]:
         """Run every rule on the confirmed tracks of a frame; events carry the frame's wall clock as a label."""
+        self._wall.note(frame.pts_s, frame.captured_at)
         events = [event for rule in self.rules for event in rule.update(tracks, frame.pts_s)]
         return tuple([dataclasses.replace(event, captured_at=frame.captured_at) for event in events])
 
@@ -155,12 +211,14 @@ def plan_camera(
     geometry = camera if own_geometry or preset is None else preset.value.geometry
     faults = _not_yet(document, where, camera, live)
     planned: dict[str, PlannedRule] = {}
+    ground = Ground.of(camera.calibration, 1, 1) if camera.calibration else None
+    place = Place(geometry.lines, geometry.zones, ground, camera_name)
     written: list[tuple[Document[Any], YamlPath, tuple[RuleSpec, ...]]] = []
     if preset is not None:
         written.append((preset, ("rules",), preset.value.rules))
     written.append((document, (*where, "rules"), camera.rules))
     for source, prefix, specs in written:
-        rules, found = _plan_rules(source, prefix, specs, geometry.lines, geometry.zones)
+        rules, found = _plan_rules(source, prefix, specs, place)
         faults += found
         planned.update({rule.name: rule for rule in rules})  # a camera's rule takes the place of the scenario's
     labels = camera.labels
@@ -173,7 +231,8 @@ def plan_camera(
         raise ConfigError(*faults)
     return CameraPlan(
         labels, camera.min_size, camera.masks, camera.drawn_on, geometry.lines, geometry.zones, camera.tracker,
-        tuple(planned.values()), labels_from, (document, where), camera.tiles,
+        tuple(planned.values()), labels_from, (document, where), camera.tiles, camera.calibration,
+        document.value.timezone,
     )  # fmt: skip
 
 
@@ -185,7 +244,7 @@ def plan_scenario(name: str) -> CameraPlan:
     """
     preset = load_scenario(name)
     geometry = preset.value.geometry
-    rules, faults = _plan_rules(preset, ("rules",), preset.value.rules, geometry.lines, geometry.zones)
+    rules, faults = _plan_rules(preset, ("rules",), preset.value.rules, Place(geometry.lines, geometry.zones))
     faults += _shared_counters(rules)
     if faults:
         raise ConfigError(*faults)
@@ -212,8 +271,7 @@ def _plan_rules(
     document: Document[Any],
     prefix: YamlPath,
     specs: Iterable[RuleSpec],
-    lines: Mapping[str, Line],
-    zones: Mapping[str, Polygon],
+    place: Place,
 ) -> tuple[list[PlannedRule], list[str]]:
     """Check rules as written; a wildcard becomes one rule for each line or zone."""
     planned: dict[str, PlannedRule] = {}
@@ -231,7 +289,7 @@ def _plan_rules(
         except ValidationError as error:
             faults += explain(document.path, document.lines, where, error, model, document.filled)
             continue
-        found, wrong = _place(document, where, config, lines, zones)
+        found, wrong = _place(document, where, config, place)
         faults += wrong
         for rule in found:
             if rule.name in planned:
@@ -243,24 +301,63 @@ def _plan_rules(
 
 
 def _place(
-    document: Document[Any],
-    where: YamlPath,
-    config: RuleConfig,
-    lines: Mapping[str, Line],
-    zones: Mapping[str, Polygon],
+    document: Document[Any], where: YamlPath, config: RuleConfig, place: Place
 ) -> tuple[list[PlannedRule], list[str]]:
-    """Find the line or zone that a rule names."""
-    for key, known in (("line", lines), ("zone", zones)):
-        name = getattr(config, key, None)
-        if name is None or name in known:
-            continue
-        if name == EACH:
-            own = f"{config.name}_" if config.name else None
-            each = [config.model_copy(update={key: place, "name": f"{own}{place}" if own else None}) for place in known]
-            return [PlannedRule(rule, document, where) for rule in each], []
-        allowed = ", ".join(known) or f"none: the camera has no {key}s"
-        return [], [document.fault((*where, key), f"unknown {key} {name!r}; allowed: {allowed}")]
-    return [PlannedRule(config, document, where)], []
+    """Find the lines and zones that a rule names, and ask it whether it can work there.
+
+    ``line`` and ``zone`` are one name, or one with a ``*``: a rule for each that fits; what the ``*`` stood for takes
+    its place in the rule's other names, too. ``lines`` and ``zones`` are lists of names, or one with a ``*``: one rule
+    with all that fit, or none where none does.
+    """
+    configs = [config]
+    for one, several, known in (("line", "lines", place.lines), ("zone", "zones", place.zones)):
+        for key in (one, several):
+            if unknown := [name for name in _names(config, key) if name not in known]:
+                allowed = ", ".join(known) or f"none: the camera has no {several}"
+                return [], [document.fault((*where, key), f"unknown {one} {unknown[0]!r}; allowed: {allowed}")]
+        if EACH in (pattern := _pattern(config, one)):
+            configs = [_at(each, one, pattern, name, place) for each in configs for name in _fitting(known, pattern)]
+        if EACH in (pattern := _pattern(config, several)):
+            fitting = tuple(_fitting(known, pattern))
+            configs = [each.model_copy(update={several: fitting}) for each in configs if fitting]
+    rules, texts = [], []
+    for each in configs:
+        faults = each.faults_at(place)
+        rules.append(PlannedRule(each, document, where, faults[0][1] if faults and each.optional else ""))
+        if not each.optional:
+            texts += [document.fault((*where, key) if key else where, text) for key, text in faults]
+    return rules, list(dict.fromkeys(texts))
+
+
+def _pattern(config: RuleConfig, key: str) -> str:
+    """The name behind a key, which may hold a ``*``; empty where it is a list, or not there."""
+    found = getattr(config, key, None)
+    return found if isinstance(found, str) else ""
+
+
+def _names(config: RuleConfig, key: str) -> Sequence[str]:
+    """The names behind a key, which may be one, a list, one with a ``*`` or not there."""
+    found = getattr(config, key, None)
+    return () if found is None else ((found,) if EACH not in found else ()) if isinstance(found, str) else tuple(found)
+
+
+def _fitting(known: Iterable[str], pattern: str) -> list[str]:
+    """The names that fit a pattern with one ``*``."""
+    head, _, tail = pattern.partition(EACH)
+    least = len(head) + len(tail)
+    return [name for name in known if len(name) >= least and name.startswith(head) and name.endswith(tail)]
+
+
+def _at(config: RuleConfig, key: str, pattern: str, name: str, place: Place) -> RuleConfig:
+    """One of the rules that a ``*`` stands for; other places with a ``*`` that are not there are left out."""
+    head, _, tail = pattern.partition(EACH)
+    stood_for = name[len(head) : len(name) - len(tail)]
+    update: dict[str, Any] = {key: name, "name": f"{config.name}_{name}" if config.name else None}
+    for other, value in config:
+        if other not in ("line", "zone", "lines", "zones", "name") and isinstance(value, str) and EACH in value:
+            found = value.replace(EACH, stood_for)
+            update[other] = found if found in place.lines or found in place.zones else None
+    return config.model_copy(update=update)
 
 
 def _within_labels(
@@ -274,14 +371,17 @@ def _within_labels(
         return planned, []
     result, faults = {}, []
     for name, rule in planned.items():
-        wanted = rule.config.labels if rule.config.labels is not None else kept
-        left = tuple(label for label in wanted if label in kept)
-        if left:
-            result[name] = dataclasses.replace(rule, config=rule.config.model_copy(update={"labels": left}))
-        if rule.document is document and len(left) < len(wanted):
-            lost = ", ".join(label for label in wanted if label not in kept)
-            where = (*rule.where, "labels")
-            faults.append(document.fault(where, f"the camera does not keep {lost}; it keeps {', '.join(kept)}"))
+        left: dict[str, tuple[str, ...]] = {}
+        for key, wanted in rule.config.labels_by_key(kept).items():
+            if key in rule.config.brings_labels:
+                continue
+            left[key] = tuple(label for label in wanted if label in kept)
+            if rule.document is document and len(left[key]) < len(wanted):
+                lost = ", ".join(label for label in wanted if label not in kept)
+                where = (*rule.where, key)
+                faults.append(document.fault(where, f"the camera does not keep {lost}; it keeps {', '.join(kept)}"))
+        if all(left.values()):
+            result[name] = dataclasses.replace(rule, config=rule.config.model_copy(update=left))
     return result, faults
 
 
@@ -290,7 +390,8 @@ def _shared_counters(rules: Sequence[PlannedRule]) -> list[str]:
     faults = []
     for index, rule in enumerate(rules):
         for other in rules[:index]:
-            if (rule.config.kind, rule.place) != (other.config.kind, other.place) or rule.config.kind == "dwell":
+            same = (rule.config.kind, rule.place) == (other.config.kind, other.place)
+            if not (rule.config.counts_by_place and same):
                 continue
             mine, theirs = rule.config.labels, other.config.labels
             if mine is None or theirs is None or set(mine) & set(theirs):

@@ -85,22 +85,25 @@ def busy(console: Console, text: str) -> Iterator[None]:
 
 
 def counts_text(summary: dict[str, Any]) -> str:
-    """Line counts in one cell: ``middle in person 3, out person 2``."""
+    """What was counted, in one cell: ``middle in: person 3``, and ``rule: word 2`` for totals that are not 0."""
     parts = []
     for line, directions in summary["counts"].items():
         for direction, labels in directions.items():
             total = ", ".join(f"{label} {value}" for label, value in labels.items() if value)
             parts.append(f"{line} {direction}: {total or 0}")
-    return "\n".join(parts) or "no lines"
+    for rule, words in summary["totals"].items():
+        if total := ", ".join(f"{word} {value}" for word, value in words.items() if value):
+            parts.append(f"{rule}: {total}")
+    return "\n".join(parts) or "nothing"
 
 
 def summary_table(summaries: list[dict[str, Any]], title: str = "Results") -> Table:
-    """Frames, FPS, latency, objects, line counts and messages, one row per run; fits 80 columns."""
+    """Frames, FPS, latency, objects, counts and messages, one row per run; fits 80 columns."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("video, framework", overflow="fold")
     for heading in ("frames", "FPS", "p50\np95 ms", "objects"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("line counts", overflow="fold")
+    table.add_column("counts", overflow="fold")
     table.add_column("MQTT", justify="right", no_wrap=True)
     for summary in summaries:
         latency = summary["ms"]["latency"]

@@ -13,7 +13,23 @@ from streams.frame import Frame
 
 Scalar = str | int | float | bool | None
 CounterKey = tuple[str, ...]
-"""Where a counter lives, as in its MQTT topic: ``("counts", line, "in", label)`` or ``("occupancy", zone, label)``."""
+"""Where a counter lives, as in its MQTT topic.
+
+``("counts", line, "in", label)`` and ``("totals", rule, word)`` only grow, and are kept over restarts;
+``("occupancy", zone, label)`` and ``("values", rule, word)`` are what is there now, 0 while nobody looks.
+"""
+GROWING = frozenset({"counts", "totals"})
+PRESENT = frozenset({"occupancy", "values"})
+
+
+def grows(key: CounterKey) -> bool:
+    """Whether a counter only grows; else it is what is there now."""
+    return key[0] in GROWING
+
+
+def counter_name(key: CounterKey) -> str:
+    """What people call a counter; a rule's total and its present value of one word have different names."""
+    return " ".join(key[1:]) + (" now" if key[0] == "values" else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,8 @@ class Track:
         score: Of this frame's box, in [0, 1].
         first_seen_s: Media time of its first confirmed box.
         last_seen_s: Media time of this box.
+        seen_as: What detectors called it in this very frame, the best score first: the label of its box, and of others
+            that lie on it. Empty: as ``label``.
     """
 
     id: int
@@ -35,6 +53,12 @@ class Track:
     score: float
     first_seen_s: float
     last_seen_s: float
+    seen_as: tuple[str, ...] = ()
+
+    @property
+    def labels_now(self) -> tuple[str, ...]:
+        """What it was called in this frame, the best score first: never empty, never of earlier frames alone."""
+        return self.seen_as or (self.label,)
 
     @property
     def foot(self) -> tuple[float, float]:

@@ -52,6 +52,7 @@ class CompareWishes:
         camera: One of its cameras; None: the only one.
         labels: What is to be seen in the pictures, YOLO's or COCO's way; None: nothing is known of it.
         sustained_min: Minutes that each combination runs on end, beside the short rounds.
+        start_time: When the one video was recorded, for the schedules of the rules.
     """
 
     videos: list[Path]
@@ -67,6 +68,7 @@ class CompareWishes:
     camera: str | None = None
     labels: Path | None = None
     sustained_min: float = 0.0
+    start_time: str | None = None
 
 
 def compare(
@@ -92,7 +94,10 @@ def compare(
     names = [word_for(chosen(word, say), word) for word in asked]
     todo = combinations(names, listed(wishes.runtimes), listed(wishes.precisions), sizes(wishes.imgsz), wishes.device)
     if wishes.config is not None or wishes.camera is not None:  # their faults are told before anything is measured
-        prepare(Wishes(wishes.videos, wishes.config, wishes.camera, publish=False))
+        asked_for = Wishes(wishes.videos, wishes.config, wishes.camera, publish=False, start_time=wishes.start_time)
+        prepared = prepare(asked_for)
+        for video in wishes.videos:
+            prepared.plan.start_of(video, prepared.start)
     if wishes.labels is not None:
         check_labels(wishes.labels)
         if films := [video for video in wishes.videos if video.exists() and not video.is_dir()]:
@@ -218,7 +223,7 @@ class _Bench:
         wishes = self._wishes
         if wishes.config is None:
             return {}
-        rules = Rules(wishes.videos, wishes.config, wishes.camera)
+        rules = Rules(wishes.videos, wishes.config, wishes.camera, wishes.start_time)
         counted = {}
         for number, combination in enumerate(self._each("counting", todo)):
             counts = counted[combination] = rules.count(combination, self._folder / f"counts-{number}")

@@ -12,7 +12,9 @@ from detectors.child import ROOT, run_child
 from pipelines.compare.combination import Combination
 
 Counts = dict[str, Any]
-"""``{video: {"counts", "zones", "events"}}``, or ``{"error"}``."""
+"""``{video: {"counts", "zones", "totals", "events"}}``, or ``{"error"}``."""
+_KINDS = (("lines", "counts"), ("zones", "zones"), ("totals", "totals"), ("events", "events"))
+"""What is compared: the word for it, and its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,13 @@ class Rules:
         videos: Files.
         config: A site file.
         camera: One of its cameras; None: the only one.
+        start_time: When the one video was recorded, as ``analyze`` takes it.
     """
 
     videos: Sequence[Path]
     config: Path
     camera: str | None
+    start_time: str | None = None
 
     def count(self, combination: Combination, folder: Path) -> Counts:
         """Analyse the videos with the rules of the site file.
@@ -41,6 +45,7 @@ class Rules:
             "--config", str(self.config.resolve()), "--model", combination.model, "--runtime", combination.runtime,
             "--precision", combination.precision, "--imgsz", str(combination.imgsz), "--device", combination.device,
             "--out", str(folder), "--no-mqtt", *(("--camera", self.camera) if self.camera else ()),
+            *(("--start-time", self.start_time) if self.start_time else ()),
         )  # fmt: skip
         if code:
             return {"error": words}
@@ -52,16 +57,16 @@ def _of_video(folder: Path) -> dict[str, Any]:
     with (folder / "events.jsonl").open(encoding="utf-8") as lines:
         events = sum(1 for _ in lines)
     zones = {zone: {key: state[key] for key in ("visits", "max")} for zone, state in summary["zones"].items()}
-    return {"counts": summary["counts"], "zones": zones, "events": events}
+    return {"counts": summary["counts"], "zones": zones, "totals": summary["totals"], "events": events}
 
 
 def beside(reference: Counts, counts: Counts) -> Counts:
-    """A combination's counts, whether they are the reference's, and in what they are not: lines, zones, events."""
+    """A combination's counts, whether they are the reference's, and in what they are not: the words of ``_KINDS``."""
     if "error" in counts or "error" in reference:
         return {"same": None, "differs": None, **counts}
     differs = [
         word
-        for word, key in (("lines", "counts"), ("zones", "zones"), ("events", "events"))
+        for word, key in _KINDS
         if any(counts.get(video, {}).get(key) != facts.get(key) for video, facts in reference.items())
     ]
     return {"same": counts == reference, "differs": differs, **counts}

@@ -9,6 +9,7 @@ from config.errors import ConfigError
 from config.loader import Document
 from config.site import Site
 from detectors.model_files import DEFAULT_MODEL
+from pipelines.fitting import fitted
 from pipelines.merge import MergedLabels
 from pipelines.messages import check_topic_words
 
@@ -42,7 +43,7 @@ def check_labels(document: Document[Site], camera: PlannedCamera, known: Mapping
         ) from error
     if document.value.mqtt is not None:
         try:
-            check_topic_words(camera.plan.labels or labels)
+            check_topic_words(fitted(camera.plan, labels).labels or labels)
         except ConfigError as error:
             place = ("cameras", camera.name)
             raise ConfigError(*(document.fault(place, text) for text in error.faults)) from error

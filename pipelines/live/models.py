@@ -11,6 +11,7 @@ from config.errors import ConfigError, SightlineError, sentences
 from detectors.detector import Detector
 from detectors.export.apart import export_apart
 from detectors.load import load_detector
+from pipelines.fitting import remarks
 from pipelines.live.labels import check_labels
 from pipelines.live.plan import PlannedCamera, PlannedDetector, SitePlan
 from pipelines.merge import MergedLabels
@@ -101,6 +102,9 @@ def load_models(
             except ConfigError as error:
                 faults += error.faults
                 codes.add(error.exit_code)
+                continue
+            for remark in remarks(camera.plan, labels_of(camera, models).labels):
+                log.warning("cameras.%s: %s", camera.name, remark)
     if faults:
         for name, model in models.items():
             if model is not (kept or {}).get(name):

@@ -86,7 +86,7 @@ class PlannedCamera:
         detectors = tuple((detector.name, detector.config, detector.model.sha256) for detector in self.detectors)
         return (
             self.config, self.source, self.password, self.plan.labels, rules, dict(self.plan.lines),
-            dict(self.plan.zones), detectors, self.outputs, self.realtime, self.loop,
+            dict(self.plan.zones), self.plan.timezone, detectors, self.outputs, self.realtime, self.loop,
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from config.errors import ConfigError
 from config.loader import load
 from config.site import Site
 from pipelines.jobs import publication_of_site
+from pipelines.values import GROWING
 from streams.errors import OutputError
 from streams.outbox import Outbox
 
@@ -50,4 +51,4 @@ def reset_totals(path: Path, cameras: Collection[str] = ()) -> int:
             raise OutputError(f"the totals in {outbox.path} could not be reset; free some space and try again")
     finally:
         outbox.close()
-    return sum('["counts"' in key for key in wanted)
+    return sum(f'/["{head}"' in key for key in wanted for head in GROWING)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from pipelines.values import CounterKey
+from pipelines.values import CounterKey, grows
 
 log = logging.getLogger(__name__)
 Notes = dict[str, str | None]
@@ -36,7 +36,7 @@ class Total:
 class Totals:
     """The counters of one camera. Pure: what must be kept is handed out as notes (key → text).
 
-    Counts (``("counts", …)``) grow for ever; occupancy is what is there now.
+    Some grow for ever, others are what is there now: ``pipelines.values.grows`` says which.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class Totals:
         Args:
             camera: Name of the camera.
             configured: Counters that exist from the start, zeros included.
-            places: ``("counts", line)`` and ``("occupancy", zone)`` of rules for all labels: what was kept of any label
-                there goes on.
+            places: ``("counts", line)``, ``("occupancy", zone)``, ``("totals", rule)`` and ``("values", rule)`` of
+                rules for all labels: what was kept of any label there goes on.
             notes: What was kept, of all cameras.
             now: Unix seconds.
         """
@@ -92,19 +92,19 @@ class Totals:
         for key, value in counters.items():
             before = self._seen.get(key, 0)
             total = self._totals.get(key)
-            if total is not None and value == before and (key[0] == "counts" or total.value == value):
+            if total is not None and value == before and (grows(key) or total.value == value):
                 continue
             is_new = total is None
             if total is None:
                 total = self._totals[key] = Total(0, now, self.watched_s)
             self._seen[key] = value
-            if key[0] == "counts":
+            if grows(key):
                 total.value += max(0, value - before)
             else:
                 total.value = value
             total.told = now
             changed.append((key, total))
-            if is_new or key[0] == "counts":
+            if is_new or grows(key):
                 notes[self._prefix + json.dumps(key)] = self._text(key, total)
         if notes:
             notes[self._watched_key] = f"{self.watched_s:.3f}"
@@ -136,13 +136,13 @@ class Totals:
 
     def go_on_from(self, counters: Mapping[CounterKey, int]) -> None:
         """The rules have counted so much already, and it is in the totals: only what comes is added."""
-        self._seen = {key: value for key, value in counters.items() if key[0] == "counts"}
+        self._seen = {key: value for key, value in counters.items() if grows(key)}
 
     def empty(self) -> list[tuple[CounterKey, Total]]:
-        """Nobody can be said to be there: every occupancy that is not 0 becomes 0; returns those."""
+        """Nobody can be said to be there: everything that is there now becomes 0; returns what was not 0."""
         emptied = []
         for key, total in self.items():
-            if key[0] == "occupancy" and total.value:
+            if total.value and not grows(key):
                 total.value = 0
                 emptied.append((key, total))
         return emptied
@@ -153,7 +153,7 @@ class Totals:
 
     @staticmethod
     def _text(key: CounterKey, total: Total) -> str:
-        value = total.value if key[0] == "counts" else 0
+        value = total.value if grows(key) else 0
         return json.dumps({"value": value, "since": total.since, "watched_before": round(total.watched_before, 3)})
 
 

@@ -29,7 +29,7 @@ class Dwell:
 
     def __init__(self, config: DwellConfig, surroundings: Surroundings) -> None:
         """Watch ``config.zone``, which must be one of the surroundings' zones."""
-        self.name = config.name or f"{self.kind}_{config.zone}"
+        self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
         self._presence = Presence(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from pipelines.geometry import Xy, crossing_position, side
+from pipelines.geometry import Tripline, Xy
 from pipelines.rules.base import RuleConfig, Surroundings, TrackMemory, event
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -18,6 +18,7 @@ class LineCrossingConfig(RuleConfig):
     """Keys of ``line_crossing``."""
 
     kind: Literal["line_crossing"]
+    counts_by_place: ClassVar[bool] = True
     line: str = Field(description='name of a line of the camera, or "*" for each')
     margin: float = Field(
         0.1, ge=0, le=0.5, description="how far past the line an object must get, relative to its box height"
@@ -30,12 +31,14 @@ class _Walk:
 
     Attributes:
         point: Its last anchor point, in pixels.
+        distance: Signed distance of that point from the line, in pixels.
         side: +1 on the left hand, -1 on the right hand, 0 as long as it has not been clear of the line.
         position: Where it last met the endless line: 0 at A, 1 at B.
         met_s: Media time of the frame at which it had met it.
     """
 
     point: Xy
+    distance: float
     side: int = 0
     position: float | None = None
     met_s: float = 0.0
@@ -56,13 +59,11 @@ class LineCrossing:
 
     def __init__(self, config: LineCrossingConfig, surroundings: Surroundings) -> None:
         """Watch ``config.line``, which must be one of the surroundings' lines."""
-        self.name = config.name or f"{self.kind}_{config.line}"
+        self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._line = surroundings.lines[config.line]
-        self._memory: TrackMemory[_Walk] = TrackMemory(
-            lambda track: _Walk(config.anchor_of(track)), keep_s=2 * surroundings.lost_s
-        )
+        self._line = Tripline(*surroundings.lines[config.line])
+        self._memory: TrackMemory[_Walk] = TrackMemory(self._begin, keep_s=2 * surroundings.lost_s)
         self._counts: Counter[CounterKey] = Counter()
         for label in config.labels or ():
             for direction in ("in", "out"):
@@ -78,15 +79,17 @@ class LineCrossing:
         self._memory.evict(pts_s)
         return events
 
+    def _begin(self, track: Track) -> _Walk:
+        point = self._config.anchor_of(track)
+        return _Walk(point, self._line.side(point))
+
     def _step(self, track: Track, walk: _Walk, pts_s: float) -> str | None:
         """Move a track on; return the direction when it has crossed."""
-        a, b = self._line
         point = self._config.anchor_of(track)
-        met = crossing_position(a, b, walk.point, point)
-        if met is not None:
-            walk.position, walk.met_s = met, pts_s
-        walk.point = point
-        distance = side(a, b, point)
+        distance = self._line.side(point)
+        if meeting := self._line.meet(walk.point, point, walk.distance, distance):
+            walk.position, walk.met_s = meeting[1], pts_s
+        walk.point, walk.distance = point, distance
         if abs(distance) <= max(1.0, self._config.margin * track.height):
             return None
         now = 1 if distance > 0 else -1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from pipelines.geometry import Xy, inside
-from pipelines.rules.base import TrackMemory
+from pipelines.geometry import Area, Xy
+from pipelines.rules.base import HANDOVER_S, TrackMemory
 from pipelines.values import Track
 
 SETTLE_S = 0.09
@@ -23,6 +24,8 @@ class Stay:
         first_inside_s: Media time since which it has been seen inside; ``None`` while it is outside.
         last_inside_s: Media time at which it was last seen inside.
         reported: Free for the rule: whether this stay was reported.
+        first: The object as it was first seen, inside or not; kept over an id switch.
+        own: Free for the rule; ``None`` in a stay that is new to it. It outlasts the stay, as the object does.
     """
 
     track: Track
@@ -30,6 +33,16 @@ class Stay:
     first_inside_s: float | None = None
     last_inside_s: float = 0.0
     reported: bool = False
+    first: Track = field(init=False)
+    own: Any = None
+
+    def __post_init__(self) -> None:
+        """Remember the beginning."""
+        self.first = self.track
+
+    def is_seen(self, pts_s: float) -> bool:
+        """Whether it is seen inside in the frame of this media time."""
+        return self.last_inside_s == pts_s and self.first_inside_s is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,7 @@ class Change:
     entered: bool
     pts_s: float
     stayed_s: float
+    stay: Stay
 
 
 class Presence:
@@ -50,7 +64,16 @@ class Presence:
     at all for ``lost_s``; it then left when it was last seen inside.
     """
 
-    def __init__(self, polygon: Sequence[Xy], anchor: Callable[[Track], Xy], grace_s: float, lost_s: float) -> None:
+    def __init__(
+        self,
+        polygon: Sequence[Xy],
+        anchor: Callable[[Track], Xy],
+        grace_s: float,
+        lost_s: float,
+        share: float | None = None,
+        hole: Sequence[Xy] | None = None,
+        handover_s: float = HANDOVER_S,
+    ) -> None:
         """Start with an empty zone.
 
         Args:
@@ -58,12 +81,17 @@ class Presence:
             anchor: The point of a track that counts.
             grace_s: Media seconds outside after which an object has left.
             lost_s: Media seconds unseen after which an object has left.
+            share: How much of its box must be inside, from 0 to 1; ``None``: its point must be.
+            hole: A polygon in pixels that is not part of the zone; for points.
+            handover_s: As of ``TrackMemory``.
         """
-        self._polygon = polygon
+        self.area = Area(polygon)
+        self._hole = None if hole is None else Area(hole)
         self._anchor = anchor
+        self._share = share
         self._grace_s = grace_s
         self._lost_s = max(lost_s, grace_s)
-        self._memory: TrackMemory[Stay] = TrackMemory(Stay, keep_s=2 * self._lost_s)
+        self._memory: TrackMemory[Stay] = TrackMemory(Stay, 2 * self._lost_s, handover_s)
         self._inside: dict[int, Stay] = {}
 
     @property
@@ -76,7 +104,7 @@ class Presence:
         changes = []
         for track, stay in self._memory.update(tracks, pts_s):
             stay.track = track
-            if not inside(self._polygon, self._anchor(track)):
+            if not self._holds(track):
                 stay.first_inside_s = None
                 continue
             stay.last_inside_s = pts_s
@@ -85,14 +113,21 @@ class Presence:
             if stay.entered_s is None and pts_s - stay.first_inside_s >= SETTLE_S:
                 stay.entered_s, stay.reported = stay.first_inside_s, False
                 self._inside[id(stay)] = stay
-                changes.append(Change(track, True, stay.entered_s, 0.0))
+                changes.append(Change(track, True, stay.entered_s, 0.0, stay))
         for key, stay in list(self._inside.items()):
             seen_outside = stay.track.last_seen_s > stay.last_inside_s
             patience = self._grace_s if seen_outside else self._lost_s
             if stay.entered_s is not None and pts_s - stay.last_inside_s > patience:
                 stayed = stay.last_inside_s - stay.entered_s
-                changes.append(Change(stay.track, False, stay.last_inside_s, stayed))
+                changes.append(Change(stay.track, False, stay.last_inside_s, stayed, stay))
                 stay.entered_s = None
                 del self._inside[key]
         self._memory.evict(pts_s)
         return changes
+
+    def _holds(self, track: Track) -> bool:
+        """Whether a track is in the zone in this frame."""
+        if self._share is not None:
+            return self.area.share_of(track.xyxy) >= self._share
+        point = self._anchor(track)
+        return self.area.contains(point) and (self._hole is None or not self._hole.contains(point))

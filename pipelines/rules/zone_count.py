@@ -17,6 +17,7 @@ class ZoneCountConfig(RuleConfig):
     """Keys of ``zone_count``."""
 
     kind: Literal["zone_count"]
+    counts_by_place: ClassVar[bool] = True
     zone: str = Field(description='name of a zone of the camera, or "*" for each')
     grace_s: float = Field(0.5, ge=0, description="media seconds outside after which an object has left")
 
@@ -28,7 +29,7 @@ class ZoneCount:
 
     def __init__(self, config: ZoneCountConfig, surroundings: Surroundings) -> None:
         """Watch ``config.zone``, which must be one of the surroundings' zones."""
-        self.name = config.name or f"{self.kind}_{config.zone}"
+        self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
         self._presence = Presence(

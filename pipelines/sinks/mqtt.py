@@ -12,7 +12,7 @@ import psutil
 from pipelines.geometry import Xy
 from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, zones_by_track
 from pipelines.metrics import Pace, RunMetrics
-from pipelines.values import CounterKey, DetectorInfo, FrameResult
+from pipelines.values import CounterKey, DetectorInfo, FrameResult, grows
 from streams.message import Message
 from streams.mqtt import Broker, MqttPublisher
 
@@ -171,14 +171,14 @@ class MqttSink:
         }
 
     def close(self, reason: str) -> None:
-        """Publish the end (occupancy 0, camera and service offline, last stats) and disconnect."""
+        """Publish the end (nobody is there any more, camera and service offline, last stats) and disconnect."""
         if self._closed:
             return
         self._closed = True
         self.publisher.publish(self._stats(reason))
         self._status = "offline"
         for key, value in list(self._counters.items()):
-            if key[0] == "occupancy" and value:
+            if value and not grows(key):
                 self._counters[key] = 0
                 for message in self._counter(key, 0):
                     self.publisher.publish(message)

@@ -11,14 +11,15 @@ from paho.mqtt import publish
 
 from pipelines.home_assistant import discovery
 from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, StatsPayload
-from pipelines.values import CounterKey
+from pipelines.values import CounterKey, counter_name
 from streams.message import Message
 from tests.support.mosquitto import Mosquitto
 from tests.support.subscriber import Subscriber
 
 CAMERAS: dict[str, list[CounterKey]] = {
     "gate": [("counts", "middle", "in", "person"), ("counts", "middle", "out", "traffic light"),
-             ("occupancy", "floor", "traffic light")],
+             ("occupancy", "floor", "traffic light"), ("totals", "queue_till", "served"),
+             ("values", "queue_till", "waiting")],
     "back-yard": [],
 }  # fmt: skip
 SNAPSHOTS = {"gate": ["traffic light", "person"]}
@@ -88,7 +89,8 @@ def test_a_camera_is_a_device_with_its_entities() -> None:
     gate = by_name(messages, "gate")
     assert list(gate) == [
         "Connection", "Camera", "Detection", "Frame rate", "Latency (p95)", "middle in person",
-        "middle out traffic light", "floor traffic light", "traffic light snapshot", "person snapshot",
+        "middle out traffic light", "floor traffic light", "queue_till served", "queue_till waiting now",
+        "traffic light snapshot", "person snapshot",
     ]  # fmt: skip
     assert list(by_name(messages, "back-yard")) == list(gate)[:5]
     total = gate["middle out traffic light"]
@@ -96,6 +98,13 @@ def test_a_camera_is_a_device_with_its_entities() -> None:
     assert total["state_class"] == "total_increasing"
     assert gate["floor traffic light"]["state_topic"] == "plant/yard/gate/occupancy/floor/traffic_light"
     assert gate["floor traffic light"]["state_class"] == "measurement"
+    served, waiting = gate["queue_till served"], gate["queue_till waiting now"]
+    assert (served["state_topic"], served["state_class"]) == (
+        "plant/yard/gate/totals/queue_till/served", "total_increasing",
+    )  # fmt: skip
+    assert (waiting["state_topic"], waiting["state_class"]) == (
+        "plant/yard/gate/values/queue_till/waiting", "measurement",
+    )  # fmt: skip
     assert gate["traffic light snapshot"]["image_topic"] == "plant/yard/gate/traffic_light/snapshot"
     for name, word in (("Detection", "detect"), ("Camera", "enabled")):
         assert gate[name]["command_topic"] == f"plant/yard/gate/{word}/set"
@@ -125,7 +134,7 @@ def test_topics_are_those_of_the_messages() -> None:
     factory = MessageFactory("plant/yard")
     gate = by_name(discovery(*ARGUMENTS), "gate")
     for key in CAMERAS["gate"]:
-        assert gate[" ".join(key[1:])]["state_topic"] == factory.counter("gate", key, 0, 0, 0, 0)[0].topic
+        assert gate[counter_name(key)]["state_topic"] == factory.counter("gate", key, 0, 0, 0, 0)[0].topic
     assert gate["Connection"]["state_topic"] == factory.status("gate", "online").topic
     assert gate["Connection"]["availability"][0]["topic"] == factory.available(True).topic
     assert gate["Frame rate"]["state_topic"] == factory.topic("stats")

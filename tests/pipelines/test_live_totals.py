@@ -8,6 +8,8 @@ from pipelines.live.totals import Notes, Totals
 
 CAR = ("counts", "road", "in", "car")
 BOX = ("occupancy", "box", "car")
+SERVED = ("totals", "queue_till", "served")
+WAITING = ("values", "queue_till", "waiting")
 
 
 def kept(*parts: Notes) -> dict[str, str]:
@@ -54,6 +56,21 @@ def test_a_new_process_goes_on_and_says_since_when() -> None:
     assert second.observed_s(dict(second.items())[CAR]) == 7.5
     changed, _ = second.update({CAR: 1, BOX: 0}, 100.0)  # the rules began at 0 again
     assert [(key, total.value) for key, total in changed] == [(CAR, 4)]
+
+
+@pytest.mark.parametrize(("growing", "present"), [(CAR, BOX), (SERVED, WAITING)])
+def test_what_grows_is_kept_and_what_is_there_now_is_not(growing: tuple[str, ...], present: tuple[str, ...]) -> None:
+    first = Totals("a", [growing, present], [], {}, 0.0)
+    changed, notes = first.update({growing: 3, present: 2}, 1.0)
+    assert [(key, total.value) for key, total in changed] == [(growing, 3), (present, 2)]
+    assert len([key for key in notes if key.startswith("total/")]) == 1
+    second = Totals("a", [growing, present], [], kept(first.begun, notes), 2.0)
+    assert values(second) == {growing: 3, present: 0}
+    second.go_on_from({growing: 1, present: 1})
+    second.update({growing: 2, present: 5}, 3.0)
+    assert values(second) == {growing: 4, present: 5}
+    assert [(key, total.value) for key, total in second.empty()] == [(present, 0)]
+    assert values(second) == {growing: 4, present: 0}
 
 
 def test_rules_that_begin_anew_take_nothing_away() -> None:
@@ -112,6 +129,13 @@ def test_many_counters_are_told_in_turn() -> None:
     assert sorted(seen) == keys
     assert [key for key, _ in totals.stale(1060.0, 10)] == seen[:17]
     assert Totals("a", [], [], {}, 0.0).stale(0.0, 10) == []
+
+
+def test_words_of_a_rule_for_all_labels_are_kept_too() -> None:
+    dog, cat = ("totals", "speeding", "dog"), ("values", "speeding", "cat")
+    places = [("totals", "speeding"), ("values", "speeding")]
+    _, notes = Totals("a", [], places, {}, 0.0).update({dog: 2, cat: 1}, 1.0)
+    assert values(Totals("a", [], places, kept(notes), 9.0)) == {dog: 2, cat: 0}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "no json", '{"value": "x", "since": 1, "watched_before": 0}', "[1]"])

@@ -82,9 +82,12 @@ def stats(factory: MessageFactory, reason: str | None = None) -> Message:
 def test_topics_qos_and_retention(factory: MessageFactory) -> None:
     counter, detail = factory.counter("gate", ("counts", "l", "in", "traffic light"), 3, 1.0, 2.0, 1.0)
     occupancy, occupancy_detail = factory.counter("gate", ("occupancy", "z", "person"), 0, 1.0, 2.0, 1.0)
+    total, total_detail = factory.counter("gate", ("totals", "stays", "traffic light"), 3, 1.0, 2.0, 1.0)
+    value, value_detail = factory.counter("gate", ("values", "stays", "now"), 0, 1.0, 2.0, 1.0)
     messages = [
         factory.available(True), factory.status("gate", "online"), factory.detections(result(), "torch", "m", {}),
-        factory.rule_event(event()), counter, detail, occupancy, occupancy_detail, stats(factory),
+        factory.rule_event(event()), counter, detail, occupancy, occupancy_detail, total, total_detail,
+        value, value_detail, stats(factory),
     ]  # fmt: skip
     assert [(message.topic, message.qos, message.retain) for message in messages] == [
         ("site/one/available", 1, True),
@@ -95,6 +98,10 @@ def test_topics_qos_and_retention(factory: MessageFactory) -> None:
         ("site/one/gate/counts/l/in/traffic_light/detail", 1, True),
         ("site/one/gate/occupancy/z/person", 1, True),
         ("site/one/gate/occupancy/z/person/detail", 1, True),
+        ("site/one/gate/totals/stays/traffic_light", 1, True),
+        ("site/one/gate/totals/stays/traffic_light/detail", 1, True),
+        ("site/one/gate/values/stays/now", 1, True),
+        ("site/one/gate/values/stays/now/detail", 1, True),
         ("site/one/stats", 0, False),
     ]
 

@@ -131,7 +131,7 @@ def _check_schema(messages: list[tuple[str, str]]) -> None:
     models = {
         word: model
         for pattern, model in payload_models()
-        for word in ("detections", "rules", "counts", "occupancy", "stats")
+        for word in ("detections", "rules", "counts", "occupancy", "totals", "values", "stats")
         if f"/{word}" in pattern
     }
     last: dict[str, int] = {}
@@ -176,20 +176,21 @@ def test_a_broker_that_stays_away_is_an_error_with_a_number_and_all_results(
 
 INFO = DetectorInfo("main", "torch", "yolov8n", "cpu", "fp32", (640, 640))
 KEY: CounterKey = ("occupancy", "floor", "person")
+WAITING: CounterKey = ("values", "queue_till", "waiting")
+SERVED: CounterKey = ("totals", "queue_till", "served")
 
 
 def result(number: int, **counters: int) -> FrameResult:
     frame = Frame("gate", number, np.zeros((48, 64, 3), np.uint8), number / 10, time.time())
     times = Timings(1, 1, 1, 1, 1, 1, 1)
-    return FrameResult(
-        frame, Detections.empty(("person",)), np.zeros(0, np.int64), (), (), {KEY: counters["now"]}, times
-    )
+    now = {key: counters["now"] for key in (KEY, WAITING, SERVED)}
+    return FrameResult(frame, Detections.empty(("person",)), np.zeros(0, np.int64), (), (), now, times)
 
 
 @pytest.fixture
 def sink(broker: Mosquitto) -> Iterator[MqttSink]:
     publication = Publication(broker.address, "t", "tester", max_hz=10)
-    sink = MqttSink(publication, "gate", {}, {KEY: 0}, RunMetrics(), INFO, "1")
+    sink = MqttSink(publication, "gate", {}, dict.fromkeys((KEY, WAITING, SERVED), 0), RunMetrics(), INFO, "1")
     yield sink
     sink.close("stopped")
 
@@ -223,6 +224,8 @@ def test_goodbye_holds_even_when_the_broker_comes_back_while_it_is_said(broker: 
         late.wait_for("t/available", "offline")
         late.wait_for("t/gate/status", "offline")
         late.wait_for("t/gate/occupancy/floor/person", "0")
+        late.wait_for("t/gate/values/queue_till/waiting", "0")
+        late.wait_for("t/gate/totals/queue_till/served", "3")
 
 
 def test_what_changed_while_the_broker_was_away_is_there_when_it_is_back(broker: Mosquitto, sink: MqttSink) -> None:

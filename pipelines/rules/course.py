@@ -1,0 +1,71 @@
+"""Where an object has just been, and how fast it goes, whatever single boxes say."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from pipelines.geometry import Xy
+
+SAMPLES = 10
+"""Positions kept of a window; more frames than that add nothing but work."""
+_LEAST = 4
+
+
+class Course:
+    """The last positions of one object, in any plane.
+
+    The velocity is the median slope of pairs that lie half a window apart, each position in one pair, for x and y of
+    its own (Theil's incomplete method: A rank-invariant method of linear and polynomial regression analysis, 1950): one
+    position in five may be anywhere without moving it much.
+    """
+
+    __slots__ = ("_due_s", "_points", "_step_s", "_velocity", "_window_s")
+
+    def __init__(self, window_s: float) -> None:
+        """Look back over so many media seconds."""
+        self._window_s = window_s
+        self._step_s = 0.9 * window_s / SAMPLES
+        self._points: deque[tuple[float, float, float]] = deque(maxlen=SAMPLES + 2)
+        self._velocity: Xy | None = None
+        self._due_s = 0.0
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def add(self, pts_s: float, xy: Xy) -> Xy | None:
+        """Take a position.
+
+        Returns:
+            The velocity in its unit per second, made anew five times in a window; ``None`` until half of it was seen.
+        """
+        points = self._points
+        if points and pts_s - points[-1][0] < self._step_s:
+            return self._velocity
+        points.append((pts_s, *xy))
+        while points[0][0] < pts_s - self._window_s - 1e-9:
+            points.popleft()
+        if not self._reaches():
+            self._velocity = None
+        elif self._velocity is None or pts_s >= self._due_s:
+            self._velocity = self._slope()
+            self._due_s = pts_s + 1.8 * self._step_s
+        return self._velocity
+
+    def _reaches(self) -> bool:
+        points = self._points
+        return len(points) >= _LEAST and points[-1][0] - points[0][0] >= self._window_s / 2 - 1e-9
+
+    def _slope(self) -> Xy:
+        points = list(self._points)
+        half = len(points) // 2
+        xs, ys = [], []
+        for (t0, x0, y0), (t1, x1, y1) in zip(points[:half], points[-half:], strict=True):
+            xs.append((x1 - x0) / (t1 - t0))
+            ys.append((y1 - y0) / (t1 - t0))
+        return _median(xs), _median(ys)
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,0 +1,215 @@
+"""Objects that pass a zone, or from one line to another, with the way and the time it took."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pipelines.geometry import Tripline, Xy
+from pipelines.ground import Ground
+from pipelines.rules.base import Surroundings, TrackMemory
+from pipelines.rules.course import Course
+from pipelines.rules.presence import Presence, Stay
+from pipelines.values import Track
+
+KMH = 3.6
+"""Kilometres an hour in a metre a second."""
+_IMPOSSIBLE_MS = 90.0
+"""Metres a second that no vehicle does: the tracker went over to another object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What was measured of one object.
+
+    Attributes:
+        track: The object as last seen.
+        kmh: Its speed: the way divided by the time; of one that has just become too fast, its speed now.
+        max_kmh: Its largest speed.
+        metres: How far that was measured.
+        seconds: How long.
+        is_done: Whether the passage is over; else it has just become too fast.
+        is_over: Whether it was faster than the limit at some time.
+        was_told: Whether that was told before.
+        is_forward: Between two lines: whether it came from the first one.
+    """
+
+    track: Track
+    kmh: float
+    max_kmh: float
+    metres: float
+    seconds: float
+    is_done: bool = True
+    is_over: bool = False
+    was_told: bool = False
+    is_forward: bool = True
+
+
+@dataclass(slots=True)
+class _Run:
+    """One object's way through a zone; speeds in metres a second."""
+
+    course: Course
+    last_s: float
+    metres: float = 0.0
+    seconds: float = 0.0
+    now: float = 0.0
+    most: float = 0.0
+    above_s: float | None = None
+    told: bool = False
+
+
+class ThroughZone:
+    """Speeds of the foot points in a zone."""
+
+    def __init__(
+        self,
+        polygon: Sequence[Xy],
+        surroundings: Surroundings,
+        window_s: float,
+        grace_s: float,
+        limit_kmh: float | None,
+    ) -> None:
+        """Measure in a polygon (pixels) of a calibrated camera."""
+        self._ground = ground_of(surroundings)
+        self._window_s = window_s
+        self._limit_ms = math.inf if limit_kmh is None else limit_kmh / KMH
+        self._presence = Presence(polygon, lambda track: track.foot, grace_s, surroundings.lost_s)
+        self.unmeasured = 0
+        """Stays that were over before a speed could be measured."""
+
+    def update(self, tracks: Sequence[Track], pts_s: float, wants: Callable[[str], bool]) -> Iterator[Passage]:
+        """Take the next frame; give the passages that ended, and those that have just become too fast."""
+        changes = self._presence.update([track for track in tracks if wants(track.label)], pts_s)
+        for stay in self._presence.stays:
+            if stay.is_seen(pts_s):
+                run = self._measure(stay, pts_s)
+                if run.above_s is not None and not run.told and pts_s - run.above_s >= self._window_s / 2:
+                    run.told = True
+                    yield _passage(stay.track, run, run.now, is_done=False, was_told=False)
+        for change in changes:
+            if not change.entered:
+                run, change.stay.own = change.stay.own, None
+                if run is None or not run.seconds:
+                    self.unmeasured += 1
+                    continue
+                yield _passage(change.track, run, run.metres / run.seconds, is_done=True, was_told=run.told)
+
+    def _measure(self, stay: Stay, pts_s: float) -> _Run:
+        if stay.own is None:
+            stay.own = _Run(Course(self._window_s), pts_s)
+        run: _Run = stay.own
+        at = self._ground.point(stay.track.foot)
+        velocity = None if at is None else run.course.add(pts_s, at)
+        elapsed, run.last_s = pts_s - run.last_s, pts_s
+        speed = math.inf if velocity is None else math.hypot(*velocity)
+        if speed > _IMPOSSIBLE_MS:
+            run.above_s = None
+            return run
+        run.now = speed
+        run.most = max(run.most, speed)
+        run.metres += speed * elapsed
+        run.seconds += elapsed
+        if speed <= self._limit_ms:
+            run.above_s = None
+        elif run.above_s is None:
+            run.above_s = pts_s
+        return run
+
+
+def _passage(track: Track, run: _Run, speed: float, is_done: bool, was_told: bool) -> Passage:
+    return Passage(
+        track, speed * KMH, run.most * KMH, run.metres, run.seconds, is_done=is_done, is_over=run.told,
+        was_told=was_told,
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where an object was last: its point, signed distances from both lines, and when and where it met each."""
+
+    point: Xy
+    pts_s: float
+    sides: list[float]
+    met: dict[int, tuple[float, Xy]] = field(default_factory=dict)
+
+
+class BetweenLines:
+    """Speeds from one line to another, either way."""
+
+    unmeasured = 0
+    """What passes one line alone is no passage."""
+
+    def __init__(
+        self,
+        first: tuple[Xy, Xy],
+        second: tuple[Xy, Xy],
+        surroundings: Surroundings,
+        anchor: Callable[[Track], Xy],
+        metres: float | None,
+    ) -> None:
+        """Measure between two lines.
+
+        Args:
+            first: A and B in pixels.
+            second: Likewise.
+            surroundings: Calibrated, unless the metres are given.
+            anchor: The point of a track that crosses.
+            metres: Between the lines; ``None``: by the calibration.
+        """
+        self._lines = (Tripline(*first), Tripline(*second))
+        self._ground = ground_of(surroundings) if metres is None else None
+        self._metres = metres
+        self._anchor = anchor
+        self._memory: TrackMemory[_Walk] = TrackMemory(self._begin, keep_s=2 * surroundings.lost_s)
+
+    def _begin(self, track: Track) -> _Walk:
+        point = self._anchor(track)
+        return _Walk(point, track.last_seen_s, [line.side(point) for line in self._lines])
+
+    def update(self, tracks: Sequence[Track], pts_s: float, wants: Callable[[str], bool]) -> Iterator[Passage]:
+        """Take the next frame; give the passages that ended in it."""
+        for track, walk in self._memory.update(tracks, pts_s):
+            for at_s, index, point in self._crossings(walk, self._anchor(track), pts_s):
+                came_from = walk.met.pop(1 - index, None)
+                walk.met[index] = (at_s, point)
+                if came_from is None or not wants(track.label):
+                    continue
+                metres, seconds = self._distance(came_from[1], point), at_s - came_from[0]
+                if metres is not None and seconds > 0 and metres / seconds <= _IMPOSSIBLE_MS:
+                    kmh = metres / seconds * KMH
+                    yield Passage(track, kmh, kmh, metres, seconds, is_forward=index == 1)
+        self._memory.evict(pts_s)
+
+    def _crossings(self, walk: _Walk, point: Xy, pts_s: float) -> list[tuple[float, int, Xy]]:
+        """Move an object on; when, over which line and where it has gone in this step, in order."""
+        found = []
+        (x0, y0), (x1, y1) = walk.point, point
+        for index, line in enumerate(self._lines):
+            after = line.side(point)
+            meeting = line.meet(walk.point, point, walk.sides[index], after)
+            if meeting is not None and 0 <= meeting[1] <= 1:
+                share = meeting[0]
+                at_s = walk.pts_s + share * (pts_s - walk.pts_s)
+                found.append((at_s, index, (x0 + share * (x1 - x0), y0 + share * (y1 - y0))))
+            walk.sides[index] = after
+        walk.point, walk.pts_s = point, pts_s
+        return sorted(found)
+
+    def _distance(self, start: Xy, end: Xy) -> float | None:
+        if self._ground is None:
+            return self._metres
+        a, b = self._ground.point(start), self._ground.point(end)
+        return None if a is None or b is None else math.dist(a, b)
+
+
+def ground_of(surroundings: Surroundings) -> Ground:
+    """The ground of a camera whose configuration was checked to have one.
+
+    Raises:
+        ValueError: It has none.
+    """
+    if surroundings.ground is None:
+        raise ValueError(f"{surroundings.source_id} is not calibrated; nothing can be measured in metres")
+    return surroundings.ground

@@ -1,0 +1,98 @@
+"""Counts in bins of time."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.detections import Detections
+from pipelines.bins import Bins, Row
+from pipelines.sinks.bins import BinsSink
+from pipelines.values import CounterKey, Event, FrameResult, Timings
+from pipelines.wall_clock import WallClock
+from streams.frame import Frame
+
+PICTURE = np.zeros((1, 1, 3), np.uint8)
+ZEROS: dict[CounterKey, int] = {("counts", "road", "in", "car"): 0, ("occupancy", "box", "car"): 2}
+
+
+def crossing(label: str = "car", direction: str = "in") -> Event:
+    return Event("line_crossing", "r", "cam", 0.0, 0.0, 1, label, {"line": "road", "direction": direction})
+
+
+def turn(origin: str, target: str) -> Event:
+    return Event("flow_matrix", "f", "cam", 0.0, 0.0, 1, "car", {"from": origin, "to": target})
+
+
+def result(pts_s: float, *events: Event) -> FrameResult:
+    frame = Frame("cam", 0, PICTURE, pts_s, 0.0)
+    none = Detections.empty(("car",))
+    return FrameResult(frame, none, np.zeros(0, np.int64), (), events, ZEROS, Timings(0, 0, 0, 0, 0, 0, 0))
+
+
+def run(bins: Bins, results: Iterable[FrameResult]) -> list[Row]:
+    rows = [row for one in results for row in bins.update(one)]
+    return rows + bins.finish()
+
+
+def test_counts_and_seconds_per_bin() -> None:
+    results = [result(second, *([crossing()] if second in (10, 70, 71) else [])) for second in range(125)]
+    rows = run(Bins(1), results)
+    assert [(row.offset_s, row.count, row.observed_s) for row in rows] == [(0, 1, 59), (60, 2, 60), (120, 0, 5)]
+    assert {(row.start, row.movement, row.direction, row.label) for row in rows} == {(None, "road", "in", "car")}
+
+
+def test_what_was_not_watched_has_no_count() -> None:
+    rows = run(Bins(1), [result(0), result(1, crossing()), result(250), result(251)])
+    assert [(row.offset_s, row.count, row.observed_s) for row in rows] == [
+        (0, 1, 1), (60, None, 0), (120, None, 0), (180, None, 0), (240, 0, 1),
+    ]  # fmt: skip
+
+
+def test_turning_movements_and_labels_are_rows_of_their_own() -> None:
+    rows = run(Bins(1), [result(0), result(1, turn("north", "east"), crossing("bus", "out"), crossing("bus", "out"))])
+    assert [(row.movement, row.direction, row.label, row.count) for row in rows] == [
+        ("north>east", "", "car", 1), ("road", "in", "car", 0), ("road", "out", "bus", 2),
+    ]  # fmt: skip
+
+
+def test_bins_begin_at_full_quarters_of_the_place() -> None:
+    begin = datetime(2026, 11, 26, 7, 52, 30, tzinfo=UTC).timestamp()
+    wall = WallClock(ZoneInfo("Asia/Kathmandu"), begin)  # 5:45 before UTC: 13:37:30
+    rows = run(Bins(15, wall), [result(second) for second in range(0, 600)])
+    assert [(row.start.isoformat() if row.start else "", row.offset_s) for row in rows] == [
+        ("2026-11-26T13:30:00+05:45", -450.0), ("2026-11-26T13:45:00+05:45", 450.0),
+    ]  # fmt: skip
+
+
+@given(st.lists(st.floats(0.01, 5000, allow_nan=False), min_size=1, max_size=60), st.sampled_from([0.5, 1, 15, 60]))
+def test_nothing_is_lost_and_bins_do_not_overlap(steps: list[float], minutes: float) -> None:
+    times = np.cumsum(steps).tolist()
+    rows = run(Bins(minutes), [result(time, crossing()) for time in times])
+    assert sum(row.count or 0 for row in rows) == len(times)
+    assert all(row.observed_s <= minutes * 60 + 2 for row in rows)
+    begins = [row.offset_s for row in rows]
+    assert begins == sorted(set(begins))
+    assert all(row.count is not None or row.observed_s == 0 for row in rows)
+
+
+def test_the_file(tmp_path: Path) -> None:
+    sink = BinsSink(tmp_path, Bins(1, WallClock(UTC, 0.0)))
+    for second in (0, 1, 130):
+        sink.write(result(second, crossing()))
+    for _ in range(2):
+        sink.close("done")
+    with (tmp_path / "bins.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["start"], row["class"], row["count"], row["observed_s"]) for row in rows] == [
+        ("1970-01-01T00:00:00+00:00", "car", "2", "1.0"),
+        ("1970-01-01T00:01:00+00:00", "car", "", "0.0"),
+        ("1970-01-01T00:02:00+00:00", "car", "1", "0.0"),
+    ]

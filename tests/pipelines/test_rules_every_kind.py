@@ -1,0 +1,184 @@
+"""What holds for every rule kind: counters, events, mirrored videos, and memory that ends with the tracks."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.geometry import Xy
+from pipelines.ground import Ground
+from pipelines.rules import RULE_KINDS
+from pipelines.rules.base import Rule, Surroundings
+from pipelines.values import Event, Track, grows
+from tests.support.road import GROUND, SIZE
+from tests.support.sizes import held
+from tests.support.tracks import LOST_S, Row, frames
+
+ZONE = ((123.4, 310.7), (880.2, 310.7), (950.9, 940.3), (61.8, 940.3))
+FAR_ZONE = ((123.4, 310.7), (880.2, 310.7), (880.2, 500.3), (123.4, 500.3))
+LINES = {"near": ((80.3, 700.9), (920.6, 700.9)), "far": ((200.1, 450.2), (820.7, 450.2))}
+GRACE_S = 2.0
+KINDS: dict[str, dict[str, Any]] = {
+    "line_crossing": {"line": "near"},
+    "zone_count": {"zone": "z"},
+    "dwell": {"zone": "z", "seconds": 1.03},
+    "zone_intrusion": {"zone": "z", "seconds": 0.53, "share": 0.31},
+    "speed": {"zone": "z", "limit_kmh": 21.7},
+    "speed between lines": {"lines": ["near", "far"], "limit_kmh": 21.7},
+    "distance": {"zone": "z", "metres": 5.03},
+    "stopped": {"zone": "z", "seconds": 1.03},
+    "wrong_way": {"zone": "z", "along": "near", "distance": 0.537, "seconds": 0.53},
+    "congestion": {"zone": "z", "average_s": 1, "hold_s": 0.53},
+    "proximity": {"labels": ["person"], "to": ["car"], "metres": 3.03, "seconds": 0.23},
+}
+"""Each kind with short times, so that much happens; numbers that no frame hits exactly."""
+every_kind = pytest.mark.parametrize("case", KINDS)
+
+
+def make(case: str, mirrored: bool = False) -> Rule:
+    kind = case.split()[0]
+    model, rule = RULE_KINDS[kind]
+
+    def at(points: Sequence[Xy]) -> tuple[Xy, ...]:
+        return tuple((SIZE[0] - x, y) if mirrored else (x, y) for x, y in points)
+
+    matrix = GROUND._matrix.copy()
+    if mirrored:  # x' = width - x
+        matrix[:, 2] += SIZE[0] * matrix[:, 0]
+        matrix[:, 0] *= -1
+    lines = {name: (at(line)[0], at(line)[1]) for name, line in LINES.items()}
+    zones = {"z": at(ZONE), "far": at(FAR_ZONE)}
+    around = Surroundings("cam", lines, zones, LOST_S, SIZE, Ground(matrix))
+    made: Rule = rule(model.model_validate({"kind": kind, **KINDS[case]}), around)
+    return made
+
+
+spots = st.tuples(st.integers(30, 970), st.integers(320, 990))
+walks = st.lists(
+    st.tuples(
+        st.sampled_from(["person", "car", "truck"]),
+        st.floats(0, 4),
+        st.lists(spots, min_size=2, max_size=5),
+        st.sampled_from([0, 3, 4]),
+        st.integers(0, 12),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def rows_of(script: list[tuple[str, float, list[Xy], int, int]]) -> list[Row]:
+    """Objects that walk from spot to spot in a second each, missed in every n-th frame, with a gap in their midst."""
+    rows = []
+    for number, (label, start, corners, missed, gap) in enumerate(script):
+        for index in range(10 * (len(corners) - 1)):
+            (x0, y0), (x1, y1) = corners[index // 10], corners[index // 10 + 1]
+            share = index % 10 / 10
+            if (missed and index % missed == missed - 1) or 5 <= index < 5 + gap:
+                continue
+            shown = "car" if label == "truck" and index % 7 == 6 else label
+            x, y = x0 + share * (x1 - x0), y0 + share * (y1 - y0)
+            rows.append(Row(round(round(start, 1) + index / 10, 6), number + 1, shown, x, y, 20 + y / 10))
+    return rows
+
+
+def seen(rule: Rule, rows: list[Row]) -> Iterator[tuple[float, list[Track], list[Event]]]:
+    for t, tracks in frames(rows, until=max((row.t for row in rows), default=0.0) + 12):
+        yield t, tracks, rule.update(tracks, t)
+
+
+def test_every_kind_is_looked_at() -> None:
+    assert {case.split()[0] for case in KINDS} == set(RULE_KINDS)
+
+
+@every_kind
+@settings(max_examples=15, deadline=None)
+@given(script=walks)
+def test_counters_events_and_the_end_of_all(case: str, script: list[tuple[str, float, list[Xy], int, int]]) -> None:
+    rule = make(case)
+    before: dict[tuple[str, ...], int] = {}
+    last_seen: dict[int, float] = {}
+    for t, tracks, events in seen(rule, rows_of(script)):
+        last_seen.update((track.id, t) for track in tracks)
+        now = dict(rule.counters())
+        assert all(isinstance(value, int) and value >= 0 for value in now.values())
+        assert all(now.get(key, -1) >= value for key, value in before.items() if grows(key))
+        assert all(key[1] == rule.name for key in now if key[0] in ("totals", "values"))
+        before = now
+        for event in events:
+            assert (event.kind, event.rule, event.pts_s) == (rule.kind, rule.name, t)
+            assert json.loads(json.dumps(dict(event.data), allow_nan=False)) == event.data
+            if event.track_id is not None:  # nothing is told of a track that is long gone
+                assert t - last_seen[event.track_id] <= max(LOST_S, GRACE_S) + 0.21
+    json.dumps(rule.state(), allow_nan=False)
+    there = {key: value for key, value in rule.counters().items() if not grows(key) and value}
+    assert {key for key in there if not key[2].startswith("p")} == set(), "nobody is there; percentiles stay a while"
+
+
+@every_kind
+@settings(max_examples=15, deadline=None)
+@given(script=walks)
+def test_a_mirrored_video_has_the_same_events(case: str, script: list[tuple[str, float, list[Xy], int, int]]) -> None:
+    rows = rows_of(script)
+    flipped = [row._replace(x=SIZE[0] - row.x) for row in rows]
+
+    def told(mirrored: bool, script: list[Row]) -> list[tuple[Any, ...]]:
+        found = [event for _, _, events in seen(make(case, mirrored), script) for event in events]
+        words = ("action", "from", "to", "direction", "level", "over_limit")
+        swapped = {"in": "out", "out": "in"} if mirrored else {}  # left is right in a mirror
+        rows = [(event.pts_s, event.track_id, *map(event.data.get, words)) for event in found]
+        return [tuple(swapped.get(value, value) if isinstance(value, str) else value for value in row) for row in rows]
+
+    assert told(True, flipped) == told(False, rows)
+
+
+def crowd(start: int, count: int) -> Iterator[tuple[float, list[Track]]]:
+    """Objects that cross the picture in two frames each, four at a time."""
+    for number in range(start, start + count, 4):
+        for step in range(2):
+            t = (number / 4 * 2 + step) / 10
+            yield t, [
+                Track(
+                    id, "car" if id % 2 else "person", (x - 20, y - 80, x + 20, y), 0.9, t - step / 10, t
+                )
+                for id in range(number, number + 4)
+                for x, y in [(150 + 211 * (id % 4) + 40 * math.sin(id), 640 + 120 * step + 90 * math.cos(id))]
+            ]  # fmt: skip
+
+
+def holds(case: str, count: int) -> tuple[int, int, int]:
+    """Values held after a tenth of so many objects, after all of them, and when all are gone."""
+    rule = make(case)
+    early = 0
+    last = 0.0
+    for index, (t, tracks) in enumerate(crowd(1, count)):
+        rule.update(tracks, t)
+        rule.counters()
+        last = t
+        if index == count // 20:
+            early = held(rule)
+    late = held(rule)
+    for step in range(40):
+        rule.update([], last + step / 2)
+    return early, late, held(rule)
+
+
+@every_kind
+def test_memory_is_flat(case: str) -> None:
+    early, late, gone = holds(case, 1_200)
+    assert late < 1.5 * early + 400
+    assert gone <= max(late, held(make(case)) + 600)
+
+
+@pytest.mark.slow
+@every_kind
+def test_memory_is_flat_over_a_million_tracks(case: str) -> None:
+    early, late, gone = holds(case, 1_000_000)
+    assert late < 1.1 * early + 400
+    assert gone <= late
