@@ -32,7 +32,7 @@ class LiteRtRuntime:
         """Read a model and make it ready.
 
         Args:
-            path: A ``.tflite`` file with one signature, one float32 input (1, H, W, 3) and float32 outputs.
+            path: A ``.tflite`` file with one signature, one uint8 input (1, H, W, 3) and float32 outputs.
             outputs: Names of the signature's outputs, in the order ``run`` returns them.
             fixed: Pictures must have the size that the file was exported for; else its input is resized to theirs.
             device: ``auto`` or ``cpu`` for XNNPACK on all physical cores, or the path of a delegate's shared library
@@ -56,7 +56,7 @@ class LiteRtRuntime:
         self._input, self._fetches = self._signature(self._fresh, outputs)
 
     def run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Execute on an (N, H, W, 3) float32 batch.
+        """Execute on an (N, H, W, 3) uint8 batch.
 
         Raises:
             ModelError: The network does not take such a batch, or failed on it.
