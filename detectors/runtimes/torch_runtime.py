@@ -176,4 +176,4 @@ def _prepare(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.
         def forward(self, pictures: torch.Tensor) -> torch.Tensor:
             return self.network(pictures.permute(0, 3, 1, 2).to(dtype)).float()  # type: ignore[no-any-return]
 
-    return FromBytes()
+    return FromBytes().eval()
