@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,13 +66,12 @@ class YoloFamily:
         Each picture is padded to the next multiple of the stride, and then on the right and below to the largest of the
         batch: it lies on the network's grid as it would alone, whatever the sizes of the others.
         """
-        alone = [Letterbox.fit(image.shape[:2], self.imgsz, self.stride, minimal=not self.fixed) for image in images]
-        padded = (max(box.padded[0] for box in alone), max(box.padded[1] for box in alone))
-        boxes = [replace(box, padded=padded) for box in alone]
-        batch = self._canvas((len(images), *padded, 3))
+        sizes = tuple(image.shape[:2] for image in images)
+        boxes = _laid_out(sizes, self.imgsz, self.stride, minimal=not self.fixed)
+        batch = self._canvas((len(images), *boxes[0].padded, 3))
         for canvas, image, box in zip(batch, images, boxes, strict=True):
             box.apply(image, canvas)
-        return batch, boxes
+        return batch, list(boxes)
 
     def _canvas(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """The memory for a batch of a shape; few shapes are kept."""
@@ -155,6 +155,16 @@ class YoloFamily:
             return Detections.empty(self.labels)
         keep = nms(xyxy, score, class_id, self.iou)[:MAX_DETECTIONS]
         return Detections(box.restore(xyxy[keep]), score[keep], class_id[keep], self.labels)
+
+
+@lru_cache(maxsize=64)
+def _laid_out(
+    sizes: tuple[tuple[int, int], ...], imgsz: tuple[int, int], stride: int, minimal: bool
+) -> tuple[Letterbox, ...]:
+    """Where pictures of these (height, width) lie in their batch; cameras ask the same again and again."""
+    alone = [Letterbox.fit(size, imgsz, stride, minimal=minimal) for size in sizes]
+    padded = (max(box.padded[0] for box in alone), max(box.padded[1] for box in alone))
+    return tuple(replace(box, padded=padded) for box in alone)
 
 
 def _decode(head: Tensor, confidence: float) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
