@@ -68,5 +68,6 @@ class Letterbox:
         (height, width), (scaled_h, scaled_w) = self.source, self.scaled
         offset = np.array((self.left, self.top) * 2, np.float32)
         scale = np.array((scaled_w / width, scaled_h / height) * 2, np.float32)  # each side was rounded to a pixel
-        boxes = (xyxy - offset) / scale
-        return np.maximum(np.minimum(boxes, np.array((width, height) * 2, np.float32), out=boxes), 0, out=boxes)
+        limit = np.array((width, height) * 2, np.float32)
+        boxes: NDArray[np.float32] = np.maximum(np.minimum((xyxy - offset) / scale, limit), np.float32(0))
+        return boxes

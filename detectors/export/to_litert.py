@@ -84,7 +84,7 @@ def quantize_tflite(model: bytes, batches: Sequence[Tensor]) -> bytes:
                 work.update_quantization_recipe(name, every, algorithm_key="no_quantize")
             for operation in inside_out:
                 work.update_quantization_recipe(".*", operation, algorithm_key="no_quantize")
-            pictures = [{"picture": batch / np.float32(WHITE)} for batch in batches]
+            pictures = [{"picture": batch.astype(np.float32) / WHITE} for batch in batches]
             ranges = work.calibrate({SIGNATURE: pictures}, num_threads=cpu_threads())
             return bytes(work.quantize(ranges, enable_progress_report=False).quantized_model)
 

@@ -48,8 +48,9 @@ def decode_heads(
 
 def _scoring(classes: Tensor, least: float) -> NDArray[np.intp]:
     """The cells of a level, by number and in order, with a class above ``least``."""
-    hits = np.flatnonzero(classes.reshape(-1) > least)  # one pass; the best of each cell would be the slowest step
-    cells = hits // classes.shape[2]
+    logits: Float = classes.reshape(-1).astype(np.float32, copy=False)
+    hits = np.flatnonzero(logits > least)  # one pass; the best of each cell would be the slowest step
+    cells: NDArray[np.intp] = hits // classes.shape[2]
     new = np.ones(len(cells), np.bool_)
     np.not_equal(cells[1:], cells[:-1], out=new[1:])
     return cells[new]

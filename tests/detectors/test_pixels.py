@@ -14,14 +14,16 @@ PATCH = RANDOM.integers(0, 256, (3, 3, 3)).astype(np.float32)
 
 
 def convolved(kernel: NDArray[np.float32], patch: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.einsum("ocyx,yxc->o", kernel, patch)
+    found: NDArray[np.float32] = np.einsum("ocyx,yxc->o", kernel, patch)
+    return found
 
 
 def test_bytes_in_bgr_give_the_same() -> None:
     before = STATE[FIRST].copy()
-    expected = convolved(STATE[FIRST], PATCH[..., ::-1] / 255)
+    light = PATCH / np.float32(255)
+    expected = convolved(STATE[FIRST], light[..., ::-1])
     np.testing.assert_allclose(convolved(bytes_state(STATE)[FIRST], PATCH), expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(convolved(bgr_state(STATE)[FIRST], PATCH / 255), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(convolved(bgr_state(STATE)[FIRST], light), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(STATE[FIRST], before)
 
 
