@@ -25,6 +25,10 @@ def take_bytes(model: bytes) -> bytes:
     from tensorflow.lite.tools import flatbuffer_utils
 
     tree: Any = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    for buffer in tree.buffers:
+        if buffer.offset > 1:  # what the quantiser writes: weights that lie behind the tree
+            buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
     graph = tree.subgraphs[0]
     place = int(graph.inputs[0])
     picture = graph.tensors[place]
