@@ -65,12 +65,9 @@ class Letterbox:
 
     def restore(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (N, 4) boxes from input pixels to source pixels, clipped to the picture."""
-        boxes = xyxy.copy()
-        for first, offset, scaled, source in (
-            (0, self.left, self.scaled[1], self.source[1]),
-            (1, self.top, self.scaled[0], self.source[0]),
-        ):
-            boxes[:, first::2] -= offset
-            boxes[:, first::2] /= np.float32(scaled / source)  # each side was rounded to a whole pixel
-            boxes[:, first::2] = boxes[:, first::2].clip(0, source)
+        (height, width), (scaled_h, scaled_w) = self.source, self.scaled
+        offset = np.array((self.left, self.top) * 2, np.float32)
+        scale = np.array((scaled_w / width, scaled_h / height) * 2, np.float32)  # each side was rounded to a pixel
+        limit = np.array((width, height) * 2, np.float32)
+        boxes: NDArray[np.float32] = np.maximum(np.minimum((xyxy - offset) / scale, limit), np.float32(0))
         return boxes

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import keras
 
 
-def save_saved_model(model: keras.Model, folder: Path, outputs: tuple[str, ...] = ("predictions",)) -> None:
+def save_saved_model(
+    model: keras.Model, folder: Path, outputs: tuple[str, ...] = ("predictions",), dtype: str = "float32"
+) -> None:
     """Write a model with one input as a SavedModel, whole or not at all.
 
     Weights become constants of the graph: it loads five times as fast as one with variables and oneDNN prepares the
@@ -25,13 +27,14 @@ def save_saved_model(model: keras.Model, folder: Path, outputs: tuple[str, ...] 
         model: Its input may leave batch, height and width open.
         folder: Made with its parents, and replaced if there.
         outputs: Names of the outputs, in the model's order.
+        dtype: What ``picture`` is given in; the graph casts it to the model's own.
 
     Raises:
         ModelError: It cannot be written there.
     """
     tf = import_tensorflow()
     with quiet_stderr():
-        definition, feed, fetches = _freeze(tf, model)
+        definition, feed, fetches = _freeze(tf, model, dtype)
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
@@ -45,12 +48,12 @@ def save_saved_model(model: keras.Model, folder: Path, outputs: tuple[str, ...] 
             raise ModelError(f"the TensorFlow model cannot be written to {folder} ({reason})") from error
 
 
-def _freeze(tf: Any, model: keras.Model) -> tuple[Any, str, list[str]]:
+def _freeze(tf: Any, model: keras.Model, dtype: str) -> tuple[Any, str, list[str]]:
     """The model as a graph without variables, and the names of its input and output tensors."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    shape, dtype = model.inputs[0].shape, model.inputs[0].dtype
-    function = tf.function(lambda picture: model(picture, training=False))
+    shape, own = model.inputs[0].shape, model.inputs[0].dtype
+    function = tf.function(lambda picture: model(tf.cast(picture, own), training=False))
     frozen = convert_variables_to_constants_v2(function.get_concrete_function(tf.TensorSpec(shape, dtype)))
     return frozen.graph.as_graph_def(), frozen.inputs[0].name, [output.name for output in frozen.outputs]
 

@@ -25,7 +25,7 @@ def calibration_batches(
         fixed: The network takes pictures of exactly ``imgsz``; else of the size that most of the frames would have.
 
     Returns:
-        (1, H', W', 3) float32 RGB in [0, 1].
+        (1, H', W', 3) uint8 BGR.
     """
     family = YoloFamily(labels, imgsz, stride=stride, fixed=fixed)
     if not fixed:

@@ -39,7 +39,7 @@ class Job:
     imgsz: int | tuple[int, int]
 
     def batches(self) -> list[Tensor] | None:
-        """(1, H, W, 3) float32 pictures to calibrate on, or None where it is not int8."""
+        """(1, H, W, 3) uint8 BGR pictures to calibrate on, or None where it is not int8."""
         if self.precision != "int8":
             return None
         labels, stride = self.checkpoint.labels, self.checkpoint.stride
@@ -87,23 +87,26 @@ def _openvino(job: Job, target: Path) -> tuple[str, ...]:
 
 
 def _litert(job: Job, target: Path) -> tuple[str, ...]:
+    from detectors.export.tflite_pixels import take_bytes
     from detectors.export.to_litert import OUTPUTS, import_quantizer, quantize_tflite, write_tflite
+    from detectors.pixels import bgr_state
 
-    state = _yolov8_state(job)
+    state = bgr_state(_yolov8_state(job))
     if job.precision == "int8":
         import_quantizer()  # before anything takes long
     batches = job.batches()
     size = job.size or (batches[0].shape[1:3] if batches else (384, 640))  # a start: the runtime resizes it
     model = write_tflite(state, size, half=job.precision == "fp16")
-    target.write_bytes(model if batches is None else quantize_tflite(model, batches))
+    target.write_bytes(take_bytes(model if batches is None else quantize_tflite(model, batches)))
     return OUTPUTS
 
 
 def _saved_model(job: Job, folder: Path) -> tuple[str, ...]:
     from detectors.keras_yolov8 import build
+    from detectors.pixels import bytes_state
     from detectors.saved_model import save_saved_model
 
-    save_saved_model(build(_yolov8_state(job)), folder)
+    save_saved_model(build(bytes_state(_yolov8_state(job))), folder, dtype="uint8")
     return ("predictions",)
 
 

@@ -10,9 +10,12 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from detectors.detector import Tensor
 from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.keras_yolov8 import State, build_heads
+from detectors.pixels import WHITE
 from detectors.runtimes.quiet import quiet_stderr
 from detectors.runtimes.tensorflow_import import import_tensorflow
 from detectors.runtimes.threads import cpu_threads
@@ -62,7 +65,7 @@ def quantize_tflite(model: bytes, batches: Sequence[Tensor]) -> bytes:
 
     Args:
         model: Of ``write_tflite``, fp32.
-        batches: (1, H, W, 3) float32 RGB in [0, 1], real frames of the size that ``model`` was written for.
+        batches: (1, H, W, 3) uint8 BGR, real frames of the size that ``model`` was written for.
 
     Raises:
         RuntimeUnavailableError: ai-edge-quantizer is not installed.
@@ -81,7 +84,7 @@ def quantize_tflite(model: bytes, batches: Sequence[Tensor]) -> bytes:
                 work.update_quantization_recipe(name, every, algorithm_key="no_quantize")
             for operation in inside_out:
                 work.update_quantization_recipe(".*", operation, algorithm_key="no_quantize")
-            pictures = [{"picture": batch} for batch in batches]
+            pictures = [{"picture": batch.astype(np.float32) / WHITE} for batch in batches]
             ranges = work.calibrate({SIGNATURE: pictures}, num_threads=cpu_threads())
             return bytes(work.quantize(ranges, enable_progress_report=False).quantized_model)
 

@@ -1,4 +1,4 @@
-"""ONNX: Ultralytics' own exporter, and a transposition in front, so that the file takes NHWC pictures."""
+"""ONNX: Ultralytics' own exporter, and a cast and a transposition in front, so that the file takes plain pictures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from detectors.errors import ModelError, RuntimeUnavailableError
+from detectors.pixels import for_bytes
 
 INPUT = "picture"
 OUTPUT = "predictions"
@@ -18,7 +19,7 @@ BATCH, HEIGHT, WIDTH = "batch", "height", "width"
 
 
 def write_onnx(checkpoint: Path, target: Path, size: tuple[int, int] | None, end2end: bool = False) -> None:
-    """Write an Ultralytics detection checkpoint as ONNX, from (N, H, W, 3) float32 RGB to (N, 4 + C, A) float32.
+    """Write an Ultralytics detection checkpoint as ONNX, from (N, H, W, 3) uint8 BGR to (N, 4 + C, A) float32.
 
     Args:
         checkpoint: A ``.pt`` that may be loaded.
@@ -68,7 +69,11 @@ def write_onnx(checkpoint: Path, target: Path, size: tuple[int, int] | None, end
 
 
 def _take_pictures(onnx: Any, model: Any) -> None:
-    """Let the graph begin with NHWC → NCHW, and give input and output our names."""
+    """Let the graph begin with uint8 BGR NHWC → float32 NCHW, and give input and output our names.
+
+    Raises:
+        ValueError: It does not begin with a convolution over three channels.
+    """
     graph = model.graph
     source, result = graph.input[0], graph.output[0]
     planes, old_result = source.name, result.name
@@ -76,13 +81,27 @@ def _take_pictures(onnx: Any, model: Any) -> None:
     order = [dims[0].dim_param or dims[0].dim_value]
     order += [dims[axis].dim_param or dims[axis].dim_value for axis in (2, 3)]
     order += [3]
-    picture = onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, order)
+    picture = onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.UINT8, order)
+    _take_bytes(onnx, graph, planes)
     source.CopyFrom(picture)
-    graph.node.insert(0, onnx.helper.make_node("Transpose", [INPUT], [planes], perm=(0, 3, 1, 2), name=INPUT))
+    floats = f"{INPUT}/floats"
+    cast = onnx.helper.make_node("Cast", [INPUT], [floats], to=onnx.TensorProto.FLOAT, name=floats)
+    graph.node.insert(0, onnx.helper.make_node("Transpose", [floats], [planes], perm=(0, 3, 1, 2), name=INPUT))
+    graph.node.insert(0, cast)
     for node in graph.node:
         node.output[:] = [OUTPUT if name == old_result else name for name in node.output]
         node.input[:] = [OUTPUT if name == old_result else name for name in node.input]
     result.name = OUTPUT
+
+
+def _take_bytes(onnx: Any, graph: Any, planes: str) -> None:
+    """Let the first convolution do on bytes in BGR what it did on RGB in [0, 1]."""
+    kernels = {tensor.name: tensor for tensor in graph.initializer}
+    users = [node for node in graph.node if planes in node.input]
+    kernel = kernels.get(users[0].input[1]) if len(users) == 1 and users[0].op_type == "Conv" else None
+    if kernel is None or len(kernel.dims) != 4 or kernel.dims[1] != 3:
+        raise ValueError("the network does not begin with a convolution over three channels")
+    kernel.CopyFrom(onnx.numpy_helper.from_array(for_bytes(onnx.numpy_helper.to_array(kernel)), kernel.name))
 
 
 def _take_small_pictures(onnx: Any, graph: Any) -> None:

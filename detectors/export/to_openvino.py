@@ -23,7 +23,7 @@ def write_openvino(onnx_file: Path, target: Path, batches: Sequence[Tensor] | No
     Args:
         onnx_file: Of ``write_onnx``.
         target: The ``.xml`` to write.
-        batches: (1, H, W, 3) float32 RGB in [0, 1], real frames: weights and activations become int8, but the decode of
+        batches: (1, H, W, 3) uint8 BGR, real frames: weights and activations become int8, but the decode of
             the head stays in float, so that pixels do not spoil the range of the scores. None keeps fp32.
 
     Raises:

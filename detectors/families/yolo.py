@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +23,7 @@ _MAX_CANVASES = 8
 class YoloFamily:
     """Pre- and post-processing of YOLO detection networks since YOLOv8.
 
-    Input of the network: (N, H, W, 3) float32 RGB in [0, 1]. Output: (N, 4 + C, A) float32, box centre and size in
+    Input of the network: (N, H, W, 3) uint8 BGR, as pictures are. Output: (N, 4 + C, A) float32, box centre and size in
     input pixels followed by class probabilities. Or the raw heads of L levels, finest first: L times (N, h, w, 4·R)
     logits of distances, then L times (N, h, w, C) logits of classes.
     Or, end to end: (N, K, 6) float32, corners x1, y1, x2, y2 in input pixels, score and class; these get no NMS.
@@ -58,7 +58,7 @@ class YoloFamily:
         self.stride = stride
         self.fixed = fixed
         self.end2end = end2end
-        self._canvases: dict[tuple[int, ...], tuple[NDArray[np.uint8], NDArray[np.float32]]] = {}
+        self._canvases: dict[tuple[int, ...], NDArray[np.uint8]] = {}
 
     def preprocess(self, images: Sequence[Image]) -> tuple[Tensor, list[Letterbox]]:
         """Letterbox pictures into one batch; the batch's memory is used again by the next call.
@@ -66,23 +66,20 @@ class YoloFamily:
         Each picture is padded to the next multiple of the stride, and then on the right and below to the largest of the
         batch: it lies on the network's grid as it would alone, whatever the sizes of the others.
         """
-        alone = [Letterbox.fit(image.shape[:2], self.imgsz, self.stride, minimal=not self.fixed) for image in images]
-        padded = (max(box.padded[0] for box in alone), max(box.padded[1] for box in alone))
-        boxes = [replace(box, padded=padded) for box in alone]
-        canvas, batch = self._buffers((len(images), *padded))
-        for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
-            box.apply(image, canvas[row])
-            np.divide(cv2.cvtColor(canvas[row], cv2.COLOR_BGR2RGB), np.float32(255), out=batch[row])
-        return batch, boxes
+        sizes = tuple(image.shape[:2] for image in images)
+        boxes = _laid_out(sizes, self.imgsz, self.stride, minimal=not self.fixed)
+        batch = self._canvas((len(images), *boxes[0].padded, 3))
+        for canvas, image, box in zip(batch, images, boxes, strict=True):
+            box.apply(image, canvas)
+        return batch, list(boxes)
 
-    def _buffers(self, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Canvas and batch of a shape (N, H, W); few shapes are kept."""
+    def _canvas(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """The memory for a batch of a shape; few shapes are kept."""
         found = self._canvases.get(shape)
         if found is None:
             if len(self._canvases) >= _MAX_CANVASES:
                 self._canvases.pop(next(iter(self._canvases)))
-            canvas = np.empty((*shape, 3), np.uint8)
-            found = self._canvases[shape] = (canvas, np.empty((*shape, 3), np.float32))
+            found = self._canvases[shape] = np.empty(shape, np.uint8)
         return found
 
     def postprocess(self, outputs: tuple[Tensor, ...], meta: list[Letterbox]) -> list[Detections]:
@@ -158,6 +155,16 @@ class YoloFamily:
             return Detections.empty(self.labels)
         keep = nms(xyxy, score, class_id, self.iou)[:MAX_DETECTIONS]
         return Detections(box.restore(xyxy[keep]), score[keep], class_id[keep], self.labels)
+
+
+@lru_cache(maxsize=64)
+def _laid_out(
+    sizes: tuple[tuple[int, int], ...], imgsz: tuple[int, int], stride: int, minimal: bool
+) -> tuple[Letterbox, ...]:
+    """Where pictures of these (height, width) lie in their batch; cameras ask the same again and again."""
+    alone = [Letterbox.fit(size, imgsz, stride, minimal=minimal) for size in sizes]
+    padded = (max(box.padded[0] for box in alone), max(box.padded[1] for box in alone))
+    return tuple(replace(box, padded=padded) for box in alone)
 
 
 def _decode(head: Tensor, confidence: float) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:

@@ -7,6 +7,7 @@ when it is computed in integers, and nothing of it depends on the size of the pi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,20 +32,37 @@ def decode_heads(
         xyxy (K, 4) float32 in input pixels, score (K,) float32, class_id (K,) int64.
     """
     least = float(np.log(confidence / (1 - confidence)))
-    found = [_level(sides, classes, input_height / sides.shape[0], least) for sides, classes in levels]
-    xyxy, logit, class_id = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return xyxy, (1 / (1 + np.exp(-logit))).astype(np.float32), class_id
-
-
-def _level(sides: Tensor, classes: Tensor, stride: float, least: float) -> tuple[Float, Float, NDArray[np.int64]]:
-    width, reach = sides.shape[1], sides.shape[2] // 4
-    flat: Float = classes.reshape(-1, classes.shape[2]).astype(np.float32, copy=False)
-    hits = np.flatnonzero(flat.reshape(-1) > least)  # one pass; the best class of each cell would be the slowest step
-    rows = np.unique(hits // flat.shape[1])
-    best = flat[rows]
-    bins = sides.reshape(-1, 4, reach)[rows].astype(np.float32, copy=False)
+    rows = [_scoring(classes, least) for _, classes in levels]
+    reach = levels[0][0].shape[2] // 4
+    bins: Float = _picked([sides.reshape(-1, 4, reach) for sides, _ in levels], rows)
+    logits: Float = _picked([classes.reshape(-1, classes.shape[2]) for _, classes in levels], rows)
+    grids = [_grid(sides.shape[0], sides.shape[1], input_height) for sides, _ in levels]
+    cells = _picked(grids, rows)
+    centres, stride = cells[:, :2], cells[:, 2:]
     weights = np.exp(bins - bins.max(axis=2, keepdims=True))
     distances = (weights @ np.arange(reach, dtype=np.float32)) / weights.sum(axis=2)
-    centres = np.stack((rows % width, rows // width), axis=1).astype(np.float32) + np.float32(0.5)
-    xyxy = np.concatenate((centres - distances[:, :2], centres + distances[:, 2:]), axis=1) * np.float32(stride)
-    return xyxy, best.max(axis=1), best.argmax(axis=1).astype(np.int64)
+    xyxy = np.concatenate((centres - distances[:, :2], centres + distances[:, 2:]), axis=1) * stride
+    score = 1 / (1 + np.exp(-logits.max(axis=1)))
+    return xyxy, score, logits.argmax(axis=1).astype(np.int64, copy=False)
+
+
+def _scoring(classes: Tensor, least: float) -> NDArray[np.intp]:
+    """The cells of a level, by number and in order, with a class above ``least``."""
+    logits: Float = classes.reshape(-1).astype(np.float32, copy=False)
+    hits = np.flatnonzero(logits > least)  # one pass; the best of each cell would be the slowest step
+    cells: NDArray[np.intp] = hits // classes.shape[2]
+    new = np.ones(len(cells), np.bool_)
+    np.not_equal(cells[1:], cells[:-1], out=new[1:])
+    return cells[new]
+
+
+@lru_cache(maxsize=64)
+def _grid(height: int, width: int, input_height: int) -> Float:
+    """(h · w, 3): x and y of the centre of each cell, in cells, and the pixels per cell."""
+    y, x = np.divmod(np.arange(height * width), width)
+    return np.stack((x + 0.5, y + 0.5, np.full(len(x), input_height / height)), axis=1).astype(np.float32)
+
+
+def _picked(levels: Sequence[Tensor], rows: Sequence[NDArray[np.intp]]) -> Float:
+    parts = [level[some] for level, some in zip(levels, rows, strict=True)]
+    return np.concatenate(parts).astype(np.float32, copy=False)

@@ -71,8 +71,8 @@ class LiteRtRuntime:
     def _run(self, batch: Tensor) -> tuple[Tensor, ...]:
         interpreter = self._ready(batch.shape)
         interpreter.set_tensor(self._input, batch)
-        interpreter.invoke()
-        return tuple(interpreter.get_tensor(index) for index in self._fetches)
+        interpreter._interpreter.Invoke()  # its ``invoke`` refuses while anyone holds a view of an output
+        return tuple(interpreter.tensor(index)() for index in self._fetches)
 
     def placement(self) -> dict[str, float]:
         """The share of the network's operations that the delegate took (XNNPACK where none was named), once it ran."""

@@ -30,7 +30,7 @@ class OnnxRuntime:
         """Read a network and make it ready.
 
         Args:
-            path: An ``.onnx`` file with one input (N, H, W, 3) float32.
+            path: An ``.onnx`` file with one input (N, H, W, 3) uint8.
             single: It takes one picture at a time.
             device: ``auto`` (CUDA where this ONNX Runtime has it, else the CPU), ``cpu``, ``cuda``, ``cuda:N``,
                 ``tensorrt``, ``tensorrt:N``, or ``openvino`` and ``openvino:CPU|GPU|NPU``.
@@ -69,7 +69,7 @@ class OnnxRuntime:
         self._input = inputs[0].name
 
     def run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Execute on an (N, H, W, 3) float32 batch.
+        """Execute on an (N, H, W, 3) uint8 batch.
 
         Raises:
             ModelError: The network does not take such a batch, or failed on it.

@@ -24,7 +24,7 @@ class OpenVinoRuntime:
         """Read a network and make it ready.
 
         Args:
-            path: An ``.xml`` with its ``.bin`` beside it, with one input (N, H, W, 3) float32.
+            path: An ``.xml`` with its ``.bin`` beside it, with one input (N, H, W, 3) uint8.
             single: It takes one picture at a time.
             device: ``auto`` (the CPU), ``cpu``, ``gpu``, ``gpu.N`` or ``npu``. Only the CPU was ever tried.
             precision: ``fp32``, ``bf16`` or ``fp16`` where the device has them, or ``int8`` for a file that is.
@@ -57,7 +57,7 @@ class OpenVinoRuntime:
             ) from error
 
     def run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Execute on an (N, H, W, 3) float32 batch.
+        """Execute on an (N, H, W, 3) uint8 batch.
 
         Raises:
             ModelError: The network does not take such a batch, or failed on it.

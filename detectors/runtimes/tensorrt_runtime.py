@@ -24,7 +24,7 @@ class TensorRtRuntime:
         """Read an engine and reserve its memory on the GPU.
 
         Args:
-            path: An engine with one input (1, H, W, 3) float32.
+            path: An engine with one input (1, H, W, 3) uint8.
             outputs: Names of its outputs, in the order ``run`` returns them.
             device: ``auto``, ``cuda`` or ``cuda:N``.
             precision: What the engine was built with; it decides nothing here.
@@ -55,12 +55,13 @@ class TensorRtRuntime:
         self._memory: dict[str, int] = {}
         self._host: dict[str, np.ndarray[Any, Any]] = {}
         for name in (self._input, *outputs):
-            self._host[name] = np.empty(tuple(self._engine.get_tensor_shape(name)), np.float32)
+            kind = np.uint8 if name == self._input else np.float32
+            self._host[name] = np.empty(tuple(self._engine.get_tensor_shape(name)), kind)
             (self._memory[name],) = self._check(self._cuda.cudaMalloc(self._host[name].nbytes), "memory")
             self._context.set_tensor_address(name, int(self._memory[name]))
 
     def run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Execute on an (N, H, W, 3) float32 batch.
+        """Execute on an (N, H, W, 3) uint8 batch.
 
         Raises:
             ModelError: The engine does not take such a batch, or failed on it.
@@ -78,7 +79,7 @@ class TensorRtRuntime:
 
     def _run(self, batch: Tensor) -> tuple[Tensor, ...]:
         cuda, kinds = self._cuda, self._cuda.cudaMemcpyKind
-        picture = np.ascontiguousarray(batch, np.float32)
+        picture = np.ascontiguousarray(batch, np.uint8)
         to = (self._memory[self._input], picture.ctypes.data, picture.nbytes, kinds.cudaMemcpyHostToDevice)
         self._check(cuda.cudaMemcpyAsync(*to, self._stream), "the picture's copy")
         if not self._context.execute_async_v3(int(self._stream)):

@@ -12,6 +12,7 @@ import numpy as np
 from detectors.checkpoint import Checkpoint, read_checkpoint
 from detectors.detector import Tensor
 from detectors.errors import RuntimeUnavailableError
+from detectors.pixels import for_bytes
 from detectors.runtimes.threads import cpu_threads
 
 if TYPE_CHECKING:
@@ -63,12 +64,12 @@ class TorchRuntime:
         return cls(checkpoint, device, precision), checkpoint
 
     def run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Execute on an (N, H, W, 3) float32 batch; the output is float32, (N, 4 + C, A) or (N, K, 6) end to end."""
+        """Execute on an (N, H, W, 3) uint8 BGR batch; the output is float32, (N, 4 + C, A) or (N, K, 6) end to end."""
         torch = self._torch
         with torch.inference_mode():
-            tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).to(self._device, self._dtype, non_blocking=True)
+            tensor = torch.from_numpy(batch).to(self._device, non_blocking=True)
             network = self._trace(tensor) if self._device.type == "cpu" else self._module
-            output: np.ndarray[Any, Any] = network(tensor).float().cpu().numpy()
+            output: np.ndarray[Any, Any] = network(tensor).cpu().numpy()
         return (output,)
 
     def _trace(self, tensor: torch.Tensor) -> Any:
@@ -145,11 +146,18 @@ def resolve_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 
 def _prepare(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """Fuse, freeze and move a network; its head decodes boxes in fp32 whatever the network's dtype."""
+    """Fuse, freeze and move a network; its head decodes boxes in fp32 whatever the network's dtype.
+
+    Returns:
+        A module from (N, H, W, 3) uint8 BGR to the float32 output.
+    """
     import torch
+    from torch import nn
 
     network: Any = module.fuse().eval()  # type: ignore[operator]
     network.requires_grad_(False)
+    first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
+    first.weight.copy_(torch.from_numpy(for_bytes(first.weight.float().numpy())))
     network = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
     head = network.model[-1]
     head.export = True
@@ -159,4 +167,13 @@ def _prepare(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.
         head._inference = lambda raw: decode(
             {key: value.float() if key in ("boxes", "scores") else value for key, value in raw.items()}
         )
-    return network  # type: ignore[no-any-return]
+
+    class FromBytes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            return self.network(pictures.permute(0, 3, 1, 2).to(dtype)).float()  # type: ignore[no-any-return]
+
+    return FromBytes().eval()
