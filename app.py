@@ -497,8 +497,12 @@ def main() -> NoReturn:
 
 def report(error: Exception) -> None:
     """Print an error: one sentence per fault."""
+    from pipelines.systemd import is_journal, with_priority
+
+    in_journal = is_journal(sys.stderr)
     for fault in sentences(error):
-        err.print(f"error: {fault}", style="red", markup=False)
+        line = f"error: {fault}"
+        err.print(with_priority(line, logging.ERROR) if in_journal else line, style="red", markup=False)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,22 @@
 #
 #   install-apt.sh                  install what is missing, where that can be done; otherwise say in one line what is
 #                                   missing and what is used instead. Ends with 0 either way.
+#   install-apt.sh --only build     those that the list marks so (build or run), for an image; exit status 1 where one is
+#                                   still missing
 #   install-apt.sh --have gstreamer exit status 0 if all that the gstreamer extra needs is there; installs nothing
 set -eu
 list=$(dirname "$0")/apt-packages.txt
 python=$(command -v "${PYTHON:-python3.11}" || true)
+only=''
+[ "${1:-}" != --only ] || only=$2
 
 wanted() {
-    for package in $(sed 's/#.*//' "$list"); do
+    if [ -n "$only" ]; then
+        packages=$(sed -n "s/ *# $only\$//p" "$list")
+    else
+        packages=$(sed 's/#.*//' "$list")
+    fi
+    for package in $packages; do
         case $package:$python in
             python3-dev:/usr/bin/* | python3-venv:/usr/bin/*) echo "$package" ;;
             python3-dev:* | python3-venv:*) ;; # another Python brings its own
@@ -91,3 +100,4 @@ fi
 # shellcheck disable=SC2086
 echo "Not installed: $named ($reason). $(instead $left)" \
     "By hand: apt-get install --no-install-recommends $named"
+[ -z "$only" ]

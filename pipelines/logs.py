@@ -15,6 +15,7 @@ from typing import Any
 
 from config.paths import kind_of
 from config.site import Log
+from pipelines.systemd import is_journal, with_priority
 from streams.errors import OutputError
 from streams.files import LineFile, cannot_write_to
 from streams.rotating import Pruner, time_name
@@ -62,16 +63,22 @@ class Redactor:
 class TextFormatter(logging.Formatter):
     """``2026-11-25 14:00:00 WARNING streams.feed: text``, in UTC; a message is one line, a traceback follows it."""
 
-    def __init__(self, redact: Redactor) -> None:
-        """Take what hides secrets."""
+    def __init__(self, redact: Redactor, has_time: bool = True) -> None:
+        """Take what hides secrets.
+
+        Args:
+            redact: It.
+            has_time: Whether lines begin with the time.
+        """
         super().__init__()
         self._redact = redact
+        self._time = "%Y-%m-%d %H:%M:%S " if has_time else ""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without a newline at its end."""
         now = datetime.fromtimestamp(record.created, UTC)
         message = _BREAKS.sub(" ", self._redact(_message(record)))
-        line = f"{now:%Y-%m-%d %H:%M:%S} {record.levelname} {record.name}: {message}"
+        line = f"{now.strftime(self._time)}{record.levelname} {record.name}: {message}"
         error = _CONTROL.sub(" ", self._redact(_exception(record)))
         return f"{line}\n{error}" if error else line
 
@@ -102,6 +109,19 @@ class JsonFormatter(logging.Formatter):
         if error := self._redact(_exception(record)):
             said["exception"] = error
         return json.dumps(said, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+class JournalFormatter(logging.Formatter):
+    """Lines of another formatter as systemd's journal wants them: each begins with its priority."""
+
+    def __init__(self, lines: logging.Formatter) -> None:
+        """Take the other formatter."""
+        super().__init__()
+        self._lines = lines
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and those of a traceback."""
+        return with_priority(self._lines.format(record), record.levelno)
 
 
 class LogHandler(logging.Handler):
@@ -228,7 +248,9 @@ def set_up(config: Log, path: Path | None, debug: bool, secrets: Collection[str]
     """
     handler = LogHandler() if path is None else FileHandler(path, config.rotate_mb, config.keep_days)
     redact = Redactor(secrets)
-    handler.setFormatter(JsonFormatter(redact) if config.format == "json" else TextFormatter(redact))
+    in_journal = path is None and is_journal(sys.stderr)  # which has the time already
+    lines = JsonFormatter(redact) if config.format == "json" else TextFormatter(redact, has_time=not in_journal)
+    handler.setFormatter(JournalFormatter(lines) if in_journal else lines)
     root = logging.getLogger()
     before = [old for old in root.handlers if isinstance(old, LogHandler)]
     root.addHandler(handler)

@@ -1,4 +1,4 @@
-"""What systemd wants to hear from a service (sd_notify), over the socket it gave us; without one nothing happens."""
+"""What systemd wants to hear from a service (sd_notify), over the socket it gave us, and what its journal reads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from typing import TextIO
 
 log = logging.getLogger(__name__)
 EXTEND_EVERY_S = 20.0
@@ -19,7 +20,7 @@ _SEND_S = 1.0
 
 
 class Notifier:
-    """Speaks to systemd. Any thread may call it; nothing is ever raised."""
+    """Speaks to systemd; without a socket nothing happens. Any thread may call it; nothing is ever raised."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         """Read ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``.
@@ -83,6 +84,38 @@ class Notifier:
             if not self._failed:
                 log.debug("systemd's socket %r does not take %r: %s", self._address, text, error)
             self._failed = True
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether a stream leads into systemd's journal, which keeps the time and the priority of each line itself.
+
+    Args:
+        stream: Where lines are written.
+        environ: The environment; default: this process's. ``JOURNAL_STREAM`` names device and inode of the journal's
+            socket, so that a stream that was led elsewhere is told from it (systemd.exec(5)).
+    """
+    name = (os.environ if environ is None else environ).get("JOURNAL_STREAM", "")
+    try:
+        there = os.fstat(stream.fileno())
+    except (AttributeError, OSError, ValueError):  # none at all, closed, or no file of the system
+        return False
+    return name == f"{there.st_dev}:{there.st_ino}"
+
+
+def with_priority(text: str, level: int) -> str:
+    """A text whose lines tell the journal how much they matter, as ``<3>`` does for an error (sd-daemon(3)).
+
+    Args:
+        text: One line or more.
+        level: As in ``logging``.
+    """
+    return "\n".join(f"<{_priority(level)}>{line}" for line in text.split("\n"))
+
+
+def _priority(level: int) -> int:
+    """Syslog's number for a level of ``logging``; what lies between two levels counts as the lower one."""
+    known = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+    return next((priority for least, priority in known if level >= least), 7)
 
 
 def _interval_s(environ: Mapping[str, str]) -> float | None:

@@ -523,7 +523,9 @@ class Service:
     def _report(self) -> None:
         stats = self.stats()
         online = sum(camera.status == "online" for camera in stats.cameras.values())
-        self._notifier.status(f"{online} of {len(stats.cameras)} cameras online; broker {stats.service.broker}")
+        said = f"{online} of {len(stats.cameras)} cameras online; broker {stats.service.broker or 'not used'}"
+        fault = "; the last reload failed, see the log" if self._reload_error else ""
+        self._notifier.status(said + fault)
         if self._publisher is not None:
             self._publisher.stats(stats.cameras, stats.detectors, stats.service)
         if self._log_dir is not None:

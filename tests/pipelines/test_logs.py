@@ -6,10 +6,12 @@ import json
 import logging
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -75,6 +77,45 @@ def test_a_message_is_one_line_and_a_traceback_follows_it(capsys: pytest.Capture
     assert rest[0] == "Traceback (most recent call last):"
     assert rest[-1] == "ValueError: outer x"
     assert "OSError: inner x" in rest
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_journal_gets_priorities_and_no_second_time(
+    form: Literal["text", "json"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "journal").open("w+") as journal:
+        there = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{there.st_dev}:{there.st_ino}")
+        monkeypatch.setattr(sys, "stderr", journal)
+        begin(Log(format=form))
+        feed.warning("no frame\n<0>really")
+        failure("x")
+        journal.seek(0)
+        first, *rest = journal.read().splitlines()
+    if form == "text":
+        assert first == "<4>WARNING streams.feed: no frame <0>really"
+        assert rest[0] == "<3>ERROR streams.feed: it failed: x"
+        assert all(line.startswith("<3>") for line in rest)
+        assert rest[-1] == "<3>ValueError: outer x"
+    else:
+        assert first.startswith("<4>")
+        assert set(json.loads(first.removeprefix("<4>"))) == {"time", "level", "logger", "message"}
+        assert json.loads(rest[0].removeprefix("<3>"))["message"] == "it failed: x"
+
+
+def test_a_stream_led_elsewhere_and_a_file_get_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "journal").open("w") as journal, (tmp_path / "elsewhere").open("w+") as elsewhere:
+        there = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{there.st_dev}:{there.st_ino}")
+        monkeypatch.setattr(sys, "stderr", elsewhere)
+        begin(Log())
+        feed.warning("one")
+        monkeypatch.setattr(sys, "stderr", journal)
+        begin(Log(), tmp_path / "log")
+        feed.warning("two")
+        elsewhere.seek(0)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8} WARNING streams.feed: one\n", elsewhere.read())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8} WARNING streams.feed: two\n", (tmp_path / "log").read_text())
 
 
 def test_a_json_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.systemd import Notifier
+from pipelines.systemd import Notifier, is_journal, with_priority
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "docker" / "systemd" / "sightline.service"
@@ -124,6 +125,47 @@ def test_the_environment_of_the_process_is_read(systemd: tuple[str, socket.socke
         [sys.executable, "-c", script], env=environ, cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert (done.stdout, hears.recv(4096)) == ("1.5\n", b"READY=1")
+
+
+def test_the_journal_is_known_by_device_and_inode(tmp_path: Path) -> None:
+    with (tmp_path / "stream").open("w") as stream:
+        there = os.fstat(stream.fileno())
+        assert is_journal(stream, {"JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino}"})
+        assert not is_journal(stream, {"JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino + 1}"})
+        assert not is_journal(stream, {})
+    assert not is_journal(stream, {"JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino}"})  # closed
+    assert not is_journal(io.StringIO(), {"JOURNAL_STREAM": ""})
+
+
+@pytest.mark.parametrize(
+    ("level", "mark"),
+    [
+        (logging.CRITICAL, "<2>"),
+        (logging.ERROR, "<3>"),
+        (logging.WARNING + 1, "<4>"),
+        (logging.WARNING, "<4>"),
+        (logging.INFO, "<6>"),
+        (logging.DEBUG, "<7>"),
+        (0, "<7>"),
+    ],
+)
+def test_each_line_has_its_priority(level: int, mark: str) -> None:
+    assert with_priority("one\ntwo", level) == f"{mark}one\n{mark}two"
+
+
+def test_what_ends_the_process_is_an_error_in_the_journal(tmp_path: Path) -> None:
+    with (tmp_path / "journal").open("w+") as journal:
+        there = os.fstat(journal.fileno())
+        environ = os.environ | {"JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino}"}
+        subprocess.run(
+            [sys.executable, "app.py", "run", str(tmp_path / "no.yaml")],
+            env=environ,
+            cwd=ROOT,
+            stderr=journal,
+            check=False,
+        )
+        journal.seek(0)
+        assert journal.read().startswith(f"<3>error: {tmp_path / 'no.yaml'}")
 
 
 def unit() -> RawConfigParser:
