@@ -40,6 +40,13 @@ models_app = typer.Typer(
     help="The models: list, download, verify, trust.",
 )
 app.add_typer(models_app, name="models")
+truth_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    epilog=EXIT_CODES,
+    help="The truth that results are compared with.",
+)
+app.add_typer(truth_app, name="truth")
 
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Name in the catalogue, or a path.")]
 RuntimeOption = Annotated[
@@ -59,6 +66,14 @@ PrecisionOption = Annotated[
 ImgszOption = Annotated[int | None, typer.Option(min=32, max=4096, help="Longer side of the network's input, pixels.")]
 ConfidenceOption = Annotated[float | None, typer.Option(min=0.01, max=0.99, help="Least score of a box.")]
 BackendOption = Annotated[Literal["auto", "opencv", "gstreamer"] | None, typer.Option(help="What decodes the video.")]
+MapOption = Annotated[
+    str | None,
+    typer.Option("--map", metavar="FROM=TO,...", help="Rename labels on both sides; 'tram=' drops."),
+]
+FirstFrameOption = Annotated[
+    int | None, typer.Option(min=0, max=1, help="Number of the first frame in the truth; MOTChallenge: 1.")
+]
+VisibleOption = Annotated[float, typer.Option(min=0, max=1, help="Ignore MOTChallenge boxes less visible than that.")]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for results; one folder per video inside.")]
 
 
@@ -374,6 +389,62 @@ def _tell_compared(rows: list[dict[str, Any]], words: list[str], page: Path) -> 
     tell(str(page))
     if len(failed) == len(rows):
         raise typer.Exit(1)
+
+
+@app.command(epilog=EXIT_CODES)
+def evaluate(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Output folder of a video that was analysed.")],
+    truth: Annotated[
+        list[Path],
+        typer.Option(
+            help="MOTChallenge gt.txt or folder, COCO .json, folder of YOLO .txt, events .csv; boxes and events: twice."
+        ),
+    ],
+    tolerance: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How far apart an event may be.")] = 1.0,
+    names: MapOption = None,
+    first_frame: FirstFrameOption = None,
+    min_visibility: VisibleOption = 0.0,
+    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write into; default: RESULTS.")] = None,
+) -> None:
+    """Compare results with the truth: boxes, tracks, counts and events.
+
+    Boxes: average precision, precision, recall; MOTA, MOTP, IDF1, HOTA and id switches where the truth has tracks.
+    Events: for each line or zone, direction and label, how many were found and are right, and how far off in time.
+    Written: evaluation.json, evaluation.csv and evaluation.md.
+    """
+    from pipelines.evaluate.evaluate import EvaluateWishes
+    from pipelines.evaluate.evaluate import evaluate as run_evaluate
+    from pipelines.evaluate.report import rich_tables, words
+
+    wishes = EvaluateWishes(results, truth, names, tolerance, first_frame, min_visibility, out_dir)
+    result = run_evaluate(wishes, say)
+    for table in rich_tables(result):
+        out.print(table)
+    tell(words(result))
+    tell(str((out_dir or results) / "evaluation.md"))
+
+
+@truth_app.command("from-tracks", epilog=EXIT_CODES)
+def truth_from_tracks(
+    tracks: Annotated[Path, typer.Argument(metavar="GT", help="MOTChallenge gt.txt or folder, or COCO with tracks.")],
+    config: Annotated[Path, typer.Option("--config", "-c", help="Site file with lines, zones, rules.")],
+    camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="In place of the camera's own, as in analyze.")] = None,
+    video: Annotated[Path | None, typer.Option(help="The video, for its size and times.")] = None,
+    fps: Annotated[float | None, typer.Option(min=0.1, max=1000, help="Frames a second, if GT does not tell.")] = None,
+    names: MapOption = None,
+    first_frame: FirstFrameOption = None,
+    min_visibility: VisibleOption = 0.0,
+    out_file: Annotated[Path, typer.Option("--out", "-o", help="The CSV to write.")] = Path("events.csv"),
+) -> None:
+    """Run a camera's rules over true tracks: what they see is the truth of events, as a CSV for evaluate."""
+    from pipelines.evaluate.from_tracks import TracksWishes, write_events_of_tracks
+    from pipelines.evaluate.names import Names
+    from pipelines.evaluate.truth_files import Reading
+
+    reading = Reading(Names.parse(names), first_frame, min_visibility)
+    found = write_events_of_tracks(TracksWishes(tracks, config, camera, scenario, video, fps, out_file, reading))
+    tell(f"{out_file}: {len(found.happenings)} events at {len(found.watched)} rules")
 
 
 @app.command("reset-counts", epilog=EXIT_CODES)

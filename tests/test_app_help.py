@@ -26,6 +26,9 @@ COMMANDS = [
     "models pull",
     "models verify",
     "models trust",
+    "evaluate",
+    "truth",
+    "truth from-tracks",
 ]
 
 
