@@ -404,6 +404,16 @@ def evaluate(
     names: MapOption = None,
     first_frame: FirstFrameOption = None,
     min_visibility: VisibleOption = 0.0,
+    sweep: Annotated[
+        str | None,
+        typer.Option(metavar="SETTINGS", help="Try confidence=0.2:0.5:0.1,iou,track_buffer, say."),
+    ] = None,
+    metric: Annotated[
+        Literal["hota", "idf1", "mota", "f1"] | None,
+        typer.Option(metavar="NAME", help="With --sweep: best at what? hota, idf1, mota, or f1 (of events)."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="With --sweep: site file of the rules.")] = None,
+    camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write into; default: RESULTS.")] = None,
 ) -> None:
     """Compare results with the truth: boxes, tracks, counts and events.
@@ -411,16 +421,27 @@ def evaluate(
     Boxes: average precision, precision, recall; MOTA, MOTP, IDF1, HOTA and id switches where the truth has tracks.
     Events: for each line or zone, direction and label, how many were found and are right, and how far off in time.
     Written: evaluation.json, evaluation.csv and evaluation.md.
+
+    With --sweep tracker and rules run again over the boxes that are in the results, with each of the settings; the
+    best one is told as lines for a site file.
     """
     from pipelines.evaluate.evaluate import EvaluateWishes
     from pipelines.evaluate.evaluate import evaluate as run_evaluate
     from pipelines.evaluate.report import rich_tables, words
+    from pipelines.evaluate.sweep import SweepWishes
+    from pipelines.terminal import counting
 
-    wishes = EvaluateWishes(results, truth, names, tolerance, first_frame, min_visibility, out_dir)
-    result = run_evaluate(wishes, say)
+    if sweep is None and (metric or config or camera):
+        raise ConfigError("--metric, --config and --camera belong to --sweep; name settings, or leave them out")
+    tried = None if sweep is None else SweepWishes(sweep, metric, config, camera)
+    wishes = EvaluateWishes(results, truth, names, tolerance, first_frame, min_visibility, out_dir, tried)
+    with counting(err, "trying settings") as on_step:
+        result = run_evaluate(wishes, say, on_step)
     for table in rich_tables(result):
         out.print(table)
     tell(words(result))
+    if result["sweep"] is not None:
+        tell(result["sweep"]["yaml"].rstrip())
     tell(str((out_dir or results) / "evaluation.md"))
 
 

@@ -75,6 +75,24 @@ def step_bar(console: Console, say: Callable[[str], None]) -> Iterator[Callable[
 
 
 @contextmanager
+def counting(console: Console, text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar over things that are alike, shown with the first; nothing without a terminal."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task(text, total=None)
+
+    def update(done: int, of: int) -> None:
+        if console.is_terminal:
+            bar.start()
+            bar.update(task, completed=done, total=of)
+
+    try:
+        yield update
+    finally:
+        bar.stop()
+
+
+@contextmanager
 def busy(console: Console, text: str) -> Iterator[None]:
     """A spinner while something of unknown length goes on; nothing without a terminal."""
     if not console.is_terminal:

@@ -52,17 +52,18 @@ class Truth:
     labels: tuple[str, ...]
 
 
-def check_pycocotools(option: str = "--labels") -> None:
+def check_pycocotools(option: str = "--labels", extra: str = "compare") -> None:
     """Refuse what cannot be scored, before anything is measured.
 
     Args:
         option: What needs it.
+        extra: What installs it.
 
     Raises:
         ConfigError: pycocotools is not installed.
     """
     if find_spec("pycocotools") is None:
-        raise ConfigError(f"{option} needs pycocotools; install it with pip install 'sightline[compare]'")
+        raise ConfigError(f"{option} needs pycocotools; install it with pip install 'sightline[{extra}]'")
 
 
 def check_labels(path: Path) -> None:

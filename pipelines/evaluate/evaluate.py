@@ -9,14 +9,14 @@ from typing import Any
 
 from config.errors import ConfigError
 from pipelines.compare.truth import check_pycocotools
-from pipelines.evaluate.box_truth import BoxTruth, TrueBox
 from pipelines.evaluate.detection import score_detection
 from pipelines.evaluate.events import score_events, total
 from pipelines.evaluate.names import Names
 from pipelines.evaluate.report import write_reports
-from pipelines.evaluate.results import Run, RunFrame, at_frames, read_run
+from pipelines.evaluate.results import Run, read_run, renamed
+from pipelines.evaluate.sweep import Sweep, SweepWishes, prepare_sweep, sweep
 from pipelines.evaluate.tracking import check_trackers, score_tracking
-from pipelines.evaluate.truth_files import Reading, Truths, read_truths
+from pipelines.evaluate.truth_files import Reading, Truths, both_sides, read_truths
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class EvaluateWishes:
     first_frame: int | None = None
     min_visibility: float = 0.0
     out: Path | None = None
+    sweep: SweepWishes | None = None
 
     @property
     def reading(self) -> Reading:
@@ -37,12 +38,32 @@ class EvaluateWishes:
         return Reading(Names.parse(self.names), self.first_frame, self.min_visibility)
 
 
-def evaluate(wishes: EvaluateWishes, say: Callable[[str], None]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is needed, checked.
+
+    Attributes:
+        run: The results, their labels renamed.
+        truths: What they are compared with.
+        sweep: What is tried, if anything is.
+    """
+
+    run: Run
+    truths: Truths
+    sweep: Sweep | None = None
+
+
+def evaluate(
+    wishes: EvaluateWishes,
+    say: Callable[[str], None],
+    on_step: Callable[[int, int], None] = lambda done, all_: None,
+) -> dict[str, Any]:
     """Score results, and write ``evaluation.json``, ``evaluation.csv`` and ``evaluation.md``.
 
     Args:
         wishes: The arguments.
         say: Told in one line what people should know.
+        on_step: Told how many of how many settings of a sweep are done.
 
     Returns:
         The content of ``evaluation.json``.
@@ -51,16 +72,19 @@ def evaluate(wishes: EvaluateWishes, say: Callable[[str], None]) -> dict[str, An
         ConfigError: Results or truth cannot be read, or do not belong together; with file and line.
         OutputError: The reports cannot be written.
     """
-    run, truths = prepare(wishes)
-    if run.summary.get("result", "done") != "done":
-        say(f"{wishes.results} is of a run that was {run.summary['result']}: only what it analysed is compared")
-    result = evaluated(run, truths, wishes.tolerance_s)
+    prepared = prepare(wishes)
+    state = prepared.run.summary.get("result", "done")
+    if state != "done":
+        say(f"{wishes.results} is of a run that was {state}: only what it analysed is compared")
+    result = evaluated(prepared.run, prepared.truths, wishes.tolerance_s)
     result = {"results": str(wishes.results), "truth": [str(path) for path in wishes.truth], **result}
+    if prepared.sweep is not None:
+        result["sweep"] = sweep(prepared.sweep, on_step)
     write_reports(result, wishes.out or wishes.results)
     return result
 
 
-def prepare(wishes: EvaluateWishes) -> tuple[Run, Truths]:
+def prepare(wishes: EvaluateWishes) -> Prepared:
     """Read and check all that is needed, before any work.
 
     Raises:
@@ -68,12 +92,17 @@ def prepare(wishes: EvaluateWishes) -> tuple[Run, Truths]:
     """
     if not wishes.truth:
         raise ConfigError("nothing to compare with: name the truth with --truth")
-    run = read_run(wishes.results, wishes.reading.names)
+    names = wishes.reading.names
+    raw = read_run(wishes.results, Names())
+    run = renamed(raw, names)
     truths = read_truths(wishes.truth, run, wishes.reading)
     if truths.boxes is not None:
-        check_pycocotools("evaluate with boxes")
+        check_pycocotools("evaluate with boxes", "evaluate")
         check_trackers()
-    return run, truths
+    task = None
+    if wishes.sweep is not None:
+        task = prepare_sweep(wishes.sweep, raw, truths, names, wishes.tolerance_s)
+    return Prepared(run, truths, task)
 
 
 def evaluated(run: Run, truths: Truths, tolerance_s: float) -> dict[str, Any]:
@@ -83,7 +112,7 @@ def evaluated(run: Run, truths: Truths, tolerance_s: float) -> dict[str, Any]:
     """
     result: dict[str, Any] = {
         "frames": len(run.frames), "fps": round(run.fps, 3), "detection": None, "tracking": None, "events": None,
-        "events_total": None, "tolerance_s": tolerance_s,
+        "events_total": None, "sweep": None, "tolerance_s": tolerance_s,
     }  # fmt: skip
     if truths.boxes is not None:
         true, found = both_sides(truths.boxes, run)
@@ -95,12 +124,6 @@ def evaluated(run: Run, truths: Truths, tolerance_s: float) -> dict[str, Any]:
         rows = score_events(truths.events, run.events, tolerance_s)
         result |= {"events": rows, "events_total": total(rows)}
     return result
-
-
-def both_sides(truth: BoxTruth, run: Run) -> tuple[list[Sequence[TrueBox]], list[RunFrame]]:
-    """The frames that were both annotated and analysed, in order."""
-    numbers = [number for number in sorted(truth.frames) if number < len(run.frames)]
-    return [truth.frames[number] for number in numbers], at_frames(run, numbers)
 
 
 def _least_score(run: Run) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.analyze import make_folder
+from pipelines.evaluate.settings import SETTINGS
 from streams.files import write_json_atomic, write_text_atomic
 
 DETECTION = ("map50", "map50_95", "precision", "recall", "objects", "found", "matched")
 TRACKING = ("mota", "motp", "idf1", "hota", "id_switches", "false_positives", "misses", "objects", "tracks")
 EVENTS = ("truth", "found", "matched", "precision", "recall", "error")
+SHOWN = 10
+"""Settings of a sweep that a table shows; all of them are in ``sweep.csv``."""
 ERRORS = ("n", "mean", "median", "abs_median", "abs_p95")
 _HEADS = {
     "map50": "mAP50", "map50_95": "mAP50-95", "mota": "MOTA", "motp": "MOTP", "idf1": "IDF1", "hota": "HOTA",
@@ -30,7 +33,7 @@ _Part = tuple[str, tuple[str, str, str, str], Mapping[str, Any], tuple[str, ...]
 
 
 def write_reports(result: Mapping[str, Any], folder: Path) -> None:
-    """Write ``evaluation.json``, ``evaluation.csv`` and ``evaluation.md``.
+    """Write ``evaluation.json``, ``evaluation.csv`` and ``evaluation.md``, and ``sweep.csv`` where there was a sweep.
 
     Raises:
         OutputError: They cannot be written.
@@ -39,18 +42,24 @@ def write_reports(result: Mapping[str, Any], folder: Path) -> None:
     write_json_atomic(folder / "evaluation.json", result)
     write_text_atomic(folder / "evaluation.csv", to_csv(result))
     write_text_atomic(folder / "evaluation.md", to_markdown(result))
+    if (found := result.get("sweep")) is not None:
+        heads = list(found["rows"][0])
+        write_text_atomic(folder / "sweep.csv", _csv([heads, *(row.values() for row in found["rows"])]))
 
 
 def to_csv(result: Mapping[str, Any]) -> str:
     """One figure in each row: part, kind, name, direction, label, figure, value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("part", "kind", "name", "direction", "label", "figure", "value"))
+    rows: list[tuple[Any, ...]] = [("part", "kind", "name", "direction", "label", "figure", "value")]
     for part, key, row, names in _parts(result):
-        writer.writerows((part, *key, name, row[name]) for name in names if row.get(name) is not None)
+        rows += ((part, *key, name, row[name]) for name in names if row.get(name) is not None)
         for group in ("time_s", "seconds", "value") if part == "events" else ():
-            for name in ERRORS if row[group] else ():
-                writer.writerow((part, *key, f"{group}_{name}", row[group][name]))
+            rows += ((part, *key, f"{group}_{name}", row[group][name]) for name in ERRORS if row[group])
+    return _csv(rows)
+
+
+def _csv(rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
@@ -70,6 +79,8 @@ def to_markdown(result: Mapping[str, Any]) -> str:
     for title, heads, rows in tables(result):
         lines += ["", f"## {title}", "", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
         lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    if (found := result.get("sweep")) is not None:
+        lines += ["", "The best setting, for a site file:", "", "```yaml", found["yaml"].rstrip(), "```"]
     return "\n".join(lines) + "\n"
 
 
@@ -97,6 +108,24 @@ def tables(result: Mapping[str, Any]) -> Iterator[Rows]:
             yield title, heads, [[label, *(cell(row[name]) for name in names)] for label, row in rows]
     if result["events"] is not None:
         yield "Counts and events", *_event_table(result["events"])
+    if (found := result.get("sweep")) is not None:
+        title = (
+            f"Sweep: {len(found['rows'])} settings, the best {SHOWN} by {_HEADS.get(found['metric'], found['metric'])}"
+        )
+        yield title, *sweep_rows(found, SHOWN)
+
+
+def sweep_rows(found: Mapping[str, Any], most: int | None = None) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells of a sweep, the best first.
+
+    Args:
+        found: ``sweep``'s result.
+        most: How many rows; default: all.
+    """
+    metric = found["metric"]
+    rows = sorted(found["rows"], key=lambda row: -1.0 if row[metric] is None else row[metric], reverse=True)
+    heads = [_HEADS.get(name, name) for name in rows[0]]
+    return heads, [[f"{v:g}" if n in SETTINGS else cell(v) for n, v in row.items()] for row in rows[:most]]
 
 
 def _event_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,16 +91,39 @@ def read_run(folder: Path, names: Names) -> Run:
     objects = list(_lines(folder / "detections.jsonl"))
     if not objects:
         raise ConfigError(f"{folder / 'detections.jsonl'} has no frames: there is nothing to evaluate")
-    own = summary.get("labels") or sorted({one["label"] for _, line in objects for one in line["objects"]})
-    labels = tuple(dict.fromkeys(new for old in own if (new := names(old)) is not None))
-    numbers = {old: labels.index(new) for old in own if (new := names(old)) is not None}
+    seen = sorted({one["label"] for _, line in objects for one in line.get("objects", ()) if "label" in one})
+    labels = tuple(dict.fromkeys([*(summary.get("labels") or ()), *seen]))
+    numbers = {label: number for number, label in enumerate(labels)}
     frames = tuple(_frame(folder, number, line, labels, numbers) for number, line in objects)
-    events = tuple(_events(folder / "events.jsonl", names))
     rules: Mapping[str, Mapping[str, Any]] = summary.get("rules") or {}
     places = frozenset(
         (str(rule["kind"]), str(rule.get("line") or rule.get("zone") or name)) for name, rule in rules.items()
     )
-    return Run(folder, summary, frames, events, labels, places)
+    return renamed(Run(folder, summary, frames, tuple(_events(folder / "events.jsonl")), labels, places), names)
+
+
+def renamed(run: Run, names: Names) -> Run:
+    """The same run with other labels; boxes and events of those left out are dropped."""
+    new = {label: names(label) for label in run.labels}
+    if all(label == other for label, other in new.items()):
+        return run
+    labels = tuple(dict.fromkeys(label for label in new.values() if label is not None))
+    numbers = np.array([labels.index(label) if (label := new[old]) is not None else -1 for old in run.labels])
+    frames = []
+    for frame in run.frames:
+        classes = numbers[frame.boxes.class_id]
+        kept = classes >= 0
+        boxes = Detections(frame.boxes.xyxy[kept], frame.boxes.score[kept], classes[kept].astype(np.int64), labels)
+        frames.append(RunFrame(frame.index, frame.pts_s, boxes, frame.ids[kept]))
+    return replace(run, frames=tuple(frames), events=tuple(renamed_events(run.events, names)), labels=labels)
+
+
+def renamed_events(events: Iterable[Happening], names: Names) -> Iterator[Happening]:
+    """Events with other labels; those of labels that are left out are dropped."""
+    for one in events:
+        label = names(one.label) if one.label else ""
+        if label is not None:
+            yield replace(one, label=label)
 
 
 def _summary(folder: Path) -> dict[str, Any]:
@@ -142,7 +165,7 @@ def _frame(
     folder: Path, number: int, line: Mapping[str, Any], labels: tuple[str, ...], numbers: Mapping[str, int]
 ) -> RunFrame:
     try:
-        kept = [one for one in line["objects"] if one["label"] in numbers]
+        kept = line["objects"]
         boxes = np.array([one["box"] for one in kept], np.float32).reshape(-1, 4)
         scores = np.array([one["score"] for one in kept], np.float32)
         classes = np.array([numbers[one["label"]] for one in kept], np.int64)
@@ -154,17 +177,14 @@ def _frame(
         ) from error
 
 
-def _events(file: Path, names: Names) -> Iterator[Happening]:
+def _events(file: Path) -> Iterator[Happening]:
     for number, line in _lines(file):
         try:
-            label = line["label"]
-            renamed = "" if label is None else names(str(label))
-            if renamed is not None:
-                yield Happening.of_event(line["kind"], line["rule"], renamed, line["data"], float(line["pts_s"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"{file}, line {number} is not an event as analyze writes it ({str(error)[:60]})") from (
-                error
-            )
+            label = "" if line["label"] is None else str(line["label"])
+            yield Happening.of_event(line["kind"], line["rule"], label, line["data"], float(line["pts_s"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            where = f"{file}, line {number}"
+            raise ConfigError(f"{where} is not an event as analyze writes it ({str(error)[:60]})") from error
 
 
 def at_frames(run: Run, wanted: Sequence[int]) -> list[RunFrame]:

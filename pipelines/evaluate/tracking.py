@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -41,7 +41,9 @@ def check_trackers() -> None:
         ConfigError: The ``trackers`` package is not installed.
     """
     if find_spec("trackers") is None:
-        raise ConfigError("scores of tracks need the package trackers; install it: pip install 'sightline[evaluate]'")
+        raise ConfigError(
+            "scores of tracks need the package trackers; install it with pip install 'sightline[evaluate]'"
+        )
 
 
 def score_tracking(
@@ -49,6 +51,7 @@ def score_tracking(
     found: Sequence[RunFrame],
     track_labels: Mapping[int, str],
     labels: Sequence[str],
+    each: bool = True,
 ) -> dict[str, Any]:
     """Score tracks over frames.
 
@@ -65,6 +68,7 @@ def score_tracking(
         found: Those that were found, likewise; those without a track do not count.
         track_labels: The label of each track.
         labels: The labels that are scored.
+        each: Whether each label is scored by itself, too.
 
     Returns:
         ``{"all": row, "labels": {label: row}}``; a row has ``mota``, ``motp``, ``idf1``, ``hota``, ``deta``, ``assa``,
@@ -75,7 +79,7 @@ def score_tracking(
         wanted = {track for track, label in track_labels.items() if label in of}
         return _row([_seen(boxes, frame, wanted, of) for boxes, frame in zip(truth, found, strict=True)])
 
-    return {"all": row(set(labels)), "labels": {label: row({label}) for label in labels}}
+    return {"all": row(set(labels)), "labels": {label: row({label}) for label in labels if each}}
 
 
 def _seen(boxes: Sequence[TrueBox], frame: RunFrame, wanted: set[int], labels: set[str]) -> Seen:
@@ -133,7 +137,3 @@ def _row(seen: Sequence[Seen]) -> dict[str, Any]:
 
 def _different(ids: Any) -> int:
     return len({number for array in ids for number in array.tolist()})
-
-
-Scorer = Callable[[Sequence[RunFrame], Mapping[int, str]], dict[str, Any]]
-"""From frames with tracks, and the tracks' labels, to ``score_tracking``'s result."""

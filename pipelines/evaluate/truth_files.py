@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.errors import ConfigError
-from pipelines.evaluate.box_truth import BoxTruth, is_yolo, read_pictures
+from pipelines.evaluate.box_truth import BoxTruth, TrueBox, is_yolo, read_pictures
 from pipelines.evaluate.event_truth import EventTruth, check_against, read_events, unknown_labels
 from pipelines.evaluate.mot import mot_file, read_mot
 from pipelines.evaluate.names import Names
-from pipelines.evaluate.results import Run
+from pipelines.evaluate.results import Run, RunFrame, at_frames
 
 FPS_APART = 0.02
 """Rates that differ by a larger share are two."""
@@ -128,3 +128,9 @@ def _other(truth: BoxTruth, has: str, others: str) -> ConfigError:
         f"--truth: {truth.file} has {has}, but the analysed video has {others}; take the truth of this video, or "
         "analyse the one that was annotated, every frame of it"
     )
+
+
+def both_sides(truth: BoxTruth, run: Run) -> tuple[list[Sequence[TrueBox]], list[RunFrame]]:
+    """The frames that were both annotated and analysed, in order."""
+    numbers = [number for number in sorted(truth.frames) if number < len(run.frames)]
+    return [truth.frames[number] for number in numbers], at_frames(run, numbers)
