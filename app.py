@@ -468,6 +468,35 @@ def truth_from_tracks(
     tell(f"{out_file}: {len(found.happenings)} events at {len(found.watched)} rules")
 
 
+@app.command(epilog=EXIT_CODES)
+def label(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to watch.")],
+    keys: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=KIND,NAME,LABEL,DIRECTION", help="i=line_crossing,road,car,in; once for each key."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Site file: keys for each of its rules.")
+    ] = None,
+    camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1; 0 takes a free one.")] = 0,
+    out_file: Annotated[Path, typer.Option("--out", "-o", help="The CSV; one that is there is continued.")] = Path(
+        "truth.csv"
+    ),
+) -> None:
+    """Make the truth of events: watch the video in a browser, and press a key when something happens.
+
+    Each key press is a row of the CSV with the time of the picture that is shown, saved at once.
+    """
+    from pipelines.label.label import LabelWishes
+    from pipelines.label.label import label as run_label
+    from pipelines.terminal import counting
+
+    with counting(err, "copying the video for the browser") as on_step:
+        rows = run_label(LabelWishes(video, keys or (), config, camera, out_file, port), stop, tell, on_step)
+    tell(f"{out_file}: {rows} rows")
+
+
 @app.command("reset-counts", epilog=EXIT_CODES)
 def reset_counts(
     config: Annotated[Path, typer.Argument(metavar="SITE", help="A site file.")],

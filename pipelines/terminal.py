@@ -81,15 +81,21 @@ def counting(console: Console, text: str) -> Iterator[Callable[[int, int], None]
     bar = Progress(*columns, console=console, transient=True)
     task = bar.add_task(text, total=None)
 
+    shown = False
+
     def update(done: int, of: int) -> None:
+        nonlocal shown
         if console.is_terminal:
-            bar.start()
+            if not shown:
+                bar.start()
+                shown = True
             bar.update(task, completed=done, total=of)
 
     try:
         yield update
     finally:
-        bar.stop()
+        if shown:
+            bar.stop()
 
 
 @contextmanager

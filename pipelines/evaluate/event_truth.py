@@ -34,7 +34,7 @@ class EventTruth:
     watched: frozenset[tuple[str, str]]
 
 
-def read_events(file: Path, names: Names, last_s: float | None = None) -> EventTruth:
+def read_events(file: Path, names: Names, last_s: float | None = None, option: str = "--truth") -> EventTruth:
     """Read a CSV with ``kind,name,label,direction,time_s`` and, if wanted, ``seconds`` and ``value``.
 
     A row without a time says that ``kind`` was watched at ``name``: if no other row names both, nothing happened there.
@@ -44,14 +44,15 @@ def read_events(file: Path, names: Names, last_s: float | None = None) -> EventT
         file: The CSV.
         names: How labels are renamed; rows of those left out are dropped.
         last_s: Media time of the video's last frame, seconds; nothing can have happened later.
+        option: What names the file, for errors.
 
     Raises:
         ConfigError: A row is broken, of an unknown kind or after the end; with file and line.
     """
     happenings: list[Happening] = []
     watched: set[tuple[str, str]] = set()
-    for number, row in _rows(file):
-        where = f"--truth: {file}, line {number}"
+    for number, row in _rows(file, option):
+        where = f"{option}: {file}, line {number}"
         kind, name = row["kind"], row["name"]
         if kind not in RULE_KINDS:
             raise ConfigError(f"{where}: unknown kind {kind!r}; allowed: {', '.join(RULE_KINDS)}")
@@ -124,27 +125,27 @@ def events_csv(happenings: Iterable[Happening], watched: Iterable[tuple[str, str
     return text.getvalue()
 
 
-def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
+def _rows(file: Path, option: str) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
         reader = csv.reader(io.StringIO(file.read_text(encoding="utf-8-sig"), newline=""))
         header = [word.strip() for word in next(reader, [])]
         if missing := [name for name in COLUMNS if name not in header]:
-            raise ConfigError(f"--truth: {file}, line 1: no column {missing[0]!r}; an events CSV has {_FORM}")
+            raise ConfigError(f"{option}: {file}, line 1: no column {missing[0]!r}; an events CSV has {_FORM}")
         if unknown := [name for name in header if name not in (*COLUMNS, *OPTIONAL)]:
-            raise ConfigError(f"--truth: {file}, line 1: unknown column {unknown[0]!r}; an events CSV has {_FORM}")
+            raise ConfigError(f"{option}: {file}, line 1: unknown column {unknown[0]!r}; an events CSV has {_FORM}")
         for words in reader:
             if not any(word.strip() for word in words):
                 continue
             if len(words) != len(header):
                 raise ConfigError(
-                    f"--truth: {file}, line {reader.line_num}: {len(words)} values, but the header has {len(header)}"
+                    f"{option}: {file}, line {reader.line_num}: {len(words)} values, but the header has {len(header)}"
                 )
             yield reader.line_num, dict(zip(header, (word.strip() for word in words), strict=True))
     except (OSError, ValueError, csv.Error) as error:
         if isinstance(error, ConfigError):
             raise
         reason = getattr(error, "strerror", None) or "it is no text with commas"
-        raise ConfigError(f"--truth: {file} cannot be read ({reason})") from error
+        raise ConfigError(f"{option}: {file} cannot be read ({reason})") from error
 
 
 def _value(where: str, row: Mapping[str, str], name: str) -> float | None:
