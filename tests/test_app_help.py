@@ -29,6 +29,7 @@ COMMANDS = [
     "evaluate",
     "truth",
     "truth from-tracks",
+    "label",
 ]
 
 

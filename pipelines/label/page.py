@@ -38,7 +38,7 @@ table { border-collapse: collapse; }
 caption { text-align: left; font-weight: 600; }
 td, th { padding: .1rem .8rem .1rem 0; text-align: left; }
 kbd { border: 1px solid #999; border-radius: 3px; padding: 0 .4em; background: #fff; }
-tbody tr:first-child { font-weight: 600; }
+#rows tr:first-child { font-weight: 600; }
 button { border: 0; background: none; cursor: pointer; color: #b00020; }
 """
 
