@@ -11,6 +11,7 @@ from config.site import Detector as DetectorConfig
 from detectors.detector import Detector
 from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.families.yolo import YoloFamily
+from detectors.labels import check_count
 from detectors.model_files import ResolvedModel
 
 if TYPE_CHECKING:
@@ -39,13 +40,11 @@ def load_detector(
     """
     detector = _load(model, config, say, export)
     if config.labels is not None and config.labels != detector.labels:
-        if model.family == "yolo" and len(config.labels) != len(detector.labels):
-            classes = len(detector.labels)
+        try:
+            check_count(model, len(detector.labels), config.labels)
+        except ModelError:
             detector.close()
-            raise ModelError(
-                f"model {model.name} has {classes} classes, and 'labels' names {len(config.labels)}: name each, in "
-                "their order, or leave 'labels' out"
-            )
+            raise
         detector.family.labels = config.labels
     return detector
 
