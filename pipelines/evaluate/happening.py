@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-DIRECTION_KEYS = ("direction", "action")
-SECONDS_KEYS = ("dwell_time_sec", "wait_s", "waited_s", "seconds")
+DIRECTION_KEYS = ("direction", "action", "state")
+SECONDS_KEYS = ("dwell_time_sec", "wait_s", "seconds", "stopped_s", "lasted_s", "previous_s")
 """Keys of an event's ``data`` that are a duration, for the truth's column ``seconds``."""
-VALUE_KEYS = ("value", "length", "occupancy", "count")
+VALUE_KEYS = ("speed_kmh", "metres", "least_m", "length", "people", "occupancy")
 """Keys of an event's ``data`` that are a number, for the truth's column ``value``."""
 
 
@@ -21,7 +21,7 @@ class Happening:
         kind: Kind of the rule.
         name: The line or zone; the rule where it has neither.
         label: What did it; empty where that is not told.
-        direction: ``in``, ``out``, ``enter``, ``leave``; empty where there is none.
+        direction: ``in``, ``out``, ``enter``, ``leave``, a state, ``north>east``; empty where there is none.
         time_s: Media time, seconds.
         seconds: How long, where it is told.
         value: A number that belongs to it, where it is told.
@@ -50,11 +50,19 @@ class Happening:
             kind,
             str(data.get("line") or data.get("zone") or rule),
             label,
-            next((str(data[key]) for key in DIRECTION_KEYS if data.get(key) is not None), ""),
+            _direction(data),
             float(data.get("at_pts_s", pts_s)),
             _number(data, SECONDS_KEYS),
             _number(data, VALUE_KEYS),
         )
+
+
+def _direction(data: Mapping[str, Any]) -> str:
+    """Which way, or into which state; of what goes from one place to another both, as ``north>east``."""
+    way = [data[key] for key in ("from", "to") if data.get(key) is not None]
+    if len(way) == 2:
+        return ">".join(map(str, way))
+    return next((str(data[key]) for key in DIRECTION_KEYS if data.get(key) is not None), "")
 
 
 def _number(data: Mapping[str, Any], keys: tuple[str, ...]) -> float | None:

@@ -29,6 +29,7 @@ class Setting:
 SETTINGS: Mapping[str, Setting] = {
     "confidence": Setting("confidence", (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)),
     "activation": Setting("activation", (0.2, 0.3, 0.4, 0.5, 0.6)),
+    "sure": Setting("sure", (0.2, 0.3, 0.4)),
     "min_iou": Setting("min_iou", (0.05, 0.1, 0.15, 0.2, 0.3)),
     "lost_s": Setting("lost_s", (0.5, 1.0, 1.5, 2.0, 3.0)),
     "min_frames": Setting("min_frames", (2, 3, 4)),
