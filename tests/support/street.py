@@ -103,7 +103,7 @@ def _way(random: np.random.Generator) -> Array:
     speed = max(0.3, random.normal(0.78, 0.14))  # heights a second: 1.3 m/s of someone of 1.7 m
     stop_at, stop_for = random.uniform(3, 12), random.uniform(1, 6) * random.integers(0, 2)
     foot = np.array(edges[first])
-    feet = []
+    feet: list[Array] = []
     goal = 0
     while goal < len(goals) and len(feet) < 90 * FPS:
         step = speed * tall_at(foot[1]) / FPS * (not stop_at <= len(feet) / FPS < stop_at + stop_for)
