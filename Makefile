@@ -10,7 +10,7 @@ export PYTHON VIDEO
 
 RUN := .venv/bin/python
 DEMO_EXTRAS := torch tensorflow broker gstreamer
-ALL_EXTRAS := torch tensorflow onnxruntime openvino litert export broker server tensorboard compare dev gstreamer edge
+ALL_EXTRAS := torch tensorflow onnxruntime openvino litert export broker server tensorboard compare evaluate dev gstreamer edge
 
 help: ## this list
 	@echo "make TARGET [ARGS='...'] [PYTHON=python3.11]"

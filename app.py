@@ -40,6 +40,13 @@ models_app = typer.Typer(
     help="The models: list, download, verify, trust.",
 )
 app.add_typer(models_app, name="models")
+truth_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    epilog=EXIT_CODES,
+    help="The truth that results are compared with.",
+)
+app.add_typer(truth_app, name="truth")
 
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Name in the catalogue, or a path.")]
 RuntimeOption = Annotated[
@@ -65,6 +72,14 @@ StartTimeOption = Annotated[
         metavar="TIME", help="When the video was recorded, for schedules: 2026-11-26T18:00, in the site's zone."
     ),
 ]
+MapOption = Annotated[
+    str | None,
+    typer.Option("--map", metavar="FROM=TO,...", help="Rename labels on both sides; 'tram=' drops."),
+]
+FirstFrameOption = Annotated[
+    int | None, typer.Option(min=0, max=1, help="Number of the first frame in the truth; MOTChallenge: 1.")
+]
+VisibleOption = Annotated[float, typer.Option(min=0, max=1, help="Ignore MOTChallenge boxes less visible than that.")]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for results; one folder per video inside.")]
 
 
@@ -403,6 +418,112 @@ def _tell_compared(rows: list[dict[str, Any]], words: list[str], page: Path) -> 
     tell(str(page))
     if len(failed) == len(rows):
         raise typer.Exit(1)
+
+
+@app.command(epilog=EXIT_CODES)
+def evaluate(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Output folder of a video that was analysed.")],
+    truth: Annotated[
+        list[Path],
+        typer.Option(
+            help="MOTChallenge gt.txt or folder, COCO .json, folder of YOLO .txt, events .csv; boxes and events: twice."
+        ),
+    ],
+    tolerance: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How far apart an event may be.")] = 1.0,
+    names: MapOption = None,
+    first_frame: FirstFrameOption = None,
+    min_visibility: VisibleOption = 0.0,
+    sweep: Annotated[
+        str | None,
+        typer.Option(metavar="SETTINGS", help="Try confidence=0.2:0.5:0.1,iou,track_buffer, say."),
+    ] = None,
+    metric: Annotated[
+        Literal["hota", "idf1", "mota", "f1"] | None,
+        typer.Option(metavar="NAME", help="With --sweep: best at what? hota, idf1, mota, or f1 (of events)."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="With --sweep: site file of the rules.")] = None,
+    camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write into; default: RESULTS.")] = None,
+) -> None:
+    """Compare results with the truth: boxes, tracks, counts and events.
+
+    Boxes: average precision, precision, recall; MOTA, MOTP, IDF1, HOTA and id switches where the truth has tracks.
+    Events: for each line or zone, direction and label, how many were found and are right, and how far off in time.
+    Written: evaluation.json, evaluation.csv and evaluation.md.
+
+    With --sweep tracker and rules run again over the boxes that are in the results, with each of the settings; the
+    best one is told as lines for a site file.
+    """
+    from pipelines.evaluate.evaluate import EvaluateWishes
+    from pipelines.evaluate.evaluate import evaluate as run_evaluate
+    from pipelines.evaluate.report import rich_tables, words
+    from pipelines.evaluate.sweep import SweepWishes
+    from pipelines.terminal import counting
+
+    if sweep is None and (metric or config or camera):
+        raise ConfigError("--metric, --config and --camera belong to --sweep; name settings, or leave them out")
+    tried = None if sweep is None else SweepWishes(sweep, metric, config, camera)
+    wishes = EvaluateWishes(results, truth, names, tolerance, first_frame, min_visibility, out_dir, tried)
+    with counting(err, "trying settings") as on_step:
+        result = run_evaluate(wishes, say, on_step)
+    for table in rich_tables(result):
+        out.print(table)
+    tell(words(result))
+    if result["sweep"] is not None:
+        tell(result["sweep"]["yaml"].rstrip())
+    tell(str((out_dir or results) / "evaluation.md"))
+
+
+@truth_app.command("from-tracks", epilog=EXIT_CODES)
+def truth_from_tracks(
+    tracks: Annotated[Path, typer.Argument(metavar="GT", help="MOTChallenge gt.txt or folder, or COCO with tracks.")],
+    config: Annotated[Path, typer.Option("--config", "-c", help="Site file with lines, zones, rules.")],
+    camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="In place of the camera's own, as in analyze.")] = None,
+    video: Annotated[Path | None, typer.Option(help="The video, for its size and times.")] = None,
+    fps: Annotated[float | None, typer.Option(min=0.1, max=1000, help="Frames a second, if GT does not tell.")] = None,
+    names: MapOption = None,
+    first_frame: FirstFrameOption = None,
+    min_visibility: VisibleOption = 0.0,
+    out_file: Annotated[Path, typer.Option("--out", "-o", help="The CSV to write.")] = Path("events.csv"),
+) -> None:
+    """Run a camera's rules over true tracks: what they see is the truth of events, as a CSV for evaluate."""
+    from pipelines.evaluate.from_tracks import TracksWishes, write_events_of_tracks
+    from pipelines.evaluate.names import Names
+    from pipelines.evaluate.truth_files import Reading
+
+    reading = Reading(Names.parse(names), first_frame, min_visibility)
+    found = write_events_of_tracks(TracksWishes(tracks, config, camera, scenario, video, fps, out_file, reading))
+    tell(f"{out_file}: {len(found.happenings)} events at {len(found.watched)} rules")
+
+
+@app.command(epilog=EXIT_CODES)
+def label(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to watch.")],
+    keys: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=KIND,NAME,LABEL,DIRECTION", help="i=line_crossing,road,car,in; once for each key."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Site file: keys for each of its rules.")
+    ] = None,
+    camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1; 0 takes a free one.")] = 0,
+    out_file: Annotated[Path, typer.Option("--out", "-o", help="The CSV; one that is there is continued.")] = Path(
+        "truth.csv"
+    ),
+) -> None:
+    """Make the truth of events: watch the video in a browser, and press a key when something happens.
+
+    Each key press is a row of the CSV with the time of the picture that is shown, saved at once.
+    """
+    from pipelines.label.label import LabelWishes
+    from pipelines.label.label import label as run_label
+    from pipelines.terminal import counting
+
+    with counting(err, "copying the video for the browser") as on_step:
+        rows = run_label(LabelWishes(video, keys or (), config, camera, out_file, port), stop, tell, on_step)
+    tell(f"{out_file}: {rows} rows")
 
 
 @app.command("reset-counts", epilog=EXIT_CODES)

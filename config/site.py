@@ -213,10 +213,13 @@ class Calibration(Strict):
 class Tracker(Strict):
     """How boxes of successive frames become one object."""
 
-    activation: float = Field(0.4, gt=0, lt=1, description="score that starts a track")
+    activation: float = Field(0.5, gt=0, lt=1, description="score that starts a track")
+    sure: float = Field(
+        0.3, gt=0, lt=1, description="boxes that score less go on with a track only where they overlap it by half"
+    )
     min_iou: float = Field(0.15, gt=0, lt=1, description="overlap that joins a box to a track")
     min_frames: int = Field(2, ge=2, description="frames until a track counts")
-    lost_s: float = Field(1.5, gt=0, description="media seconds a track outlives its last box")
+    lost_s: float = Field(1.5, gt=0, description="media seconds a track outlives its last box, or one frame")
 
 
 class RuleSpec(BaseModel):

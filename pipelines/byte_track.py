@@ -1,13 +1,12 @@
 """ByteTrack: boxes of successive frames joined by their overlap, the sure ones first, then the unsure ones.
 
-It decides as ``ByteTrackTracker`` of the ``trackers`` library does, at a fraction of its cost; that library brings
-SciPy, supervision and requests with it, 62 MB of memory that a small box does not have. The tests hold both together.
+It decides in the order of ByteTrack (Zhang et al., 2022); where an object is expected is a filter of our own, whose
+noise is measured in heights of the box and in seconds, so that near and far objects and all frame rates are alike.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import lap
@@ -16,73 +15,65 @@ from numpy.typing import NDArray
 
 UNTRACKED = -1
 Corners = tuple[float, float, float, float]
-_MEASUREMENT_NOISE, _PROCESS_NOISE = 0.1, 0.01
-"""Variances of one coordinate in square pixels: of what is observed, and of what one nominal frame adds."""
-_NOMINAL_S = 0.004
-"""A step that is as near as this to a nominal frame counts as one."""
+PLACE_NOISE = 0.05
+"""Standard deviation of an observed centre, in heights of the box."""
+PUSH = 0.5
+"""Root of the spectral density of the acceleration: heights of the box for s to the power 1.5."""
+FIRST_SPEED = 1.0
+"""Standard deviation of the speed of what has just been seen, in heights of the box a second."""
+SIZE_GAIN = 0.5
+"""How much of a new width and height is believed at once."""
+WEAK_IOU = 0.5
+"""Overlap that joins a box that is not sure: with less of it, parts of objects and of what stands beside are joined."""
 
 
-@lru_cache(maxsize=64)
-def _process_noise(frame_step: float, frame_rate: float) -> tuple[float, float, float]:
-    """Variance of position, covariance, and variance of velocity that one step adds.
+class MotionFilter:
+    """A Kalman filter of a box's centre that goes on at constant velocity, and a width and height that lag a little.
 
-    Longer and shorter steps than a nominal frame add what a white noise of the acceleration would.
-
-    Args:
-        frame_step: Length of the step in nominal frames.
-        frame_rate: Nominal frames a second.
-    """
-    if abs(frame_step - 1.0) <= _NOMINAL_S * frame_rate:
-        return _PROCESS_NOISE, 0.0, _PROCESS_NOISE
-    square = frame_step * frame_step
-    return _PROCESS_NOISE * (square * square) / 4, _PROCESS_NOISE * (square * frame_step) / 2, _PROCESS_NOISE * square
-
-
-class CornerFilter:
-    """A constant-velocity Kalman filter of a box's corners.
-
-    Its four coordinates do not depend on each other and have the same noise: one (2, 2) covariance, of position and
-    velocity, is that of all four.
+    Both coordinates have the same noise, relative to the box's height: one (2, 2) covariance of place and velocity, in
+    heights and seconds, is that of both. The acceleration is white noise (Bar-Shalom, Li and Kirubarajan, "Estimation
+    with Applications to Tracking and Navigation", 2001, section 6.2.2). The size does not go on by itself: a box that
+    shrinks behind something else would vanish while it is not seen.
     """
 
-    __slots__ = ("_both", "_box", "_place", "_speed", "_velocity")
+    __slots__ = ("_both", "_centre", "_place", "_size", "_speed", "_velocity")
 
     def __init__(self, bbox: NDArray[np.float32]) -> None:
         """Start with the first (4,) box x1, y1, x2, y2 in pixels, at rest."""
         x1, y1, x2, y2 = bbox.tolist()
-        self._box: Corners = (x1, y1, x2, y2)
-        self._velocity: Corners = (0.0, 0.0, 0.0, 0.0)
-        self._place, self._both, self._speed = 1.0, 0.0, 1.0  # the covariance
+        self._centre = ((x1 + x2) / 2, (y1 + y2) / 2)
+        self._size = (x2 - x1, y2 - y1)
+        self._velocity = (0.0, 0.0)
+        self._place, self._both, self._speed = PLACE_NOISE**2, 0.0, FIRST_SPEED**2  # the covariance
 
-    def predict(self, frame_step: float, frame_rate: float) -> None:
-        """Go on by ``frame_step`` nominal frames of ``frame_rate`` a second."""
-        x1, y1, x2, y2 = self._box
-        vx1, vy1, vx2, vy2 = self._velocity
-        self._box = (x1 + frame_step * vx1, y1 + frame_step * vy1, x2 + frame_step * vx2, y2 + frame_step * vy2)
-        place, both, speed = _process_noise(frame_step, frame_rate)
-        crossed = self._both + frame_step * self._speed
-        self._place += frame_step * (self._both + crossed) + place
-        self._both = crossed + both
-        self._speed += speed
+    def predict(self, seconds: float) -> None:
+        """Go on by ``seconds`` of media time."""
+        (x, y), (vx, vy) = self._centre, self._velocity
+        self._centre = (x + vx * seconds, y + vy * seconds)
+        push = PUSH**2 * seconds
+        self._place += seconds * (2 * self._both + seconds * self._speed + seconds * push / 3)
+        self._both += seconds * (self._speed + push / 2)
+        self._speed += push
 
     def update(self, bbox: NDArray[np.float32]) -> None:
         """Take an observed (4,) box in."""
-        total = self._place + _MEASUREMENT_NOISE
+        x1, y1, x2, y2 = bbox.tolist()
+        (x, y), (vx, vy), (width, height) = self._centre, self._velocity, self._size
+        dx, dy = (x1 + x2) / 2 - x, (y1 + y2) / 2 - y
+        total = self._place + PLACE_NOISE**2
         gain, push = self._place / total, self._both / total
-        x1, y1, x2, y2 = self._box
-        vx1, vy1, vx2, vy2 = self._velocity
-        ox1, oy1, ox2, oy2 = bbox.tolist()
-        dx1, dy1, dx2, dy2 = ox1 - x1, oy1 - y1, ox2 - x2, oy2 - y2
-        self._box = (x1 + gain * dx1, y1 + gain * dy1, x2 + gain * dx2, y2 + gain * dy2)
-        self._velocity = (vx1 + push * dx1, vy1 + push * dy1, vx2 + push * dx2, vy2 + push * dy2)
+        self._centre = (x + gain * dx, y + gain * dy)
+        self._velocity = (vx + push * dx, vy + push * dy)
         self._speed -= push * self._both
         self._both -= gain * self._both
         self._place -= gain * self._place
+        self._size = (width + SIZE_GAIN * (x2 - x1 - width), height + SIZE_GAIN * (y2 - y1 - height))
 
     @property
     def box(self) -> Corners:
         """The box x1, y1, x2, y2 as it is believed to be, in pixels."""
-        return self._box
+        (x, y), (width, height) = self._centre, self._size
+        return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
 def overlaps(boxes_1: NDArray[Any], boxes_2: NDArray[Any]) -> NDArray[np.float32]:
@@ -132,7 +123,7 @@ class _Path:
         unseen_s: Seconds since it was seen.
     """
 
-    filter: CornerFilter
+    filter: MotionFilter
     id: int = UNTRACKED
     hits: int = 1
     unseen_s: float = 0.0
@@ -141,17 +132,18 @@ class _Path:
 class ByteTrack:
     """Gives boxes the numbers of the objects they belong to, by where they are alone."""
 
-    def __init__(self, fps: float, activation: float, min_iou: float, min_frames: int, lost_s: float) -> None:
+    def __init__(self, activation: float, sure: float, min_iou: float, min_frames: int, lost_s: float) -> None:
         """Start without objects.
 
         Args:
-            fps: Nominal frames a second.
-            activation: Boxes of at least this score are joined first, and begin an object where there is none.
-            min_iou: Boxes that overlap an object's expected place by less are not joined to it.
+            activation: Boxes of at least this score begin an object where there is none.
+            sure: Boxes of at least this score are joined first, the others to what is left then.
+            min_iou: Sure boxes that overlap an object's expected place by less are not joined to it; the others have
+                to overlap it by ``WEAK_IOU``.
             min_frames: Frames in a row until an object gets a number.
             lost_s: Seconds that an object outlives its last box.
         """
-        self._fps, self._activation, self._min_iou = fps, activation, min_iou
+        self._activation, self._sure, self._min_iou = activation, sure, min_iou
         self._min_frames, self._lost_s = min_frames, lost_s
         self._paths: list[_Path] = []
         self._last_s = 0.0
@@ -174,24 +166,29 @@ class ByteTrack:
         """
         elapsed_s, self._last_s = pts_s - self._last_s, pts_s
         for path in self._paths:
-            path.filter.predict(elapsed_s * self._fps, self._fps)
+            path.filter.predict(elapsed_s)
             path.hits = 0 if path.unseen_s > 0 else path.hits
             path.unseen_s += elapsed_s
         self._paths = [path for path in self._paths if path.unseen_s <= self._lost_s]
         ids = np.full(len(xyxy), UNTRACKED, np.int64)
-        sure = score >= self._activation
-        left, alone = self._join(self._paths, np.flatnonzero(sure), xyxy, ids)
-        self._join(left, np.flatnonzero(~sure), xyxy, ids)
-        self._paths += [_Path(CornerFilter(xyxy[row])) for row in alone]
+        sure = score >= min(self._sure, self._activation)
+        left, alone = self._join(self._paths, np.flatnonzero(sure), self._min_iou, xyxy, ids)
+        self._join(left, np.flatnonzero(~sure), max(WEAK_IOU, self._min_iou), xyxy, ids)
+        self._paths += [_Path(MotionFilter(xyxy[row])) for row in alone if score[row] >= self._activation]
         self._paths = [path for path in self._paths if path.id != UNTRACKED or path.unseen_s == 0]
         return ids
 
     def _join(
-        self, paths: list[_Path], rows: NDArray[np.intp], xyxy: NDArray[np.float32], ids: NDArray[np.int64]
+        self,
+        paths: list[_Path],
+        rows: NDArray[np.intp],
+        least: float,
+        xyxy: NDArray[np.float32],
+        ids: NDArray[np.int64],
     ) -> tuple[list[_Path], list[int]]:
         """Join the boxes in these rows to objects, and write down their numbers; returns what stays alone of both."""
         places = np.array([path.filter.box for path in paths]).reshape(-1, 4)
-        found = pairs(overlaps(places, xyxy[rows]), self._min_iou)
+        found = pairs(overlaps(places, xyxy[rows]), least)
         numbers: list[int] = rows.tolist()
         for number, column in found:
             path, row = paths[number], numbers[column]

@@ -95,7 +95,7 @@ def prepare(wishes: Wishes) -> Prepared:
         return Prepared(plan, "main", detector, wishes.backend or "auto", None, publication, start, named)
     document = load(wishes.config, Site)
     site = document.value
-    name = _camera_name(document, wishes.camera)
+    name = camera_name(document, wishes.camera)
     camera = site.cameras[name]
     detector_name = site.detector_names(camera)[0]
     if publication is None and site.mqtt is not None and wishes.publish:
@@ -138,7 +138,12 @@ def detector_of(document: Document[Site], name: str) -> DetectorConfig:
     return detector.model_copy(update={"model": str(beside)}) if beside.exists() else detector
 
 
-def _camera_name(document: Document[Site], wanted: str | None) -> str:
+def camera_name(document: Document[Site], wanted: str | None) -> str:
+    """The wanted camera of a site file, or its only one.
+
+    Raises:
+        ConfigError: There is no such camera, or the choice is not clear.
+    """
     names = list(document.value.cameras)
     if wanted is None and len(names) == 1:
         return names[0]

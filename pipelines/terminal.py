@@ -75,6 +75,30 @@ def step_bar(console: Console, say: Callable[[str], None]) -> Iterator[Callable[
 
 
 @contextmanager
+def counting(console: Console, text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar over things that are alike, shown with the first; nothing without a terminal."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task(text, total=None)
+
+    shown = False
+
+    def update(done: int, of: int) -> None:
+        nonlocal shown
+        if console.is_terminal:
+            if not shown:
+                bar.start()
+                shown = True
+            bar.update(task, completed=done, total=of)
+
+    try:
+        yield update
+    finally:
+        if shown:
+            bar.stop()
+
+
+@contextmanager
 def busy(console: Console, text: str) -> Iterator[None]:
     """A spinner while something of unknown length goes on; nothing without a terminal."""
     if not console.is_terminal:

@@ -18,6 +18,8 @@ from pipelines.values import Track
 
 TWIN_IOU = 0.8
 """Two boxes that overlap by more than this are one object, mostly one that the model has two names for."""
+_OUTLIVED = 1.5
+"""Frames that a track outlives its last box at least, whatever the seconds say."""
 
 
 @dataclass(slots=True)
@@ -42,16 +44,15 @@ class Tracker:
 
         Args:
             config: Thresholds and times.
-            fps: Nominal frames per second; 25 is assumed when it is 0.
+            fps: Nominal frames per second, 0 when unknown: a track outlives one frame without a box at any rate.
         """
         self._config = config
-        self._fps = fps or 25.0
+        self._lost_s = max(config.lost_s, _OUTLIVED / fps if fps > 0 else 0.0)
         self._start()
 
     def _start(self) -> None:
         config = self._config
-        lost_s = max(1, round(config.lost_s * 30)) / 30
-        self._tracker = ByteTrack(self._fps, config.activation, config.min_iou, config.min_frames, lost_s)
+        self._tracker = ByteTrack(config.activation, config.sure, config.min_iou, config.min_frames, self._lost_s)
         self._lives: dict[int, _Life] = {}
 
     def update(self, detections: Detections, pts_s: float) -> tuple[NDArray[np.int64], tuple[Track, ...]]:
@@ -111,7 +112,7 @@ class Tracker:
         return Track(track_id, majority, xyxy, score, life.first_seen_s, pts_s, seen_as)
 
     def _evict(self, pts_s: float) -> None:
-        limit = pts_s - 2 * self._config.lost_s
+        limit = pts_s - 2 * self._lost_s
         for track_id in [key for key, life in self._lives.items() if life.last_seen_s < limit]:
             del self._lives[track_id]
 

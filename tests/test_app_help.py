@@ -26,6 +26,10 @@ COMMANDS = [
     "models pull",
     "models verify",
     "models trust",
+    "evaluate",
+    "truth",
+    "truth from-tracks",
+    "label",
 ]
 
 

@@ -30,11 +30,13 @@ class Box:
         label: Its class.
         xywh: Left, top, width and height in pixels.
         crowd: Whether it stands for many (COCO's ``iscrowd``): what is found in it is neither right nor wrong.
+        track: Its number over pictures of one video (``track_id``), where there is one.
     """
 
     label: str
     xywh: tuple[float, float, float, float]
     crowd: bool = False
+    track: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +52,18 @@ class Truth:
     labels: tuple[str, ...]
 
 
-def check_pycocotools(option: str = "--labels") -> None:
+def check_pycocotools(option: str = "--labels", extra: str = "compare") -> None:
     """Refuse what cannot be scored, before anything is measured.
 
     Args:
         option: What needs it.
+        extra: What installs it.
 
     Raises:
         ConfigError: pycocotools is not installed.
     """
     if find_spec("pycocotools") is None:
-        raise ConfigError(f"{option} needs pycocotools; install it with pip install 'sightline[compare]'")
+        raise ConfigError(f"{option} needs pycocotools; install it with pip install 'sightline[{extra}]'")
 
 
 def check_labels(path: Path) -> None:
@@ -73,12 +76,14 @@ def check_labels(path: Path) -> None:
     check_pycocotools()
 
 
-def _check_is_there(path: Path) -> None:
+def _check_is_there(path: Path, option: str = "--labels") -> None:
     if not path.exists():
-        raise ConfigError(f"--labels: {path} does not exist; name a COCO .json, or a folder of YOLO .txt files")
+        raise ConfigError(f"{option}: {path} does not exist; name a COCO .json, or a folder of YOLO .txt files")
 
 
-def read_truth(path: Path, pictures: Sequence[Laid], names: Sequence[str]) -> Truth:
+def read_truth(
+    path: Path, pictures: Sequence[Laid], names: Sequence[str], option: str = "--labels", must_share: bool = True
+) -> Truth:
     """Read the labels of pictures.
 
     Args:
@@ -88,43 +93,47 @@ def read_truth(path: Path, pictures: Sequence[Laid], names: Sequence[str]) -> Tr
         pictures: Those that are compared; their names are looked up. A picture that COCO does not list is an error; one
             without a ``.txt`` shows nothing.
         names: The model's labels, in class order.
+        option: What names the path, for errors.
+        must_share: Whether labels that have no class in common with the model's are an error.
 
     Raises:
         ConfigError: There are no such labels, with file and line.
     """
-    _check_is_there(path)
+    _check_is_there(path, option)
     if path.is_dir():
-        truth = _read_yolo(path, pictures, names)
+        truth = _read_yolo(path, pictures, names, option)
     else:
-        truth = _read_coco(path, pictures)
+        truth = _read_coco(path, pictures, option)
+    if not must_share:
+        return truth
     known = set(names) & set(truth.labels)
     if not any(box.label in known for boxes in truth.boxes for box in boxes):
         few = ", ".join(truth.labels[:8]) or "none"
         raise ConfigError(
-            f"--labels: {path} has no box for these pictures of a class that the model knows (its classes: {few}); "
+            f"{option}: {path} has no box for these pictures of a class that the model knows (its classes: {few}); "
             "check names of pictures and classes"
         )
     return truth
 
 
-def _read_yolo(folder: Path, pictures: Sequence[Laid], names: Sequence[str]) -> Truth:
+def _read_yolo(folder: Path, pictures: Sequence[Laid], names: Sequence[str], option: str) -> Truth:
     own = folder / _NAMES
     if own.is_file():
-        names = [line.strip() for line in _text(own).splitlines() if line.strip()]
+        names = [line.strip() for line in _text(own, option).splitlines() if line.strip()]
     if not any((folder / f"{Path(picture.name).stem}.txt").is_file() for picture in pictures):
         raise ConfigError(
-            f"--labels: {folder} has no .txt for any of the pictures, such as {Path(pictures[0].name).stem}.txt"
+            f"{option}: {folder} has no .txt for any of the pictures, such as {Path(pictures[0].name).stem}.txt"
         )
-    return Truth(tuple(_yolo_boxes(folder, picture, names) for picture in pictures), tuple(names))
+    return Truth(tuple(_yolo_boxes(folder, picture, names, option) for picture in pictures), tuple(names))
 
 
-def _yolo_boxes(folder: Path, picture: Laid, names: Sequence[str]) -> tuple[Box, ...]:
+def _yolo_boxes(folder: Path, picture: Laid, names: Sequence[str], option: str) -> tuple[Box, ...]:
     file = folder / f"{Path(picture.name).stem}.txt"
     if not file.is_file():
         return ()
     height, width = picture.size
     boxes = []
-    for number, line in enumerate(_text(file).splitlines(), 1):
+    for number, line in enumerate(_text(file, option).splitlines(), 1):
         words = line.split()
         if not words:
             continue
@@ -135,39 +144,40 @@ def _yolo_boxes(folder: Path, picture: Laid, names: Sequence[str]) -> tuple[Box,
             label = ""
         if not label or not all(0 <= value <= 1 for value in (x, y, w, h)):
             raise ConfigError(
-                f"--labels: {file}, line {number}: {line[:60]!r} is not 'class x y w h' with a class below "
+                f"{option}: {file}, line {number}: {line[:60]!r} is not 'class x y w h' with a class below "
                 f"{len(names)} and values from 0 to 1"
             )
         boxes.append(Box(label, ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)))
     return tuple(boxes)
 
 
-def _read_coco(file: Path, pictures: Sequence[Laid]) -> Truth:
+def _read_coco(file: Path, pictures: Sequence[Laid], option: str) -> Truth:
     try:
-        content = json.loads(_text(file))
+        content = json.loads(_text(file, option))
         categories = {one["id"]: str(one["name"]) for one in content["categories"]}
         ids = {Path(one["file_name"]).name: one["id"] for one in content["images"]}
         boxes: dict[Any, list[Box]] = {}
         for one in content["annotations"]:
             x, y, w, h = (float(value) for value in one["bbox"])
-            box = Box(categories[one["category_id"]], (x, y, w, h), bool(one.get("iscrowd")))
+            track = None if one.get("track_id") is None else int(one["track_id"])
+            box = Box(categories[one["category_id"]], (x, y, w, h), bool(one.get("iscrowd")), track)
             boxes.setdefault(one["image_id"], []).append(box)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"--labels: {file} is not a COCO file with images, categories and annotations ({type(error).__name__}: "
+            f"{option}: {file} is not a COCO file with images, categories and annotations ({type(error).__name__}: "
             f"{str(error)[:80]})"
         ) from error
     if missing := [picture.name for picture in pictures if picture.name not in ids]:
-        raise ConfigError(f"--labels: {file} does not list {missing[0]} ({len(missing)} of {len(pictures)} pictures)")
+        raise ConfigError(f"{option}: {file} does not list {missing[0]} ({len(missing)} of {len(pictures)} pictures)")
     return Truth(tuple(tuple(boxes.get(ids[picture.name], ())) for picture in pictures), tuple(categories.values()))
 
 
-def _text(file: Path) -> str:
+def _text(file: Path, option: str) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
-        raise ConfigError(f"--labels: {file} cannot be read ({reason})") from error
+        raise ConfigError(f"{option}: {file} cannot be read ({reason})") from error
 
 
 def score(truth: Truth, found: Sequence[Detections], pictures: Sequence[Laid]) -> dict[str, Any]:
@@ -182,6 +192,37 @@ def score(truth: Truth, found: Sequence[Detections], pictures: Sequence[Laid]) -
 
     Returns:
         ``{"map50_95", "map50", "pictures", "objects", "classes"}``.
+    """
+    judge, ids = judged(truth, found, pictures)
+    stats = [0.0, 0.0]
+    if judge is not None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            judge.summarize()
+        stats = judge.stats
+    boxes = [box for boxes in truth.boxes for box in boxes if box.label in ids]
+    return {
+        "map50_95": round(float(stats[0]), 4),
+        "map50": round(float(stats[1]), 4),
+        "pictures": len(pictures),
+        "objects": sum(not box.crowd for box in boxes),
+        "classes": len({box.label for box in boxes}),
+    }
+
+
+def judged(
+    truth: Truth, found: Sequence[Detections], pictures: Sequence[Laid], most: int = 100
+) -> tuple[Any, dict[str, int]]:
+    """COCO's judge after its work.
+
+    Args:
+        truth: The labels, picture by picture.
+        found: What was found, likewise.
+        pictures: Their names and sizes.
+        most: How many boxes of a picture and class are looked at.
+
+    Returns:
+        pycocotools' ``COCOeval`` with its matches accumulated, or ``None`` where nothing was found; and its number of
+        each class, from 1.
     """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -207,20 +248,13 @@ def score(truth: Truth, found: Sequence[Detections], pictures: Sequence[Laid]) -
         coco.createIndex()
         rows = np.concatenate([_rows(number, one) for number, one in enumerate(found, 1)])
         rows = rows[np.isin(rows[:, 6], list(ids.values()))]
-        stats = [0.0, 0.0]
-        if len(rows):
-            judge = COCOeval(coco, coco.loadRes(rows), "bbox")
-            judge.evaluate()
-            judge.accumulate()
-            judge.summarize()
-            stats = judge.stats
-    return {
-        "map50_95": round(float(stats[0]), 4),
-        "map50": round(float(stats[1]), 4),
-        "pictures": len(pictures),
-        "objects": sum(not box.crowd for _, box in boxes),
-        "classes": len({box.label for _, box in boxes}),
-    }
+        if not len(rows):
+            return None, ids
+        judge = COCOeval(coco, coco.loadRes(rows), "bbox")
+        judge.params.maxDets[-1] = most
+        judge.evaluate()
+        judge.accumulate()
+    return judge, ids
 
 
 def _rows(picture: int, found: Detections) -> Any:

@@ -1,54 +1,25 @@
-"""It gives what the ``trackers`` library's ByteTrack gives."""
+"""The tracker's parts beside textbooks and SciPy, and the whole beside the ``trackers`` library on streets."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from pipelines.byte_track import ByteTrack, CornerFilter, overlaps, pairs
-from streams.open import open_source
-
-if TYPE_CHECKING:
-    from pipelines.analyze import LoadedModel
+from pipelines.byte_track import FIRST_SPEED, PLACE_NOISE, PUSH, ByteTrack, MotionFilter, overlaps, pairs
+from tests.support.street import StreetFrame, street, thinned
 
 sv = pytest.importorskip("supervision")
 trackers = pytest.importorskip("trackers", reason="the library to compare with is not installed (extra 'dev')")
-SETTINGS = {"activation": 0.4, "min_iou": 0.15, "min_frames": 2, "lost_s": 1.5}
-THEIRS = {
-    "lost_track_buffer": 45, "frame_rate": 24.0, "track_activation_threshold": 0.4, "minimum_consecutive_frames": 2,
-    "minimum_iou_threshold": 0.15, "high_conf_det_threshold": 0.4,
-}  # fmt: skip
-
-
-def both(boxes: list[Any], times: list[float]) -> None:
-    """Feed the same boxes to both, and compare ids and filters after each frame."""
-    ours = ByteTrack(24.0, **SETTINGS)  # type: ignore[arg-type]
-    theirs = trackers.ByteTrackTracker(**THEIRS)
-    seen: set[int] = set()
-    for found, time_s in zip(boxes, times, strict=True):
-        mine = ours.update(found.xyxy, found.confidence, time_s)
-        found.class_id = np.arange(len(found))
-        expected = theirs.update(found, timestamp=time_s)
-        numbers = np.full(len(found), -1)
-        if len(expected):
-            numbers[expected.class_id] = np.where(expected.tracker_id < 0, -1, expected.tracker_id + 1)
-        np.testing.assert_array_equal(mine, numbers)
-        assert len(ours) == len(theirs.tracks)
-        for one, other in zip(ours._paths, theirs.tracks, strict=True):
-            same(one.filter, other.state_estimator.kf)
-        seen |= set(mine.tolist())
-    assert len(seen) > 3  # else nothing was compared
-
-
-def same(mine: CornerFilter, kf: Any) -> None:
-    """Compare box, velocity and covariance: one (2, 2) block for each coordinate, and nothing between coordinates."""
-    np.testing.assert_allclose([*mine._box, *mine._velocity], kf.state[:, 0], rtol=0, atol=1e-9)
-    block = [[mine._place, mine._both], [mine._both, mine._speed]]
-    np.testing.assert_allclose(np.kron(block, np.eye(4)), kf.state_covariance, rtol=0, atol=1e-9)
+SETTINGS = {"activation": 0.5, "sure": 0.3, "min_iou": 0.15, "min_frames": 2, "lost_s": 1.5}
+Follow = Callable[[StreetFrame], NDArray[np.int64]]
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 1), (40, 30)])
@@ -76,34 +47,150 @@ def test_nothing_belongs_to_nothing() -> None:
         assert pairs(np.zeros(shape, np.float32), 0.15) == []
 
 
-def boxes_of(video: Path, model: LoadedModel, every: int, frames: int) -> tuple[list[Any], list[float]]:
-    boxes, times = [], []
-    with open_source(video, "cam") as source:
-        for frame in source:
-            if frame.index % every == 0:
-                (found,) = model.detector.detect([frame.image])
-                boxes.append(sv.Detections(found.xyxy, confidence=found.score, class_id=found.class_id))
-                times.append(frame.pts_s)
-            if len(boxes) == frames:
-                break
-    return boxes, times
+def box(x: float, y: float, height: float = 100.0) -> NDArray[np.float32]:
+    return np.array([x - height / 4, y - height / 2, x + height / 4, y + height / 2], np.float32)
 
 
-@pytest.mark.parametrize(("video", "every"), [("traffic.mp4", 3), ("one-by-one-person-detection.mp4", 7)])
-def test_real_videos(video: str, every: int, data_dir: Path, yolov8n: LoadedModel) -> None:
-    both(*boxes_of(data_dir / video, yolov8n, every, 60))
-
-
-def test_odd_steps_gaps_and_empty_frames() -> None:
-    """Objects on crossing ways, at uneven times, with frames in which nothing is found."""
+def test_the_filter_is_the_textbooks() -> None:
+    """Beside matrices: x = (place, velocity) in heights, F, Q of white-noise acceleration, H, R (here for x alone)."""
     random = np.random.default_rng(3)
-    boxes, times, now = [], [], 0.0
-    for number in range(300):
-        now += float(random.choice([0.02, 0.04, 0.1, 0.5, 1.7], p=[0.3, 0.4, 0.2, 0.08, 0.02]))
-        places = np.array([[now * 40, 100], [400 - now * 30, 120], [200, now * 20], [600, 300]]) % 800
-        places = places[random.random(4) > 0.15] if number % 17 else places[:0]
-        xyxy = np.concatenate([places, places + 60], axis=1) + random.normal(0, 2, (len(places), 4))
-        score = random.uniform(0.2, 0.95, len(places))
-        boxes.append(sv.Detections(xyxy.astype(np.float32), confidence=score, class_id=np.zeros(len(places), int)))
-        times.append(now)
-    both(boxes, times)
+    mine = MotionFilter(box(200, 300))
+    x, p = np.array([200.0, 0.0]), np.diag([PLACE_NOISE**2, FIRST_SPEED**2])
+    for step in random.uniform(0.02, 0.6, 40):
+        f = np.array([[1, step], [0, 1]])
+        x, p = f @ x, f @ p @ f.T + PUSH**2 * np.array([[step**3 / 3, step**2 / 2], [step**2 / 2, step]])
+        mine.predict(float(step))
+        seen = float(x[0] + random.normal(0, 8))
+        gain = p[:, 0] / (p[0, 0] + PLACE_NOISE**2)
+        x, p = x + gain * (seen - x[0]), p - np.outer(gain, p[0])
+        mine.update(box(seen, 300))
+        middle = (mine.box[0] + mine.box[2]) / 2
+        assert middle == pytest.approx(x[0], abs=1e-3)  # boxes are float32
+        np.testing.assert_allclose([mine._place, mine._both, mine._speed], [p[0, 0], p[0, 1], p[1, 1]], atol=1e-9)
+
+
+@given(st.floats(0.01, 2), st.floats(0.01, 0.99))
+def test_two_steps_are_one(seconds: float, share: float) -> None:
+    """However often it is looked, what is believed of a moment is the same: frame rates do not matter."""
+    one, two = MotionFilter(box(200, 300)), MotionFilter(box(200, 300))
+    for target in (one, two):
+        target.predict(0.1)
+        target.update(box(210, 304))
+    one.predict(seconds)
+    two.predict(seconds * share)
+    two.predict(seconds * (1 - share))
+    for name in ("_place", "_both", "_speed", "_centre"):
+        assert getattr(one, name) == pytest.approx(getattr(two, name), rel=1e-9)
+
+
+def test_what_is_not_seen_goes_on_and_keeps_its_size() -> None:
+    target = MotionFilter(box(100, 300))
+    for step in range(1, 11):
+        target.predict(0.1)
+        target.update(box(100 + 10 * step, 300, height=100 - 5 * step))  # it vanishes behind something
+    size = (target.box[2] - target.box[0], target.box[3] - target.box[1])
+    target.predict(1.0)
+    assert (target.box[0] + target.box[2]) / 2 == pytest.approx(300, abs=12)
+    assert (target.box[2] - target.box[0], target.box[3] - target.box[1]) == pytest.approx(size)
+
+
+def follow(target: ByteTrack, frames: list[StreetFrame], scale: float = 1.0) -> list[list[int]]:
+    return [target.update(frame.xyxy * np.float32(scale), frame.score, frame.pts_s).tolist() for frame in frames]
+
+
+@cache
+def streets() -> list[list[StreetFrame]]:
+    return [street(seed, seconds=14) for seed in (12, 22)]
+
+
+def test_the_size_of_the_picture_does_not_matter() -> None:
+    """The same boxes twice as large, near or on a larger picture, get the same numbers."""
+    frames = thinned(streets()[0], 5)
+    assert follow(ByteTrack(**SETTINGS), frames) == follow(ByteTrack(**SETTINGS), frames, 2.0)  # type: ignore[arg-type]
+
+
+def test_weak_boxes_need_half_an_overlap() -> None:
+    """Beside an object that is gone, a weak box of something else does not become it; a sure one may."""
+    for score, aside, expected in ((0.2, 15, 1), (0.2, 20, -1), (0.35, 20, 1), (0.35, 45, -1)):
+        target = ByteTrack(**SETTINGS)  # type: ignore[arg-type]
+        for step in range(5):
+            target.update(box(100, 300)[None], np.array([0.9], np.float32), step / 10)
+        ids = target.update(box(100 + aside, 300)[None], np.array([score], np.float32), 0.5)
+        assert ids.tolist() == [expected], (score, aside)
+
+
+def test_only_high_scores_begin_an_object() -> None:
+    for score, expected in ((0.49, -1), (0.51, 1)):
+        target = ByteTrack(**SETTINGS)  # type: ignore[arg-type]
+        for step in range(4):
+            ids = target.update(box(100, 300)[None], np.array([score], np.float32), step / 10)
+        assert ids.tolist() == [expected]
+
+
+def scores(make: Callable[[], Follow], fps: float) -> tuple[float, float, int]:
+    """Mean IDF1 and MOTA, and the id switches, over the streets, of boxes that score more than 0.25."""
+    from trackers.eval import compute_clear_metrics, compute_identity_metrics
+
+    found = []
+    for frames in (thinned(one, fps) for one in streets()):
+        target = make()
+        true, ids, overlap = [], [], []
+        for frame in frames:
+            kept = frame.score > 0.25
+            given = replace(frame, xyxy=frame.xyxy[kept], score=frame.score[kept])
+            numbers = target(given)
+            boxes = given.xyxy[numbers > 0]
+            true.append(frame.true_ids)
+            ids.append(numbers[numbers > 0])
+            overlap.append(overlaps(frame.true_boxes, boxes).astype(np.float64))
+        clear = compute_clear_metrics(true, ids, overlap)
+        found.append((compute_identity_metrics(true, ids, overlap)["IDF1"], clear["MOTA"], clear["IDSW"]))
+    idf1, mota, switches = np.array(found).T
+    return float(idf1.mean()), float(mota.mean()), int(switches.sum())
+
+
+def ours() -> Follow:
+    target = ByteTrack(**SETTINGS)  # type: ignore[arg-type]
+    return lambda frame: target.update(frame.xyxy, frame.score, frame.pts_s)
+
+
+def theirs(fps: float) -> Callable[[], Follow]:
+    """The library's ByteTrack with the same thresholds and times."""
+    same = {
+        "track_activation_threshold": 0.5, "high_conf_det_threshold": 0.3, "minimum_iou_threshold": 0.15,
+        "minimum_consecutive_frames": 2, "lost_track_buffer": 45,
+    }  # fmt: skip
+
+    def make() -> Follow:
+        target = trackers.ByteTrackTracker(frame_rate=fps, **same)
+
+        def update(frame: StreetFrame) -> NDArray[np.int64]:
+            rows = np.arange(len(frame.xyxy))
+            told = target.update(sv.Detections(frame.xyxy.copy(), confidence=frame.score.copy(), class_id=rows))
+            ids = np.full(len(rows), -1)
+            if len(told):
+                ids[told.class_id] = np.where(told.tracker_id < 0, -1, told.tracker_id + 1)
+            return ids
+
+        return update
+
+    return make
+
+
+def test_walkers_keep_their_numbers_where_frames_are_few() -> None:
+    """Streets with known ways, five frames a second: better than the library's tracker on the same boxes.
+
+    As it comes, the library starts tracks at 0.7 only, where many small objects never get one (docs/tracking.md).
+    """
+    idf1, mota, switches = scores(ours, 5)
+    other_idf1, other_mota, other_switches = scores(theirs(5), 5)
+    assert idf1 > other_idf1 + 0.02
+    assert mota > other_mota
+    assert switches < other_switches
+
+
+@pytest.mark.parametrize(("fps", "least"), [(5, 0.8), (8, 0.85), (25, 0.9)])
+def test_walkers_keep_their_numbers_at_all_frame_rates(fps: float, least: float) -> None:
+    idf1, mota, _ = scores(ours, fps)
+    assert idf1 > least
+    assert mota > 0.8

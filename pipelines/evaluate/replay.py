@@ -1,0 +1,38 @@
+"""Rules run over tracks that are there already: without pictures, in media time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from pipelines.evaluate.happening import Happening
+from pipelines.scenario import CameraPlan, RuleSet
+from pipelines.values import Event, Track
+from streams.frame import Frame
+
+
+def happenings(rules: RuleSet, frames: Iterable[tuple[float, Sequence[Track]]], source_id: str) -> list[Happening]:
+    """What rules see in frames.
+
+    Args:
+        rules: New ones.
+        frames: Media time in seconds and tracks of each frame, in order.
+        source_id: Name of the camera.
+    """
+    no_picture = np.zeros((1, 1, 3), np.uint8)
+    return [
+        of_event(event)
+        for index, (pts_s, tracks) in enumerate(frames)
+        for event in rules.update(tracks, Frame(source_id, index, no_picture, pts_s, pts_s))
+    ]
+
+
+def of_event(event: Event) -> Happening:
+    """An event as the truth would tell it."""
+    return Happening.of_event(event.kind, event.rule, event.label or "", event.data, event.pts_s)
+
+
+def places_of(plan: CameraPlan) -> frozenset[tuple[str, str]]:
+    """``(kind, line or zone)`` of each rule; the rule's name where it has neither."""
+    return frozenset((rule.config.kind, rule.place or rule.name) for rule in plan.rules)
