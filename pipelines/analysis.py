@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from detectors.detections import Detections
 from detectors.detector import StageTimes
 from pipelines.filters import BoxFilter
+from pipelines.fitting import fitted
 from pipelines.geometry import scale
 from pipelines.scenario import CameraPlan, RuleSet
 from pipelines.tracker import Tracker
@@ -44,7 +45,7 @@ class Analysis:
         """Make what a plan asks for.
 
         Args:
-            plan: Labels, geometry and rules.
+            plan: Labels, geometry and rules; optional rules that the labels do not serve are left out.
             labels: All labels of the detector, or of several together.
             source_id: Name of the camera or file.
             width: Of the pictures, in pixels.
@@ -52,6 +53,7 @@ class Analysis:
             fps: Frames a second that will be analysed; 0 when unknown.
             start: Unix seconds of a recording's first frame; ``None``: frames tell the time.
         """
+        plan = fitted(plan, labels)
         masks = [scale(mask, width, height) for mask in plan.masks]
         keep = BoxFilter(labels, plan.labels, plan.min_size * height, masks)
         return cls(keep, Tracker(plan.tracker, fps), plan.rule_set(source_id, width, height, start))

@@ -20,9 +20,11 @@ from detectors.load import load_detector
 from detectors.model_files import ResolvedModel
 from detectors.tiles import TiledDetector
 from pipelines.analysis import Analysis
+from pipelines.fitting import fitted, rules_off
 from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
 from pipelines.peak_memory import peak_rss_mb
+from pipelines.rules.heatmap import Heatmap
 from pipelines.runner import run
 from pipelines.scenario import CameraPlan
 from pipelines.sinks.base import Sink
@@ -124,7 +126,7 @@ def analyze(
     """
     job.plan.check_labels(model.detector.model, model.detector.labels)
     if job.publication is not None:
-        check_topic_words(job.plan.labels or model.detector.labels)
+        check_topic_words(fitted(job.plan, model.detector.labels).labels or model.detector.labels)
     start = job.plan.start_of(job.video, job.start)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(job.video, job.camera, job.backend))
@@ -174,6 +176,10 @@ class _Run:
                 job.publication, job.camera, self._zones, counters, self._metrics, self._detector, sightline_version()
             )
             self._sinks.append(self._mqtt)
+        if heatmaps := [rule for rule in self._rules.rules if isinstance(rule, Heatmap)]:
+            from pipelines.sinks.heatmap import HeatmapSink  # draws, as what follows
+
+            self._sinks.append(HeatmapSink(job.folder, heatmaps))
         if job.annotate:
             from pipelines.annotate import Painter  # `run` imports this module, and draws nothing
             from pipelines.sinks.video import VideoSink
@@ -238,6 +244,7 @@ class _Run:
             "totals": _by_rule("totals", self._rules.counters()),
             "values": _by_rule("values", self._rules.counters()),
             "rules": self._rules.state(),
+            "rules_off": rules_off(self._job.plan, self._model.detector.labels),
             "framework": detector.framework,
             "model": detector.model,
             "model_sha256": self._model.resolved.sha256,
@@ -303,7 +310,7 @@ def make_folder(folder: Path) -> None:
 
 
 def prepare_folder(job: Job) -> None:
-    """Create a job's output folder; summary and video of an earlier run go, so that they never tell of this one.
+    """Create a job's output folder; what an earlier run summed up there goes, so that it never tells of this one.
 
     Raises:
         OutputError: It cannot be created, or the video to read is a file to be written.
@@ -311,11 +318,11 @@ def prepare_folder(job: Job) -> None:
     if job.video.resolve() in {job.folder.resolve() / name for name in RESULT_FILES}:
         raise OutputError(f"{job.video} would be overwritten by its own results; choose another folder with --out")
     make_folder(job.folder)
-    for name in ("summary.json", "annotated.mp4"):
+    for path in (job.folder / "summary.json", job.folder / "annotated.mp4", *job.folder.glob("heatmap-*.png")):
         try:
-            (job.folder / name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         except OSError as error:
-            raise cannot_write(job.folder / name, error) from error
+            raise cannot_write(path, error) from error
 
 
 def sightline_version() -> str:

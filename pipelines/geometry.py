@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 Xy = tuple[float, float]
@@ -138,6 +139,20 @@ def inside(polygon: Sequence[Xy], point: Xy) -> bool:
                 result = not result
         previous = current
     return result
+
+
+def distance_to_edge(polygon: Sequence[Xy], point: Xy) -> float:
+    """Distance of a point from the nearest edge of a polygon, inside or outside, in the units of the points."""
+    x, y = point
+    nearest = math.inf
+    x1, y1 = polygon[-1]
+    for x2, y2 in polygon:
+        dx, dy = x2 - x1, y2 - y1
+        length = dx * dx + dy * dy
+        share = min(1.0, max(0.0, ((x - x1) * dx + (y - y1) * dy) / length)) if length else 0.0
+        nearest = min(nearest, math.hypot(x - x1 - share * dx, y - y1 - share * dy))
+        x1, y1 = x2, y2
+    return nearest
 
 
 def iou(a: Sequence[float], b: Sequence[float]) -> float:

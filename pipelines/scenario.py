@@ -78,10 +78,11 @@ class CameraPlan:
             document, where = self.labels_from
             faults += _unknown_labels(document, where, self.labels, model, known)
         for rule in self.rules:
-            for key, labels in rule.config.labels_by_key(()).items():
+            for key, labels in rule.config.labels_by_key(()).items() if not rule.config.optional else ():
                 where = (*rule.where, key)
-                if where in rule.document.lines:  # else they are the camera's, told above
-                    faults += _unknown_labels(rule.document, where, labels, model, known)
+                told = () if where in rule.document.lines else self.labels or ()  # they are the camera's
+                missing = [label for label in labels if label not in told]
+                faults += _unknown_labels(rule.document, where, missing, model, known)
         if faults:
             raise ConfigError(*dict.fromkeys(faults))
 
@@ -337,6 +338,8 @@ def _within_labels(
     for name, rule in planned.items():
         left: dict[str, tuple[str, ...]] = {}
         for key, wanted in rule.config.labels_by_key(kept).items():
+            if key in rule.config.brings_labels:
+                continue
             left[key] = tuple(label for label in wanted if label in kept)
             if rule.document is document and len(left[key]) < len(wanted):
                 lost = ", ".join(label for label in wanted if label not in kept)

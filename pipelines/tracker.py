@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from config.site import Tracker as TrackerConfig
 from detectors.detections import Detections
 from detectors.nms import nms
-from pipelines.byte_track import UNTRACKED, ByteTrack
+from pipelines.byte_track import UNTRACKED, ByteTrack, overlaps
 from pipelines.values import Track
 
 TWIN_IOU = 0.8
@@ -74,33 +75,40 @@ class Tracker:
         if len(detections) or len(self._tracker):
             rows = _without_twins(detections)
             ids[rows] = self._tracker.update(detections.xyxy[rows], detections.score[rows], pts_s)
-            tracks = self._tracks(ids, detections, pts_s)
+            tracks = self._tracks(ids, detections, _twins(detections, rows), pts_s)
         self._evict(pts_s)
         return ids, tracks
 
-    def _tracks(self, ids: NDArray[np.int64], detections: Detections, pts_s: float) -> tuple[Track, ...]:
+    def _tracks(
+        self, ids: NDArray[np.int64], detections: Detections, twins: Mapping[int, tuple[str, ...]], pts_s: float
+    ) -> tuple[Track, ...]:
         """The confirmed tracks, in the order of their boxes."""
         labels, columns = detections.labels, (detections.xyxy, detections.score, detections.class_id)
         return tuple(
             [
-                self._track(track_id, labels[class_id], tuple(xyxy), score, pts_s)
-                for track_id, xyxy, score, class_id in zip(
-                    ids.tolist(), *(column.tolist() for column in columns), strict=True
+                self._track(track_id, (labels[class_id], *twins.get(row, ())), tuple(xyxy), score, pts_s)
+                for row, (track_id, xyxy, score, class_id) in enumerate(
+                    zip(ids.tolist(), *(column.tolist() for column in columns), strict=True)
                 )
                 if track_id != UNTRACKED
             ]
         )
 
     def _track(
-        self, track_id: int, label: str, xyxy: tuple[float, float, float, float], score: float, pts_s: float
+        self,
+        track_id: int,
+        seen_as: tuple[str, ...],
+        xyxy: tuple[float, float, float, float],
+        score: float,
+        pts_s: float,
     ) -> Track:
         life = self._lives.get(track_id)
         if life is None:
             life = self._lives[track_id] = _Life(pts_s, pts_s)
         life.last_seen_s = pts_s
-        life.votes[label] += score
+        life.votes[seen_as[0]] += score
         majority = max(life.votes, key=life.votes.__getitem__)
-        return Track(track_id, majority, xyxy, score, life.first_seen_s, pts_s)
+        return Track(track_id, majority, xyxy, score, life.first_seen_s, pts_s, seen_as)
 
     def _evict(self, pts_s: float) -> None:
         limit = pts_s - 2 * self._config.lost_s
@@ -116,3 +124,24 @@ def _without_twins(detections: Detections) -> NDArray[np.intp]:
     """Rows of the boxes that are not the same object as a better box, whatever their labels."""
     one_class = np.zeros(len(detections), np.int64)
     return np.sort(nms(detections.xyxy, detections.score, one_class, TWIN_IOU))
+
+
+def _twins(detections: Detections, rows: NDArray[np.intp]) -> dict[int, tuple[str, ...]]:
+    """What else an object was called: the labels of boxes that were left out, by the row of the better box they lie on.
+
+    Args:
+        detections: Boxes of one frame.
+        rows: Rows that ``_without_twins`` left.
+
+    Returns:
+        Labels, the best score first; nothing for rows without twins.
+    """
+    if len(rows) == len(detections):
+        return {}
+    rest = np.setdiff1d(np.arange(len(detections)), rows)
+    rest = rest[np.argsort(-detections.score[rest], kind="stable")]
+    nearest = rows[overlaps(detections.xyxy[rest], detections.xyxy[rows]).argmax(axis=1)]
+    found: dict[int, tuple[str, ...]] = {}
+    for row, twin in zip(nearest.tolist(), rest.tolist(), strict=True):
+        found[row] = (*found.get(row, ()), detections.label(twin))
+    return found

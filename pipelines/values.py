@@ -43,6 +43,8 @@ class Track:
         score: Of this frame's box, in [0, 1].
         first_seen_s: Media time of its first confirmed box.
         last_seen_s: Media time of this box.
+        seen_as: What detectors called it in this very frame, the best score first: the label of its box, and of others
+            that lie on it. Empty: as ``label``.
     """
 
     id: int
@@ -51,6 +53,12 @@ class Track:
     score: float
     first_seen_s: float
     last_seen_s: float
+    seen_as: tuple[str, ...] = ()
+
+    @property
+    def labels_now(self) -> tuple[str, ...]:
+        """What it was called in this frame, the best score first: never empty, never of earlier frames alone."""
+        return self.seen_as or (self.label,)
 
     @property
     def foot(self) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from pipelines.live.telling import Telling
 from pipelines.live.totals import Notes, Total, Totals
 from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, topic_word, zones_by_track
 from pipelines.metrics import Pace
-from pipelines.scenario import PlannedRule
+from pipelines.scenario import CameraPlan, PlannedRule
 from pipelines.values import CounterKey, FrameResult
 from streams.message import Message
 from streams.mqtt import MqttPublisher
@@ -50,9 +50,8 @@ class CameraTopics:
         self._site = site
         self._factory = site.factory
         now = time.time()
-        rules = planned.plan.rule_set(planned.name, 1, 1)
         places = open_places(planned.plan.rules)
-        self.totals = Totals(planned.name, tuple(rules.counters()), places, notes, now)
+        self.totals = Totals(planned.name, certain_counters(planned.plan), places, notes, now)
         self.switches: dict[SwitchName, bool] = {
             "detect": notes.get(f"switch/{self.name}/detect", "ON") == "ON",
             "enabled": _enabled(notes.get(f"switch/{self.name}/enabled", ""), planned.config.enabled),
@@ -433,9 +432,15 @@ class SitePublisher:
         self._tell("commands", f"MQTT topic {topic}: {text[:40]!r} is not understood")
 
 
+def certain_counters(plan: CameraPlan) -> tuple[CounterKey, ...]:
+    """Counters that are there before a model is: those of optional rules come with their first frame, if they come."""
+    certain = tuple(rule for rule in plan.rules if not rule.config.optional)
+    return tuple(replace(plan, rules=certain).rule_set("", 1, 1).counters())
+
+
 def open_places(rules: Iterable[PlannedRule]) -> list[CounterKey]:
-    """Where rules for all labels may come to count a label that nobody named: the first two words of such counters."""
-    open_ended = [rule for rule in rules if rule.config.labels is None]
+    """Where counters may come that nobody named, of rules for all labels and optional ones: their first two words."""
+    open_ended = [rule for rule in rules if rule.config.labels is None or rule.config.optional]
     by_place = [rule.config for rule in open_ended if rule.config.counts_by_place]
     places: list[CounterKey] = [(head, rule.name) for rule in open_ended for head in ("totals", "values")]
     places += [("counts", str(line)) for config in by_place if (line := getattr(config, "line", None))]

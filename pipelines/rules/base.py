@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from pipelines.wall_clock import WallClock
 
 State = TypeVar("State")
 HANDOVER_S = 1.0
+"""Media seconds within which a new id may take over a vanished one's state, wherever it was going."""
 HANDOVER_IOU = 0.3
 
 
@@ -68,8 +69,14 @@ class RuleConfig(Strict):
     counts_by_place: ClassVar[bool] = False
     """Whether its counters belong to its line or zone, so that two rules there for one label would share them."""
 
+    optional: bool = Field(
+        False, description="leaves out labels the model lacks, and is off, with a warning, where it cannot do without"
+    )
     label_keys: ClassVar[tuple[str, ...]] = ("labels",)
     """Its keys that are lists of labels; a kind with others than ``labels`` names them here."""
+
+    brings_labels: ClassVar[tuple[str, ...]] = ()
+    """Those of ``label_keys`` whose labels are kept for it, though the camera does not name them."""
 
     @property
     def place(self) -> str:
@@ -96,9 +103,30 @@ class RuleConfig(Strict):
             found["labels"] = default
         return {key: labels for key, labels in found.items() if labels is not None}
 
+    def within(self, known: Collection[str]) -> Self | None:
+        """The rule without the labels that are not known; ``None`` where it cannot work without them."""
+        written = {key: labels for key in self.label_keys if (labels := getattr(self, key))}
+        left = {key: tuple(label for label in labels if label in known) for key, labels in written.items()}
+        rule = self.model_copy(update=left)
+        return rule if rule.can_work(frozenset(key for key, labels in left.items() if not labels)) else None
+
+    def brought(self) -> tuple[str, ...]:
+        """The labels that are kept for it, though the camera does not name them."""
+        return tuple(label for key in self.brings_labels for label in getattr(self, key) or ())
+
+    def can_work(self, emptied: Collection[str]) -> bool:
+        """Whether it makes sense though none of the labels of these keys is known; a kind may do without some."""
+        return not emptied
+
     def wants(self, label: str) -> bool:
         """Whether the rule looks at this label."""
         return self.labels is None or label in self.labels
+
+
+class PeopleRuleConfig(RuleConfig):
+    """Keys of rules about people: a chair at a table is no guest."""
+
+    labels: tuple[str, ...] | None = Field(("person",), min_length=1, description="labels of people")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +192,18 @@ class TrackMemory(Generic[State]):
     new id in the middle of the line must not make it two objects. What is unseen for ``keep_s`` is forgotten.
     """
 
-    def __init__(self, make: Callable[[Track], State], keep_s: float) -> None:
+    def __init__(self, make: Callable[[Track], State], keep_s: float, handover_s: float = HANDOVER_S) -> None:
         """Start empty.
 
         Args:
             make: Makes the state of a track that is new.
             keep_s: Media seconds without the track after which its state is dropped.
+            handover_s: Media seconds within which a new id takes over the state of one that vanished at its place;
+                more than the default is for what stands still.
         """
         self._make = make
         self._keep_s = keep_s
+        self._handover_s = min(handover_s, keep_s)
         self._seen: dict[int, _Seen[State]] = {}
 
     def __len__(self) -> int:
@@ -198,9 +229,12 @@ class TrackMemory(Generic[State]):
     def _hand_over(self, track: Track, present: set[int], pts_s: float) -> State:
         best_id, best_iou = None, HANDOVER_IOU
         for other_id, other in self._seen.items():
-            if other_id in present or pts_s - other.pts_s > min(HANDOVER_S, self._keep_s):
+            unseen_s = pts_s - other.pts_s
+            if other_id in present or unseen_s > self._handover_s:
                 continue
-            overlap = max(iou(other.xyxy, track.xyxy), iou(_moved(other, pts_s), track.xyxy))
+            overlap = iou(other.xyxy, track.xyxy)
+            if unseen_s <= HANDOVER_S:
+                overlap = max(overlap, iou(_moved(other, pts_s), track.xyxy))
             if overlap >= best_iou:
                 best_id, best_iou = other_id, overlap
         return self._make(track) if best_id is None else self._seen.pop(best_id).state
@@ -226,3 +260,8 @@ def _moved(seen: _Seen[State], pts_s: float) -> tuple[float, float, float, float
 def event(rule: Rule, source_id: str, pts_s: float, track: Track, data: Mapping[str, Scalar]) -> Event:
     """An event about a track; the runner stamps the wall clock."""
     return Event(rule.kind, rule.name, source_id, pts_s, 0.0, track.id, track.label, data)
+
+
+def scene_event(rule: Rule, source_id: str, pts_s: float, data: Mapping[str, Scalar]) -> Event:
+    """An event about a place rather than one track; the runner stamps the wall clock."""
+    return Event(rule.kind, rule.name, source_id, pts_s, 0.0, None, None, data)

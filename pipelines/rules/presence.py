@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.geometry import Area, Xy
-from pipelines.rules.base import TrackMemory
+from pipelines.rules.base import HANDOVER_S, TrackMemory
 from pipelines.values import Track
 
 SETTLE_S = 0.09
@@ -71,6 +71,8 @@ class Presence:
         grace_s: float,
         lost_s: float,
         share: float | None = None,
+        hole: Sequence[Xy] | None = None,
+        handover_s: float = HANDOVER_S,
     ) -> None:
         """Start with an empty zone.
 
@@ -80,13 +82,16 @@ class Presence:
             grace_s: Media seconds outside after which an object has left.
             lost_s: Media seconds unseen after which an object has left.
             share: How much of its box must be inside, from 0 to 1; ``None``: its point must be.
+            hole: A polygon in pixels that is not part of the zone; for points.
+            handover_s: As of ``TrackMemory``.
         """
         self.area = Area(polygon)
+        self._hole = None if hole is None else Area(hole)
         self._anchor = anchor
         self._share = share
         self._grace_s = grace_s
         self._lost_s = max(lost_s, grace_s)
-        self._memory: TrackMemory[Stay] = TrackMemory(Stay, keep_s=2 * self._lost_s)
+        self._memory: TrackMemory[Stay] = TrackMemory(Stay, 2 * self._lost_s, handover_s)
         self._inside: dict[int, Stay] = {}
 
     @property
@@ -97,10 +102,9 @@ class Presence:
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Change]:
         """Take the confirmed tracks of the next frame."""
         changes = []
-        contains, share = self.area.contains, self._share
         for track, stay in self._memory.update(tracks, pts_s):
             stay.track = track
-            if not (contains(self._anchor(track)) if share is None else self.area.share_of(track.xyxy) >= share):
+            if not self._holds(track):
                 stay.first_inside_s = None
                 continue
             stay.last_inside_s = pts_s
@@ -120,3 +124,10 @@ class Presence:
                 del self._inside[key]
         self._memory.evict(pts_s)
         return changes
+
+    def _holds(self, track: Track) -> bool:
+        """Whether a track is in the zone in this frame."""
+        if self._share is not None:
+            return self.area.share_of(track.xyxy) >= self._share
+        point = self._anchor(track)
+        return self.area.contains(point) and (self._hole is None or not self._hole.contains(point))

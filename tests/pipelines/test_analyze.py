@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from config.errors import ConfigError
@@ -34,6 +35,8 @@ cameras:
       - {kind: line_crossing, line: middle, labels: [person]}
       - {kind: zone_count, zone: floor, labels: [person, traffic light]}
       - {kind: dwell, zone: floor, seconds: 1, labels: [person]}
+      - {kind: heatmap, name: floor, cols: 16, rows: 9}
+      - {kind: missing_gear, gear: helmet, worn: [helmet], optional: true}
 """
 STAGES = {"decode", "preprocess", "inference", "postprocess", "track", "rules", "latency"}
 
@@ -107,6 +110,9 @@ def test_summary(worker: tuple[Ran, list[Progress]], yolov8n: LoadedModel) -> No
     assert found["zones"]["floor"]["visits"] == {"person": 1, "traffic light": 0}
     assert found["zones"]["floor"]["max"] == 1
     assert found["rules"]["dwell_floor"]["reported"] == {"person": 1}
+    assert found["rules"]["floor"]["max_s"] > 0
+    assert "missing_gear_helmet" not in found["rules"]
+    assert found["rules_off"] == {"missing_gear_helmet": "the model has no label 'helmet'"}
     assert (found["framework"], found["model"], found["device"], found["precision"]) == (
         "torch",
         "yolov8n",
@@ -124,6 +130,11 @@ def test_summary(worker: tuple[Ran, list[Progress]], yolov8n: LoadedModel) -> No
     assert found["objects"] == sum(len(line["objects"]) for line in lines(ran.job.folder / "detections.jsonl"))
     # fps leaves out the first 30 frames; all frames by the wall time is a little less or more, not another number
     assert found["fps"] == pytest.approx(found["frames"] / found["wall_s"], rel=0.7)
+
+
+def test_the_heatmap_is_a_picture_of_the_videos_size(worker: tuple[Ran, list[Progress]]) -> None:
+    picture = cv2.imread(str(worker[0].job.folder / "heatmap-floor.png"))
+    assert picture is not None and picture.shape == (270, 480, 3)
 
 
 def test_progress_is_told_for_every_frame(worker: tuple[Ran, list[Progress]]) -> None:

@@ -14,6 +14,7 @@ from tests.support.rtsp_server import RtspServer
 from tests.support.subscriber import Subscriber
 
 Call = Callable[..., Done]
+HELMET = "{kind: missing_gear, gear: helmet, worn: [helmet], optional: true}"
 
 
 @pytest.fixture
@@ -50,12 +51,13 @@ def test_check_of_a_broker_leaves_nothing_behind(call: Call, broker: Mosquitto, 
     site = tmp_path / "site.yaml"
     site.write_text(
         f"version: 1\nmqtt: {{port: {broker.port}, prefix: a/b}}\n"
-        f"cameras: {{one: {{source: {data_dir / 'people-detection.mp4'}}}}}\n"
+        f"cameras: {{one: {{source: {data_dir / 'people-detection.mp4'}, rules: [{HELMET}]}}}}\n"
     )
     with Subscriber(broker.address) as seen:
         done = call("check", site)
         assert (done.code, done.err) == (0, "")
         assert f"127.0.0.1:{broker.port} answers and takes the login; topics begin with a/b/" in done.out
+        assert "cameras.one: rules: none; missing_gear_helmet is off: the model has no label 'helmet'" in done.out
         assert seen.messages == []
     broker.stop()
     call("check", site).failed(1, f"MQTT broker 127.0.0.1:{broker.port} cannot be reached")

@@ -270,3 +270,22 @@ def test_whatever_comes_ids_are_unique_in_a_frame_and_fit_the_rows(
         assert all(math.isfinite(value) for track in tracks for value in track.xyxy)
         highest = max([highest, *real])
     assert highest <= sum(map(len, script))
+
+
+def test_a_track_tells_what_it_is_called_now_beside_its_majority() -> None:
+    target = tracker()
+    for index in range(20):
+        row = Row(index / 10, 1, "car" if index < 15 else "truck", 300, 300)
+        (track,) = target.update(detections([row]), row.t)[1] or (None,)
+        if track is not None:
+            assert (track.label, track.seen_as, track.labels_now) == ("car", (row.label,), (row.label,))
+
+
+def test_the_labels_of_twins_are_told_with_the_box_they_lie_on() -> None:
+    target = tracker()
+    here = [Row(0, 1, label, 300 + shift, 300) for label, shift in (("bus", 1), ("car", 0), ("truck", 2))]
+    there = Row(0, 2, "person", 600, 300)
+    for t in (0.0, 0.1):
+        tracks = target.update(detections([*here, there], [0.6, 0.9, 0.8, 0.7]), t)[1]
+    assert {track.seen_as for track in tracks} == {("car", "truck", "bus"), ("person",)}
+    assert Track(1, "car", (0, 0, 1, 1), 0.9, 0, 0).labels_now == ("car",)

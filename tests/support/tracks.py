@@ -18,7 +18,7 @@ LABELS = ("person", "car", "truck", "bus")
 
 
 class Row(NamedTuple):
-    """One object in one frame; its box is half as wide as it is high."""
+    """One object in one frame; its box is half as wide as it is high, unless it says otherwise."""
 
     t: float
     id: int
@@ -26,6 +26,8 @@ class Row(NamedTuple):
     x: float
     y: float
     height: float = 100.0
+    width: float | None = None
+    seen_as: tuple[str, ...] = ()
 
 
 class TakesTracks(Protocol):
@@ -36,7 +38,8 @@ Path = Callable[[float], tuple[float, float]]
 
 
 def box(row: Row) -> tuple[float, float, float, float]:
-    return (row.x - row.height / 4, row.y - row.height, row.x + row.height / 4, row.y)
+    half = row.height / 4 if row.width is None else row.width / 2
+    return (row.x - half, row.y - row.height, row.x + half, row.y)
 
 
 def walk(
@@ -65,7 +68,9 @@ def frames(rows: Iterable[Row], *, fps: float = 10, until: float | None = None) 
     first: dict[int, float] = {}
     by_time: dict[float, list[Track]] = {}
     for t, group in groupby(ordered, key=lambda row: row.t):
-        by_time[t] = [Track(row.id, row.label, box(row), 0.9, first.setdefault(row.id, t), t) for row in group]
+        by_time[t] = [
+            Track(row.id, row.label, box(row), 0.9, first.setdefault(row.id, t), t, row.seen_as) for row in group
+        ]
     start = ordered[0].t if ordered else 0.0
     end = max(until or 0.0, ordered[-1].t if ordered else 0.0)
     for index in range(int((end - start) * fps + 1.0001)):
@@ -93,12 +98,14 @@ def track_and_play(
     return events
 
 
-def detections(rows: Sequence[Row], score: float | Sequence[float] = 0.9) -> Detections:
+def detections(
+    rows: Sequence[Row], score: float | Sequence[float] = 0.9, labels: tuple[str, ...] = LABELS
+) -> Detections:
     """The rows of one frame as a detector would give them."""
     scores = np.broadcast_to(np.asarray(score, np.float32), (len(rows),)).copy()
     boxes = np.array([box(row) for row in rows], np.float32).reshape(-1, 4)
-    classes = np.array([LABELS.index(row.label) for row in rows], np.int64)
-    return Detections(boxes, scores, classes, LABELS)
+    classes = np.array([labels.index(row.label) for row in rows], np.int64)
+    return Detections(boxes, scores, classes, labels)
 
 
 def surroundings(

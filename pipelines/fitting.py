@@ -1,0 +1,46 @@
+"""What of a camera's plan works with the labels a model has: optional rules may be off."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+
+from pipelines.rules import RuleConfig
+from pipelines.scenario import CameraPlan
+
+
+def fitted(plan: CameraPlan, known: Collection[str]) -> CameraPlan:
+    """The plan without the rules that are off, and with the labels that the others bring.
+
+    Args:
+        plan: As configured.
+        known: All labels of the model, or of several together.
+    """
+    rules = []
+    for rule in plan.rules:
+        config = rule.config.within(known) if rule.config.optional else rule.config
+        if config is not None:
+            rules.append(dataclasses.replace(rule, config=config))
+    labels = plan.labels
+    if labels is not None:
+        labels = tuple(dict.fromkeys((*labels, *(label for rule in rules for label in rule.config.brought()))))
+    return dataclasses.replace(plan, rules=tuple(rules), labels=labels)
+
+
+def rules_off(plan: CameraPlan, known: Collection[str]) -> dict[str, str]:
+    """Names of the optional rules that cannot work with a model, and why.
+
+    Args:
+        plan: As configured.
+        known: All labels of the model, or of several together.
+    """
+    return {
+        rule.name: _why(rule.config, known)
+        for rule in plan.rules
+        if rule.config.optional and rule.config.within(known) is None
+    }
+
+
+def _why(config: RuleConfig, known: Collection[str]) -> str:
+    lacking = [labels for labels in config.labels_by_key(()).values() if labels and not set(labels) & set(known)]
+    return "the model has no label " + ", and none of ".join(", ".join(map(repr, labels)) for labels in lacking)
