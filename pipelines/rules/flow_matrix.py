@@ -12,8 +12,9 @@ from pydantic import Field, field_validator
 
 from config.site import Name
 from pipelines.geometry import Area, Xy, distance_to_edge
-from pipelines.rules.base import Place, RuleConfig, Surroundings, TrackMemory, event
+from pipelines.rules.base import Place, RuleConfig, Surroundings, event
 from pipelines.rules.figures import Durations
+from pipelines.rules.memory import TrackMemory
 from pipelines.rules.presence import SETTLE_S
 from pipelines.values import CounterKey, Event, Scalar, Track
 
