@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from detectors.errors import ModelError
 from detectors.export.apart import export_apart
 from detectors.load import load_detector
 from detectors.model_files import chosen, resolve
-from pipelines.fitting import rules_off
+from pipelines.fitting import remarks, rules_off
 from pipelines.jobs import detector_of, publication_of_site
 from pipelines.live.plan import check_outbox, check_tls, source_of
 from pipelines.merge import MergedLabels
@@ -111,13 +111,14 @@ def _check_rules(
 ) -> str:
     plan = plans[name] = plan_camera(document, name, live=True)
     wanted = document.value.detector_names(document.value.cameras[name])
-    off: dict[str, str] = {}
+    off: Collection[str] = ()
+    told: list[str] = []
     if all(detector in known for detector in wanted):  # the labels of several detectors count together
         labels = MergedLabels([known[detector][1] for detector in wanted]).labels
         plan.check_labels("+".join(dict.fromkeys(known[detector][0] for detector in wanted)), labels)
-        off = rules_off(plan, labels)
+        off, told = rules_off(plan, labels), remarks(plan, labels)
     rules = ", ".join(rule.name for rule in plan.rules if rule.name not in off) or "none"
-    return "; ".join([f"cameras.{name}: rules: {rules}", *(f"{rule} is off: {why}" for rule, why in off.items())])
+    return "; ".join([f"cameras.{name}: rules: {rules}", *told])
 
 
 def _check_source(document: Document[Site], name: str, plan: CameraPlan) -> str:

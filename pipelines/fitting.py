@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from pipelines.rules import RuleConfig
 from pipelines.scenario import CameraPlan
@@ -41,6 +41,31 @@ def rules_off(plan: CameraPlan, known: Collection[str]) -> dict[str, str]:
     }
 
 
+def remarks(plan: CameraPlan, known: Collection[str]) -> list[str]:
+    """What people should know before the first frame: which rules are off, which go without some key, and why.
+
+    Args:
+        plan: As configured.
+        known: All labels of the model, or of several together.
+    """
+    off = rules_off(plan, known)
+    found = [f"rule {name} is off: {why}" for name, why in off.items()]
+    for rule in plan.rules:
+        if rule.config.optional and rule.name not in off:
+            for key, labels in _lacking(rule.config, known).items():
+                found.append(f"rule {rule.name} goes without '{key}': {_none_of([labels])}")
+    return found
+
+
 def _why(config: RuleConfig, known: Collection[str]) -> str:
-    lacking = [labels for labels in config.labels_by_key(()).values() if labels and not set(labels) & set(known)]
-    return "the model has no label " + ", and none of ".join(", ".join(map(repr, labels)) for labels in lacking)
+    return _none_of(list(_lacking(config, known).values()))
+
+
+def _lacking(config: RuleConfig, known: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The lists of labels of which none is known, by key."""
+    lists = config.labels_by_key(()).items()
+    return {key: labels for key, labels in lists if labels and not set(labels) & set(known)}
+
+
+def _none_of(lists: Sequence[Sequence[str]]) -> str:
+    return "the model has no label " + ", and none of ".join(", ".join(map(repr, labels)) for labels in lists)

@@ -21,7 +21,7 @@ from config.site import RESERVED_NAMES, Mqtt, Site
 from config.site import Detector as DetectorConfig
 from detectors.model_files import DEFAULT_MODEL, chosen
 from pipelines.analyze import Job, LoadedModel, analyze
-from pipelines.fitting import rules_off
+from pipelines.fitting import remarks
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.secrets import secret
 from pipelines.sinks.mqtt import Publication
@@ -259,8 +259,8 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
             found = chosen(prepared.detector.model if prepared.named else None, say)
             model = LoadedModel(found, prepared.detector, say)
         _check_labels(prepared, model)
-        for rule, why in rules_off(prepared.plan, model.detector.labels).items():
-            log.warning("rule %s is off: %s", rule, why)
+        for remark in remarks(prepared.plan, model.detector.labels):
+            log.warning("%s", remark)
     done: list[tuple[Job, dict[str, Any]]] = []
     faults: dict[str, int] = {}
     for job in jobs:

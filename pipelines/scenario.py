@@ -297,7 +297,7 @@ def _place(
     """Find the lines and zones that a rule names, and ask it whether it can work there.
 
     ``line`` and ``zone`` are one name, or ``"*"``: a rule for each. ``lines`` and ``zones`` are lists of names, or
-    ``"*"``: one rule with all of them, or none where there are none.
+    ``"*"``: one rule with all of them, or none where there are too few.
     """
     configs = [config]
     for one, several, known in (("line", "lines", place.lines), ("zone", "zones", place.zones)):
@@ -308,7 +308,8 @@ def _place(
         if getattr(config, one, None) == EACH:
             configs = [_at(each, one, name) for each in configs for name in known]
         if getattr(config, several, None) == EACH:
-            configs = [each.model_copy(update={several: tuple(known)}) for each in configs if known]
+            enough = len(known) >= config.least_places
+            configs = [each.model_copy(update={several: tuple(known)}) for each in configs if enough]
     faults = [(key, text) for each in configs for key, text in each.faults_at(place)]
     texts = [document.fault((*where, key) if key else where, text) for key, text in dict.fromkeys(faults)]
     return [PlannedRule(each, document, where) for each in configs], texts

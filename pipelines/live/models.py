@@ -12,7 +12,7 @@ from detectors.detector import Detector
 from detectors.export.apart import export_apart
 from detectors.load import load_detector
 from detectors.model_files import DEFAULT_MODEL
-from pipelines.fitting import fitted, rules_off
+from pipelines.fitting import fitted, remarks
 from pipelines.live.plan import PlannedCamera, PlannedDetector, SitePlan
 from pipelines.merge import MergedLabels
 from pipelines.messages import DetectorStats, check_topic_words
@@ -143,8 +143,8 @@ def check_labels(plan: SitePlan, camera: PlannedCamera, models: Mapping[str, Mod
             f"it knows only {', '.join(labels)}: put {DEFAULT_MODEL}.pt into a folder named in SIGHTLINE_MODELS, "
             "or name a model under 'detectors'"
         ) from error
-    for rule, why in rules_off(camera.plan, labels).items():
-        log.warning("cameras.%s: rule %s is off: %s", camera.name, rule, why)
+    for remark in remarks(camera.plan, labels):
+        log.warning("cameras.%s: %s", camera.name, remark)
     if plan.mqtt is not None:
         try:
             check_topic_words(fitted(camera.plan, labels).labels or labels)

@@ -73,6 +73,9 @@ class RuleConfig(Strict):
     label_keys: ClassVar[tuple[str, ...]] = ("labels",)
     """Its keys that are lists of labels; a kind with others than ``labels`` names them here."""
 
+    least_places: ClassVar[int] = 1
+    """How many ``lines`` or ``zones`` it needs."""
+
     brings_labels: ClassVar[tuple[str, ...]] = ()
     """Those of ``label_keys`` whose labels are kept for it, though the camera does not name them."""
 

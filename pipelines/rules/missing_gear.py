@@ -23,6 +23,7 @@ class MissingGearConfig(PeopleRuleConfig):
     kind: Literal["missing_gear"]
     label_keys: ClassVar[tuple[str, ...]] = ("labels", "worn", "missing")
     brings_labels: ClassVar[tuple[str, ...]] = ("worn", "missing")
+    name: Name | None = Field(None, description="default: missing_gear_<gear>, and the zone")
     gear: Name = Field(description="what it is called in results: helmet, vest")
     worn: tuple[str, ...] = Field((), description="labels of boxes that are this gear")
     missing: tuple[str, ...] = Field((), description="labels of boxes that say it is missing (`no-helmet`)")

@@ -57,7 +57,7 @@ def test_check_of_a_broker_leaves_nothing_behind(call: Call, broker: Mosquitto, 
         done = call("check", site)
         assert (done.code, done.err) == (0, "")
         assert f"127.0.0.1:{broker.port} answers and takes the login; topics begin with a/b/" in done.out
-        assert "cameras.one: rules: none; missing_gear_helmet is off: the model has no label 'helmet'" in done.out
+        assert "cameras.one: rules: none; rule missing_gear_helmet is off: the model has no label 'helmet'" in done.out
         assert seen.messages == []
     broker.stop()
     call("check", site).failed(1, f"MQTT broker 127.0.0.1:{broker.port} cannot be reached")

@@ -16,7 +16,7 @@ from config.site import Site
 from detectors.detections import Detections
 from detectors.detector import StageTimes
 from pipelines.analysis import Analysis
-from pipelines.fitting import fitted, rules_off
+from pipelines.fitting import fitted, remarks, rules_off
 from pipelines.live.models import load_models
 from pipelines.live.plan import plan_site
 from pipelines.live.publishing import certain_counters, open_places
@@ -105,8 +105,12 @@ def test_optional_lists_shrink_and_plain_rules_may_be_optional(tmp_path: Path) -
 def test_a_heuristic_stays_where_the_label_is_not_there(tmp_path: Path) -> None:
     found = plan(tmp_path, FALL + "optional: true}\n")
     assert fitted(found, COCO).rules[1].config.model_dump()["fall_labels"] == ()
+    assert rules_off(found, COCO) == {}
+    assert remarks(found, COCO) == ["rule person_down goes without 'fall_labels': the model has no label 'Fall'"]
+    assert remarks(found, (*COCO, "Fall")) == []
     only = plan(tmp_path, FALL + "shape: false, optional: true}\n")
     assert rules_off(only, COCO) == {"person_down": "the model has no label 'Fall'"}
+    assert remarks(only, COCO) == ["rule person_down is off: the model has no label 'Fall'"]
 
 
 def test_counters_of_optional_rules_are_no_zeros_before_they_work(tmp_path: Path) -> None:
