@@ -60,6 +60,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "wrong_way": {"zone": "left", "along": "near"},
     "congestion": {"zone": "all"},
     "proximity": {"labels": ["person"], "to": ["car", "truck"], "metres": 3},
+    "queue": {"zone": "all", "exit": "near"},
+    "flow_matrix": {"zones": ["left", "right"]},
+    "crowding": {"zone": "all", "limit": 20},
+    "table_state": {"zone": "all"},
+    "missing_gear": {"gear": "vest", "worn": ["car"], "zone": "all"},
+    "person_down": {"fall_labels": ["bus"], "zone": "all"},
+    "heatmap": {},
 }
 """What a rule of each kind is written like; a kind that is not here is said not to be measured."""
 
