@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from pipelines.geometry import Xy, inside
-from pipelines.rules.base import TrackMemory
+from pipelines.rules.memory import TrackMemory
 from pipelines.values import Track
 
 UPDATE_S = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 import numpy as np
@@ -52,6 +52,17 @@ class Ground:
         if scale <= _NEAR_HORIZON:
             return None
         return (a * x + b * y + c) / scale, (d * x + e * y + f) / scale
+
+    def feet(self, boxes: Iterable[tuple[float, float, float, float]]) -> list[Xy | None]:
+        """Where the lower edges of boxes x1, y1, x2, y2 have their middles, as ``point`` says; in one go, for speed."""
+        (a, b, c), (d, e, f), (g, h, i) = self._rows
+        found: list[Xy | None] = []
+        for x1, _, x2, y in boxes:
+            x = (x1 + x2) / 2
+            scale = g * x + h * y + i
+            on_ground = scale > _NEAR_HORIZON
+            found.append(((a * x + b * y + c) / scale, (d * x + e * y + f) / scale) if on_ground else None)
+        return found
 
     def points(self, xy: ArrayLike) -> NDArray[np.float64]:
         """The same for many points.

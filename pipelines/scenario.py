@@ -307,7 +307,7 @@ def _place(
 
     ``line`` and ``zone`` are one name, or one with a ``*``: a rule for each that fits; what the ``*`` stood for takes
     its place in the rule's other names, too. ``lines`` and ``zones`` are lists of names, or one with a ``*``: one rule
-    with all that fit, or none where none does.
+    with all that fit, or none where too few do.
     """
     configs = [config]
     for one, several, known in (("line", "lines", place.lines), ("zone", "zones", place.zones)):
@@ -319,7 +319,9 @@ def _place(
             configs = [_at(each, one, pattern, name, place) for each in configs for name in _fitting(known, pattern)]
         if EACH in (pattern := _pattern(config, several)):
             fitting = tuple(_fitting(known, pattern))
-            configs = [each.model_copy(update={several: fitting}) for each in configs if fitting]
+            configs = [
+                each.model_copy(update={several: fitting}) for each in configs if len(fitting) >= config.least_places
+            ]
     rules, texts = [], []
     for each in configs:
         faults = each.faults_at(place)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field
 
 from config.site import Name, Strict
-from pipelines.geometry import Xy, iou
+from pipelines.geometry import Xy
 from pipelines.ground import Ground
+from pipelines.rules.sights import GroundSight, MotionSight, ZoneSight
 from pipelines.values import CounterKey, Event, Scalar, Track
 from pipelines.wall_clock import WallClock
 
-State = TypeVar("State")
-EachName = Annotated[str, Field(pattern=r"^[a-z0-9_-]*\*[a-z0-9_-]*$")]
-"""A name with a ``*``, which stands for each that fits."""
-HANDOVER_S = 1.0
-"""Media seconds within which a new id may take over a vanished one's state, wherever it was going."""
-HANDOVER_IOU = 0.3
+Sight = TypeVar("Sight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +72,9 @@ class RuleConfig(Strict):
     )
     label_keys: ClassVar[tuple[str, ...]] = ("labels",)
     """Its keys that are lists of labels; a kind with others than ``labels`` names them here."""
+
+    least_places: ClassVar[int] = 1
+    """How many ``lines`` or ``zones`` it needs."""
 
     brings_labels: ClassVar[tuple[str, ...]] = ()
     """Those of ``label_keys`` whose labels are kept for it, though the camera does not name them."""
@@ -152,6 +151,37 @@ class Surroundings:
     size: tuple[int, int] = (1, 1)
     ground: Ground | None = None
     wall: WallClock = field(default_factory=WallClock)
+    shared: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False, compare=False)
+    """What rules look at together: made for the first that asks."""
+
+    def zone_sight(self, config: RuleConfig, share: float | None = None) -> ZoneSight:
+        """Who is in ``config.zone``, which must be one of the zones, by the anchor point or a share of the box."""
+        name = config.place
+        return self._once(
+            ("zone", name, config.anchor, share), lambda: ZoneSight(self.zones[name], config.anchor_of, share)
+        )
+
+    def ground_sight(self) -> GroundSight:
+        """Where feet are in metres.
+
+        Raises:
+            ValueError: The camera is not calibrated; its configuration should have been refused.
+        """
+        if self.ground is None:
+            raise ValueError(f"{self.source_id} is not calibrated; nothing can be measured in metres")
+        ground = self.ground
+        return self._once(("ground",), lambda: GroundSight(ground))
+
+    def motion_sight(self, window_s: float) -> MotionSight:
+        """How fast feet go, in metres a second where the camera is calibrated, else in pixels a second."""
+        ground = None if self.ground is None else self.ground_sight()
+        return self._once(("motion", window_s), lambda: MotionSight(window_s, 2 * self.lost_s, ground))
+
+    def _once(self, key: tuple[Any, ...], make: Callable[[], Sight]) -> Sight:
+        if key not in self.shared:
+            self.shared[key] = make()
+        found: Sight = self.shared[key]
+        return found
 
 
 class Rule(Protocol):
@@ -176,87 +206,6 @@ class Rule(Protocol):
     def state(self) -> dict[str, Any]:
         """What the summary says of this rule."""
         ...
-
-
-@dataclass(slots=True)
-class _Seen(Generic[State]):
-    state: State
-    xyxy: tuple[float, float, float, float]
-    pts_s: float
-    before: tuple[float, float, float, float]
-    before_s: float
-
-
-class TrackMemory(Generic[State]):
-    """State per track that ends with the track.
-
-    A new id that begins where another one has just vanished takes over its state: a tracker that gives an object a
-    new id in the middle of the line must not make it two objects. What is unseen for ``keep_s`` is forgotten.
-    """
-
-    def __init__(self, make: Callable[[Track], State], keep_s: float, handover_s: float = HANDOVER_S) -> None:
-        """Start empty.
-
-        Args:
-            make: Makes the state of a track that is new.
-            keep_s: Media seconds without the track after which its state is dropped.
-            handover_s: Media seconds within which a new id takes over the state of one that vanished at its place;
-                more than the default is for what stands still.
-        """
-        self._make = make
-        self._keep_s = keep_s
-        self._handover_s = min(handover_s, keep_s)
-        self._seen: dict[int, _Seen[State]] = {}
-
-    def __len__(self) -> int:
-        return len(self._seen)
-
-    def update(self, tracks: Sequence[Track], pts_s: float) -> list[tuple[Track, State]]:
-        """The state of each track of this frame; call once a frame."""
-        present = {track.id for track in tracks}
-        result = []
-        for track in tracks:
-            seen = self._seen.get(track.id)
-            if seen is None:
-                state = self._hand_over(track, present, pts_s)
-                self._seen[track.id] = _Seen(state, track.xyxy, pts_s, track.xyxy, pts_s)
-            else:
-                state = seen.state
-                if pts_s > seen.pts_s:
-                    seen.before, seen.before_s = seen.xyxy, seen.pts_s
-                seen.xyxy, seen.pts_s = track.xyxy, pts_s
-            result.append((track, state))
-        return result
-
-    def _hand_over(self, track: Track, present: set[int], pts_s: float) -> State:
-        best_id, best_iou = None, HANDOVER_IOU
-        for other_id, other in self._seen.items():
-            unseen_s = pts_s - other.pts_s
-            if other_id in present or unseen_s > self._handover_s:
-                continue
-            overlap = iou(other.xyxy, track.xyxy)
-            if unseen_s <= HANDOVER_S:
-                overlap = max(overlap, iou(_moved(other, pts_s), track.xyxy))
-            if overlap >= best_iou:
-                best_id, best_iou = other_id, overlap
-        return self._make(track) if best_id is None else self._seen.pop(best_id).state
-
-    def evict(self, pts_s: float) -> list[State]:
-        """Forget the tracks unseen for longer than ``keep_s`` and return their states."""
-        gone = [key for key, seen in self._seen.items() if pts_s - seen.pts_s > self._keep_s]
-        return [self._seen.pop(key).state for key in gone]
-
-
-def _moved(seen: _Seen[State], pts_s: float) -> tuple[float, float, float, float]:
-    """Where a vanished track would be now, had its centre gone on as between its last two boxes."""
-    x1, y1, x2, y2 = seen.xyxy
-    elapsed = seen.pts_s - seen.before_s
-    if elapsed <= 0:
-        return seen.xyxy
-    bx1, by1, bx2, by2 = seen.before
-    share = (pts_s - seen.pts_s) / elapsed
-    dx, dy = share * (x1 + x2 - bx1 - bx2) / 2, share * (y1 + y2 - by1 - by2) / 2
-    return (x1 + dx, y1 + dy, x2 + dx, y2 + dy)
 
 
 def event(rule: Rule, source_id: str, pts_s: float, track: Track, data: Mapping[str, Scalar]) -> Event:

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pipelines.geometry import Area
+from pipelines.geometry import Area, Xy
 from pipelines.rules.base import Place, RuleConfig, Surroundings, metres_faults
-from pipelines.rules.course import Course
 from pipelines.rules.passages import KMH
 from pipelines.rules.presence import Presence, Stay
 from pipelines.values import CounterKey, Event, Scalar, Track
@@ -94,7 +93,8 @@ class Congestion:
             _, sides, _ = cv2.minAreaRect(_about_their_middle(self._ground.points(polygon)))
             self._length_m = max(sides)
         self._cells = _cells(polygon)
-        self._presence = Presence(polygon, config.anchor_of, config.grace_s, surroundings.lost_s)
+        self._presence = Presence.of(config, surroundings, config.grace_s)
+        self._motion = surroundings.motion_sight(1.0)
         self._dense, self._jammed, self._slow = config.thresholds(self._ground is not None)
         self._density, self._speed = _Mean(config.average_s), _Mean(config.average_s)
         self._level, self._level_since_s = 0, 0.0
@@ -107,14 +107,16 @@ class Congestion:
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        self._presence.update([track for track in tracks if self._config.wants(track.label)], pts_s)
+        self._presence.update(tracks, pts_s, self._config.labels)
         elapsed = 0.0 if self._last_s is None else pts_s - self._last_s
         if self._last_s is None:
             self._level_since_s = pts_s
         self._last_s = pts_s
         stays = [stay for stay in self._presence.stays if _is_there(stay, pts_s)]
         self._density.add(self._density_of(stays), elapsed)
-        speeds = [speed for stay in stays if (speed := self._speed_of(stay, pts_s)) is not None]
+        velocities = self._motion.velocities(tracks, pts_s)
+        seen = [stay.track for stay in stays if stay.is_seen(pts_s)]
+        speeds = [self._speed_of(track, velocity) for track in seen if (velocity := velocities[track.id]) is not None]
         if speeds:
             self._speed.add(sum(speeds) / len(speeds), elapsed)
         elif not stays:
@@ -137,18 +139,8 @@ class Congestion:
         covered = ((x >= x1) & (x <= x2) & (y >= y1) & (y <= y2)).any(axis=0)
         return float(covered.mean())
 
-    def _speed_of(self, stay: Stay, pts_s: float) -> float | None:
-        """A vehicle's speed in km/h, or in heights of its box a second; ``None`` while it is not known."""
-        if stay.own is None:
-            stay.own = Course(1.0)
-        course: Course = stay.own
-        track = stay.track
-        point = self._config.anchor_of(track) if self._ground is None else self._ground.point(track.foot)
-        if point is None or not stay.is_seen(pts_s):
-            return None
-        velocity = course.add(pts_s, point)
-        if velocity is None:
-            return None
+    def _speed_of(self, track: Track, velocity: Xy) -> float:
+        """A vehicle's speed in km/h, or in heights of its box a second."""
         return math.hypot(*velocity) * (KMH if self._ground is not None else 1 / max(track.height, 1.0))
 
     def _judge(self, vehicles: int, pts_s: float) -> list[Event]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from pipelines.geometry import Xy
 
-SAMPLES = 10
-"""Positions kept of a window; more frames than that add nothing but work."""
+SAMPLES = 6
+"""Positions taken in a window; more add work, and hardly anything else, since each slope spans half of it anyway."""
 _LEAST = 4
 
 
@@ -17,10 +17,10 @@ class Course:
 
     The velocity is the median slope of pairs that lie half a window apart, each position in one pair, for x and y of
     its own (Theil's incomplete method: A rank-invariant method of linear and polynomial regression analysis, 1950): one
-    position in five may be anywhere without moving it much.
+    position of a window may be anywhere without moving it much.
     """
 
-    __slots__ = ("_due_s", "_points", "_step_s", "_velocity", "_window_s")
+    __slots__ = ("_points", "_step_s", "_velocity", "_window_s")
 
     def __init__(self, window_s: float) -> None:
         """Look back over so many media seconds."""
@@ -28,7 +28,6 @@ class Course:
         self._step_s = 0.9 * window_s / SAMPLES
         self._points: deque[tuple[float, float, float]] = deque(maxlen=SAMPLES + 2)
         self._velocity: Xy | None = None
-        self._due_s = 0.0
 
     def __len__(self) -> int:
         return len(self._points)
@@ -37,7 +36,8 @@ class Course:
         """Take a position.
 
         Returns:
-            The velocity in its unit per second, made anew five times in a window; ``None`` until half of it was seen.
+            The velocity in its unit per second, made anew about six times in a window; ``None`` until half of it was
+            seen.
         """
         points = self._points
         if points and pts_s - points[-1][0] < self._step_s:
@@ -47,9 +47,8 @@ class Course:
             points.popleft()
         if not self._reaches():
             self._velocity = None
-        elif self._velocity is None or pts_s >= self._due_s:
+        else:
             self._velocity = self._slope()
-            self._due_s = pts_s + 1.8 * self._step_s
         return self._velocity
 
     def _reaches(self) -> bool:

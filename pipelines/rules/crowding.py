@@ -59,9 +59,7 @@ class Crowding:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._presence = Presence(
-            surroundings.zones[config.zone], config.anchor_of, config.grace_s, surroundings.lost_s
-        )
+        self._presence = Presence.of(config, surroundings, config.grace_s)
         self._clock = Clock()
         ground = surroundings.ground
         self._area_m2 = None if ground is None else ground_area(ground, surroundings.zones[config.zone])
@@ -74,7 +72,7 @@ class Crowding:
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
         step_s = self._clock.step(pts_s)
-        self._presence.update([track for track in tracks if self._config.wants(track.label)], pts_s)
+        self._presence.update(tracks, pts_s, self._config.labels)
         people = len(self._presence.stays)
         self._people.update(people, step_s)
         self._crowded_s += step_s if self._episode.active else 0.0

@@ -12,7 +12,6 @@ from pydantic import Field
 
 from pipelines.geometry import Xy
 from pipelines.rules.base import Place, RuleConfig, Surroundings, event, metres_faults
-from pipelines.rules.passages import ground_of
 from pipelines.rules.presence import Change, Presence, Stay
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -45,14 +44,12 @@ class _Way:
         metres: The way.
         told: Whether its length was told.
         last: The last three positions, in metres.
-        tremble: What is shorter is no step, in metres.
     """
 
     at: Xy | None = None
     metres: float = 0.0
     told: bool = False
     last: deque[Xy] = field(default_factory=lambda: deque(maxlen=3))
-    tremble: float = 0.0
 
 
 class Distance:
@@ -70,10 +67,9 @@ class Distance:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._ground = ground_of(surroundings)
-        self._presence = Presence(
-            surroundings.zones[config.zone], config.anchor_of, config.grace_s, surroundings.lost_s
-        )
+        self._sight = surroundings.ground_sight()
+        self._ground = self._sight.ground
+        self._presence = Presence.of(config, surroundings, config.grace_s)
         self._metres: dict[str, float] = {}
         self._way_m = 0.0
         self._objects: Counter[str] = Counter()
@@ -81,50 +77,52 @@ class Distance:
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        changes = self._presence.update([track for track in tracks if self._config.wants(track.label)], pts_s)
+        changes = self._presence.update(tracks, pts_s, self._config.labels)
+        feet = self._sight.feet(tracks, pts_s)
         events = []
         wanted = math.inf if self._config.metres is None else self._config.metres
         for stay in self._presence.stays:
             if not stay.is_seen(pts_s):
                 continue
-            way = self._measure(stay)
+            way = self._measure(stay, feet[stay.track.id])
             if way.metres >= wanted and not way.told:
                 way.told = True
                 events.append(self._event(stay.track, way, "reached", pts_s, pts_s - (stay.entered_s or 0.0)))
         return events + [self._leave(change, pts_s) for change in changes if not change.entered]
 
-    def _measure(self, stay: Stay) -> _Way:
-        """Take an object's position."""
+    def _measure(self, stay: Stay, at: Xy | None) -> _Way:
+        """Take an object's position, in metres."""
         if stay.own is None:
             stay.own = _Way()
         way: _Way = stay.own
-        x, y = stay.track.foot
-        at = self._ground.point((x, y))
-        above = self._ground.point((x, y - _TREMBLE * stay.track.height))
-        if at is None or above is None:  # so near to the horizon that nothing can be said
-            return way
-        way.last.append(at)
-        way.tremble = max(self._config.step_m, math.dist(at, above))
-        self._go(way, _middle(way.last), stay.track.label)
+        if at is not None:
+            way.last.append(at)
+            self._go(way, _middle(way.last), stay.track)
         return way
 
-    def _go(self, way: _Way, at: Xy, label: str) -> None:
+    def _go(self, way: _Way, at: Xy, track: Track) -> None:
         """Count the step to this place, if it is one."""
         if way.at is None:
             way.at = at
         step = math.dist(way.at, at)
-        if step < way.tremble:
+        if step < self._config.step_m or step < self._tremble(track):
             return
-        way.at = at
+        label, way.at = track.label, at
         way.metres += step
         self._way_m += step
         self._metres[label] = self._metres.get(label, 0.0) + step
         self._longest_m = max(self._longest_m, way.metres)
 
+    def _tremble(self, track: Track) -> float:
+        """How far what stands still may seem to go, in metres."""
+        x, y = track.foot
+        here, above = self._ground.point((x, y)), self._ground.point((x, y - _TREMBLE * track.height))
+        return math.inf if here is None or above is None else math.dist(here, above)
+
     def _leave(self, change: Change, pts_s: float) -> Event:
         way, change.stay.own = change.stay.own or _Way(), None
         if way.last:
-            self._go(way, way.last[-1], change.track.label)  # the median is a frame late
+            self._go(way, way.last[-1], change.track)  # the median is a frame late
         self._objects[change.track.label] += 1
         return self._event(change.track, way, "leave", pts_s, change.stayed_s)
 
@@ -158,4 +156,5 @@ def _middle(points: Sequence[Xy]) -> Xy:
     """The median of each coordinate of three points; the last one of fewer."""
     if len(points) < 3:
         return points[-1]
-    return sorted(x for x, _ in points)[1], sorted(y for _, y in points)[1]
+    (x0, y0), (x1, y1), (x2, y2) = points
+    return sorted((x0, x1, x2))[1], sorted((y0, y1, y2))[1]

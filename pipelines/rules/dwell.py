@@ -32,15 +32,13 @@ class Dwell:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._presence = Presence(
-            surroundings.zones[config.zone], config.anchor_of, config.grace_s, surroundings.lost_s
-        )
+        self._presence = Presence.of(config, surroundings, config.grace_s)
         self._reported: Counter[str] = Counter()
         self._longest_s = 0.0
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        self._presence.update([track for track in tracks if self._config.wants(track.label)], pts_s)
+        self._presence.update(tracks, pts_s, self._config.labels)
         events = []
         for stay in self._presence.stays:
             stayed = stay.last_inside_s - (stay.entered_s or 0.0)

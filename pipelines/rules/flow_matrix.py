@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from config.site import Name
 from pipelines.geometry import Area, Xy, distance_to_edge
-from pipelines.rules.base import EachName, Place, RuleConfig, Surroundings, TrackMemory, event
+from pipelines.rules.base import Place, RuleConfig, Surroundings, event
 from pipelines.rules.figures import Durations
+from pipelines.rules.memory import TrackMemory
 from pipelines.rules.presence import SETTLE_S
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -22,7 +23,8 @@ class FlowMatrixConfig(RuleConfig):
     """Keys of ``flow_matrix``."""
 
     kind: Literal["flow_matrix"]
-    zones: Annotated[tuple[Name, ...], Field(min_length=2)] | EachName = Field(
+    least_places: ClassVar[int] = 2
+    zones: Annotated[tuple[Name, ...], Field(min_length=2)] | str = Field(
         description='names of two zones or more, or "*" for all; where they overlap the first one counts'
     )
     margin: float = Field(
@@ -32,10 +34,15 @@ class FlowMatrixConfig(RuleConfig):
         None, gt=0, description="what takes longer between two zones is no movement; default: no limit"
     )
 
+    @field_validator("zones")
+    @classmethod
+    def _is_a_list(cls, zones: tuple[str, ...] | str) -> tuple[str, ...] | str:
+        if isinstance(zones, str) and "*" not in zones:
+            raise ValueError(f"expected a list of zones, or '*' for all, not {zones!r}")
+        return zones
+
     def faults_at(self, place: Place) -> list[tuple[str, str]]:
-        """Too few zones, one twice, or names that make the same word of two movements."""
-        if len(self.zones) < 2:
-            return [("zones", f"needs two zones or more, the camera has only {self.zones[0]!r}; draw another")]
+        """One zone twice, or names that make the same word of two movements."""
         faults = [("zones", f"zone {zone!r} is named twice") for zone, n in Counter(self.zones).items() if n > 1]
         words = Counter(word(*pair) for pair in permutations(dict.fromkeys(self.zones), 2))
         for same in (name for name, n in words.items() if n > 1):

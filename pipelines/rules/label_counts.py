@@ -38,8 +38,8 @@ class LabelCounts:
         for key in self._all:
             if key[0] == "values":
                 self._all[key] = 0
-        for label in labels:
-            self._all["values", self._rule, label] += 1
+        for label, count in Counter(labels).items():
+            self._all["values", self._rule, label] = count
 
     def totals(self) -> dict[str, int]:
         """How many there have been, by label."""

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from pipelines.geometry import Tripline, Xy
-from pipelines.rules.base import RuleConfig, Surroundings, TrackMemory, event
+from pipelines.rules.base import RuleConfig, Surroundings, event
+from pipelines.rules.memory import TrackMemory
 from pipelines.values import CounterKey, Event, Scalar, Track
 
 

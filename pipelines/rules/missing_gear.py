@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 
 from config.site import Name
 from pipelines.geometry import Area
-from pipelines.rules.base import PeopleRuleConfig, Surroundings, TrackMemory, event
+from pipelines.rules.base import PeopleRuleConfig, Surroundings, event
 from pipelines.rules.evidence import Clock, Debounced
+from pipelines.rules.memory import TrackMemory
 from pipelines.rules.wearing import wearers
 from pipelines.values import CounterKey, Event, Scalar, Track
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipelines.geometry import Tripline, Xy
-from pipelines.ground import Ground
-from pipelines.rules.base import Surroundings, TrackMemory
-from pipelines.rules.course import Course
+from pipelines.rules.base import RuleConfig, Surroundings
+from pipelines.rules.memory import TrackMemory
 from pipelines.rules.presence import Presence, Stay
 from pipelines.values import Track
 
@@ -50,7 +49,6 @@ class Passage:
 class _Run:
     """One object's way through a zone; speeds in metres a second."""
 
-    course: Course
     last_s: float
     metres: float = 0.0
     seconds: float = 0.0
@@ -65,26 +63,28 @@ class ThroughZone:
 
     def __init__(
         self,
-        polygon: Sequence[Xy],
+        config: RuleConfig,
         surroundings: Surroundings,
         window_s: float,
         grace_s: float,
         limit_kmh: float | None,
     ) -> None:
-        """Measure in a polygon (pixels) of a calibrated camera."""
-        self._ground = ground_of(surroundings)
+        """Measure in the zone of a rule, of a calibrated camera."""
+        self._labels = config.labels
+        self._motion = surroundings.motion_sight(window_s)
         self._window_s = window_s
         self._limit_ms = math.inf if limit_kmh is None else limit_kmh / KMH
-        self._presence = Presence(polygon, lambda track: track.foot, grace_s, surroundings.lost_s)
+        self._presence = Presence.of(config, surroundings, grace_s)
         self.unmeasured = 0
         """Stays that were over before a speed could be measured."""
 
-    def update(self, tracks: Sequence[Track], pts_s: float, wants: Callable[[str], bool]) -> Iterator[Passage]:
+    def update(self, tracks: Sequence[Track], pts_s: float) -> Iterator[Passage]:
         """Take the next frame; give the passages that ended, and those that have just become too fast."""
-        changes = self._presence.update([track for track in tracks if wants(track.label)], pts_s)
+        changes = self._presence.update(tracks, pts_s, self._labels)
+        velocities = self._motion.velocities(tracks, pts_s)
         for stay in self._presence.stays:
             if stay.is_seen(pts_s):
-                run = self._measure(stay, pts_s)
+                run = self._measure(stay, velocities[stay.track.id], pts_s)
                 if run.above_s is not None and not run.told and pts_s - run.above_s >= self._window_s / 2:
                     run.told = True
                     yield _passage(stay.track, run, run.now, is_done=False, was_told=False)
@@ -96,12 +96,10 @@ class ThroughZone:
                     continue
                 yield _passage(change.track, run, run.metres / run.seconds, is_done=True, was_told=run.told)
 
-    def _measure(self, stay: Stay, pts_s: float) -> _Run:
+    def _measure(self, stay: Stay, velocity: Xy | None, pts_s: float) -> _Run:
         if stay.own is None:
-            stay.own = _Run(Course(self._window_s), pts_s)
+            stay.own = _Run(pts_s)
         run: _Run = stay.own
-        at = self._ground.point(stay.track.foot)
-        velocity = None if at is None else run.course.add(pts_s, at)
         elapsed, run.last_s = pts_s - run.last_s, pts_s
         speed = math.inf if velocity is None else math.hypot(*velocity)
         if speed > _IMPOSSIBLE_MS:
@@ -143,38 +141,37 @@ class BetweenLines:
 
     def __init__(
         self,
-        first: tuple[Xy, Xy],
-        second: tuple[Xy, Xy],
+        config: RuleConfig,
+        lines: tuple[str, str],
         surroundings: Surroundings,
-        anchor: Callable[[Track], Xy],
         metres: float | None,
     ) -> None:
         """Measure between two lines.
 
         Args:
-            first: A and B in pixels.
-            second: Likewise.
+            config: The rule.
+            lines: Names of two of the surroundings' lines.
             surroundings: Calibrated, unless the metres are given.
-            anchor: The point of a track that crosses.
             metres: Between the lines; ``None``: by the calibration.
         """
-        self._lines = (Tripline(*first), Tripline(*second))
-        self._ground = ground_of(surroundings) if metres is None else None
+        first, second = (Tripline(*surroundings.lines[name]) for name in lines)
+        self._lines = (first, second)
+        self._ground = surroundings.ground_sight().ground if metres is None else None
         self._metres = metres
-        self._anchor = anchor
+        self._wants, self._anchor = config.wants, config.anchor_of
         self._memory: TrackMemory[_Walk] = TrackMemory(self._begin, keep_s=2 * surroundings.lost_s)
 
     def _begin(self, track: Track) -> _Walk:
         point = self._anchor(track)
         return _Walk(point, track.last_seen_s, [line.side(point) for line in self._lines])
 
-    def update(self, tracks: Sequence[Track], pts_s: float, wants: Callable[[str], bool]) -> Iterator[Passage]:
+    def update(self, tracks: Sequence[Track], pts_s: float) -> Iterator[Passage]:
         """Take the next frame; give the passages that ended in it."""
         for track, walk in self._memory.update(tracks, pts_s):
             for at_s, index, point in self._crossings(walk, self._anchor(track), pts_s):
                 came_from = walk.met.pop(1 - index, None)
                 walk.met[index] = (at_s, point)
-                if came_from is None or not wants(track.label):
+                if came_from is None or not self._wants(track.label):
                     continue
                 metres, seconds = self._distance(came_from[1], point), at_s - came_from[0]
                 if metres is not None and seconds > 0 and metres / seconds <= _IMPOSSIBLE_MS:
@@ -202,14 +199,3 @@ class BetweenLines:
             return self._metres
         a, b = self._ground.point(start), self._ground.point(end)
         return None if a is None or b is None else math.dist(a, b)
-
-
-def ground_of(surroundings: Surroundings) -> Ground:
-    """The ground of a camera whose configuration was checked to have one.
-
-    Raises:
-        ValueError: It has none.
-    """
-    if surroundings.ground is None:
-        raise ValueError(f"{surroundings.source_id} is not calibrated; nothing can be measured in metres")
-    return surroundings.ground

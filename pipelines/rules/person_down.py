@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from pipelines.geometry import Area
-from pipelines.rules.base import PeopleRuleConfig, Surroundings, TrackMemory, event
+from pipelines.rules.base import PeopleRuleConfig, Surroundings, event
 from pipelines.rules.evidence import Clock, Debounced
+from pipelines.rules.memory import TrackMemory
 from pipelines.rules.trail import Trail
 from pipelines.values import CounterKey, Event, Scalar, Track
 

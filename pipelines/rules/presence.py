@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.geometry import Area, Xy
-from pipelines.rules.base import HANDOVER_S, TrackMemory
+from pipelines.geometry import Xy
+from pipelines.rules.base import RuleConfig, Surroundings
+from pipelines.rules.memory import HANDOVER_S, TrackMemory
+from pipelines.rules.sights import ZoneSight
 from pipelines.values import Track
 
 SETTLE_S = 0.09
@@ -73,6 +75,7 @@ class Presence:
         share: float | None = None,
         hole: Sequence[Xy] | None = None,
         handover_s: float = HANDOVER_S,
+        sight: ZoneSight | None = None,
     ) -> None:
         """Start with an empty zone.
 
@@ -84,27 +87,41 @@ class Presence:
             share: How much of its box must be inside, from 0 to 1; ``None``: its point must be.
             hole: A polygon in pixels that is not part of the zone; for points.
             handover_s: As of ``TrackMemory``.
+            sight: The same zone, as other rules look at it, too; it takes the place of the first two arguments, of
+                ``share`` and of ``hole``.
         """
-        self.area = Area(polygon)
-        self._hole = None if hole is None else Area(hole)
-        self._anchor = anchor
-        self._share = share
+        self._sight = sight or ZoneSight(polygon, anchor, share, hole)
         self._grace_s = grace_s
         self._lost_s = max(lost_s, grace_s)
         self._memory: TrackMemory[Stay] = TrackMemory(Stay, 2 * self._lost_s, handover_s)
         self._inside: dict[int, Stay] = {}
+
+    @classmethod
+    def of(cls, config: RuleConfig, surroundings: Surroundings, grace_s: float, share: float | None = None) -> Presence:
+        """In the zone of a rule, together with what other rules find out there."""
+        zone = surroundings.zones[config.place]
+        sight = surroundings.zone_sight(config, share)
+        return cls(zone, config.anchor_of, grace_s, surroundings.lost_s, sight=sight)
 
     @property
     def stays(self) -> Sequence[Stay]:
         """Those inside now."""
         return list(self._inside.values())
 
-    def update(self, tracks: Sequence[Track], pts_s: float) -> list[Change]:
-        """Take the confirmed tracks of the next frame."""
+    def update(self, tracks: Sequence[Track], pts_s: float, labels: Collection[str] | None = None) -> list[Change]:
+        """Take the confirmed tracks of the next frame.
+
+        Args:
+            tracks: All of them, as the rule was given them: then what other rules have found out holds, too.
+            pts_s: Media time.
+            labels: Those that are followed; ``None``: all.
+        """
         changes = []
-        for track, stay in self._memory.update(tracks, pts_s):
+        ids = self._sight.ids(tracks, pts_s)
+        wanted = tracks if labels is None else [track for track in tracks if track.label in labels]
+        for track, stay in self._memory.update(wanted, pts_s):
             stay.track = track
-            if not self._holds(track):
+            if track.id not in ids:
                 stay.first_inside_s = None
                 continue
             stay.last_inside_s = pts_s
@@ -115,6 +132,8 @@ class Presence:
                 self._inside[id(stay)] = stay
                 changes.append(Change(track, True, stay.entered_s, 0.0, stay))
         for key, stay in list(self._inside.items()):
+            if stay.last_inside_s == pts_s:
+                continue
             seen_outside = stay.track.last_seen_s > stay.last_inside_s
             patience = self._grace_s if seen_outside else self._lost_s
             if stay.entered_s is not None and pts_s - stay.last_inside_s > patience:
@@ -124,10 +143,3 @@ class Presence:
                 del self._inside[key]
         self._memory.evict(pts_s)
         return changes
-
-    def _holds(self, track: Track) -> bool:
-        """Whether a track is in the zone in this frame."""
-        if self._share is not None:
-            return self.area.share_of(track.xyxy) >= self._share
-        point = self._anchor(track)
-        return self.area.contains(point) and (self._hole is None or not self._hole.contains(point))

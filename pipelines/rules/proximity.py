@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.geometry import Area
-from pipelines.ground import Ground
-from pipelines.rules.base import Place, RuleConfig, Surroundings, TrackMemory, event, metres_faults
-from pipelines.rules.course import Course
+from pipelines.geometry import Xy
+from pipelines.rules.base import Place, RuleConfig, Surroundings, event, metres_faults
 from pipelines.rules.label_counts import LabelCounts
-from pipelines.rules.passages import KMH, ground_of
+from pipelines.rules.memory import TrackMemory
+from pipelines.rules.passages import KMH
 from pipelines.values import CounterKey, Event, Scalar, Track
 
 _APART = 1.2
@@ -50,8 +49,6 @@ class _Who:
     """One object, under a number that outlasts an id switch."""
 
     number: int
-    course: Course | None = None
-    speed_kmh: float | None = None
 
 
 @dataclass(slots=True)
@@ -80,8 +77,9 @@ class Proximity:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._ground: Ground = ground_of(surroundings)
-        self._area = None if config.zone is None else Area(surroundings.zones[config.zone])
+        self._ground = surroundings.ground_sight().ground
+        self._motion = surroundings.motion_sight(1.0) if config.moving_kmh else None
+        self._zone = None if config.zone is None else surroundings.zone_sight(config)
         self._lost_s = max(surroundings.lost_s, config.grace_s)
         numbers = count()
         self._memory: TrackMemory[_Who] = TrackMemory(lambda track: _Who(next(numbers)), keep_s=2 * surroundings.lost_s)
@@ -95,13 +93,15 @@ class Proximity:
         people: list[tuple[Track, _Who]] = []
         vehicles: list[tuple[Track, _Who]] = []
         wanted = [track for track in tracks if track.label in config.labels or track.label in config.to]
+        inside = None if self._zone is None else self._zone.ids(tracks, pts_s)
+        velocities = None if self._motion is None else self._motion.velocities(tracks, pts_s)
         here = set()
         for track, who in self._memory.update(wanted, pts_s):
             here.add(who.number)
             if track.label in config.labels:
-                if self._area is None or self._area.contains(track.foot):
+                if inside is None or track.id in inside:
                     people.append((track, who))
-            elif self._moves(track, who, pts_s):
+            elif velocities is None or self._moves(velocities[track.id]):
                 vehicles.append((track, who))
         self._memory.evict(pts_s)
         for row, column, metres in self._pairs(people, vehicles):
@@ -111,15 +111,9 @@ class Proximity:
         self._counts.there(one.person.label for one in self._near.values() if one.told)
         return events
 
-    def _moves(self, track: Track, who: _Who, pts_s: float) -> bool:
-        """Whether a vehicle is fast enough to count."""
-        if not self._config.moving_kmh:
-            return True
-        who.course = who.course or Course(1.0)
-        at = self._ground.point(track.foot)
-        velocity = None if at is None else who.course.add(pts_s, at)
-        who.speed_kmh = None if velocity is None else math.hypot(*velocity) * KMH
-        return who.speed_kmh is not None and who.speed_kmh >= self._config.moving_kmh
+    def _moves(self, velocity: Xy | None) -> bool:
+        """Whether a vehicle is fast enough to count, by its metres a second."""
+        return velocity is not None and math.hypot(*velocity) * KMH >= self._config.moving_kmh
 
     def _pairs(
         self, people: Sequence[tuple[Track, _Who]], vehicles: Sequence[tuple[Track, _Who]]

@@ -120,7 +120,7 @@ class Queue:
         """Take the confirmed tracks of the next frame."""
         step_s = self._clock.step(pts_s)
         events: list[Event] = []
-        for change in self._presence.update([track for track in tracks if self._config.wants(track.label)], pts_s):
+        for change in self._presence.update(tracks, pts_s, self._config.labels):
             if change.entered:
                 self._enter(change.stay)
             else:

@@ -71,11 +71,9 @@ class Speed:
         self._source_id = surroundings.source_id
         self._meter: ThroughZone | BetweenLines
         if config.lines is None:
-            polygon = surroundings.zones[str(config.zone)]
-            self._meter = ThroughZone(polygon, surroundings, config.window_s, config.grace_s, config.limit_kmh)
+            self._meter = ThroughZone(config, surroundings, config.window_s, config.grace_s, config.limit_kmh)
         else:
-            first, second = (surroundings.lines[name] for name in config.lines)
-            self._meter = BetweenLines(first, second, surroundings, config.anchor_of, config.metres)
+            self._meter = BetweenLines(config, config.lines, surroundings, config.metres)
         self._book = _Book()
         self._over: Counter[str] = Counter()
         self._totals = {"measured": 0, "over_limit": 0}
@@ -83,7 +81,7 @@ class Speed:
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
         events = []
-        for passage in self._meter.update(tracks, pts_s, self._config.wants):
+        for passage in self._meter.update(tracks, pts_s):
             is_over = passage.is_over or self._above(passage.kmh)
             if is_over and not passage.was_told:
                 self._totals["over_limit"] += 1

@@ -66,36 +66,36 @@ class Stopped:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._ground = surroundings.ground
-        self._presence = Presence(
-            surroundings.zones[config.zone], config.anchor_of, config.grace_s, surroundings.lost_s
-        )
+        self._sight = None if config.metres is None else surroundings.ground_sight()
+        self._presence = Presence.of(config, surroundings, config.grace_s)
         self._counts = LabelCounts(self.name, config.labels)
         self._longest_s = 0.0
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        changes = self._presence.update([track for track in tracks if self._config.wants(track.label)], pts_s)
+        changes = self._presence.update(tracks, pts_s, self._config.labels)
         events = []
         for change in changes:
             rest, change.stay.own = change.stay.own, None
             if rest is not None and rest.told:
                 is_lost = change.track.last_seen_s <= change.pts_s
                 events.append(self._end(change.track, rest, pts_s, "lost" if is_lost else "left"))
+        feet = None if self._sight is None else self._sight.feet(tracks, pts_s)
         for stay in self._presence.stays:
             if stay.is_seen(pts_s):
-                events += self._look_at(stay, pts_s)
+                point = self._config.anchor_of(stay.track) if feet is None else feet[stay.track.id]
+                events += self._look_at(stay, point, pts_s)
         self._counts.there(stay.track.label for stay in self._presence.stays if stay.own and stay.own.told)
         return events
 
-    def _look_at(self, stay: Stay, pts_s: float) -> list[Event]:
-        point, limit = self._where(stay.track), self._limit(stay.track)
+    def _look_at(self, stay: Stay, point: Xy | None, pts_s: float) -> list[Event]:
+        """Take a vehicle's place, in pixels or metres."""
         if point is None:
             return []
         if stay.own is None:
             stay.own = _Rest(point, stay.entered_s or pts_s, pts_s)
         rest: _Rest = stay.own
-        if math.dist(point, rest.at) <= limit:
+        if math.dist(point, rest.at) <= self._limit(stay.track):
             rest.away_s, rest.last_s = None, pts_s
             if not rest.told and pts_s - rest.since_s >= self._config.seconds and self._is_meant(stay):
                 rest.told = True
@@ -110,12 +110,6 @@ class Stopped:
             return []
         stay.own = _Rest(point, pts_s, pts_s)
         return [self._end(stay.track, rest, pts_s, "moved")] if rest.told else []
-
-    def _where(self, track: Track) -> Xy | None:
-        point = self._config.anchor_of(track)
-        if self._config.metres is None or self._ground is None:
-            return point
-        return self._ground.point(point)
 
     def _limit(self, track: Track) -> float:
         return self._config.move * track.height if self._config.metres is None else self._config.metres

@@ -46,9 +46,7 @@ class TableState:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._presence = Presence(
-            surroundings.zones[config.zone], config.anchor_of, surroundings.lost_s, surroundings.lost_s
-        )
+        self._presence = Presence.of(config, surroundings, grace_s=surroundings.lost_s)
         self._clock = Clock()
         self._there = Hold(grace_s=config.hidden_s)
         self._nobody = Hold()
@@ -63,7 +61,7 @@ class TableState:
         step_s = self._clock.step(pts_s)
         if self._since_s is None:
             self._since_s = pts_s
-        self._presence.update([track for track in tracks if self._config.wants(track.label)], pts_s)
+        self._presence.update(tracks, pts_s, self._config.labels)
         stays = self._presence.stays
         self._people = len(stays)
         self._seen_s = max((stay.last_inside_s for stay in stays), default=self._seen_s)

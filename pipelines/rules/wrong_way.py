@@ -75,14 +75,12 @@ class WrongWay:
         self._source_id = surroundings.source_id
         self._right = _direction(config, surroundings)
         self._cosine = math.cos(math.radians(config.tolerance))
-        self._presence = Presence(
-            surroundings.zones[config.zone], config.anchor_of, config.grace_s, surroundings.lost_s
-        )
+        self._presence = Presence.of(config, surroundings, config.grace_s)
         self._counts = LabelCounts(self.name, config.labels)
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        changes = self._presence.update([track for track in tracks if self._config.wants(track.label)], pts_s)
+        changes = self._presence.update(tracks, pts_s, self._config.labels)
         for change in changes:
             if change.entered and change.stay.own is not None:  # it came back: what it did outside does not count
                 change.stay.own.furthest = -math.inf

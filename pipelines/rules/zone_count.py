@@ -32,9 +32,7 @@ class ZoneCount:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._presence = Presence(
-            surroundings.zones[config.zone], config.anchor_of, config.grace_s, surroundings.lost_s
-        )
+        self._presence = Presence.of(config, surroundings, config.grace_s)
         self._occupancy: Counter[CounterKey] = Counter()
         self._visits: Counter[str] = Counter()
         for label in config.labels or ():
@@ -50,12 +48,11 @@ class ZoneCount:
         if self._start_s is None:
             self._start_s = self._last_s = pts_s
         self._last_s = pts_s
-        wanted = [track for track in tracks if self._config.wants(track.label)]
-        changes = self._presence.update(wanted, pts_s)
+        changes = self._presence.update(tracks, pts_s, self._config.labels)
         for key in self._occupancy:
             self._occupancy[key] = 0
-        for stay in self._presence.stays:
-            self._occupancy["occupancy", self._config.zone, stay.track.label] += 1
+        for label, count in Counter(stay.track.label for stay in self._presence.stays).items():
+            self._occupancy["occupancy", self._config.zone, label] = count
         occupied = self._occupancy.total()
         self._max = max(self._max, occupied)
         events = []

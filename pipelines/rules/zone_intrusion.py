@@ -45,16 +45,14 @@ class ZoneIntrusion:
         self._source_id = surroundings.source_id
         self._wall = surroundings.wall
         self._schedule = None if config.schedule is None else Schedule.of(config.schedule)
-        self._presence = Presence(
-            surroundings.zones[config.zone], config.anchor_of, config.grace_s, surroundings.lost_s, config.share
-        )
+        self._presence = Presence.of(config, surroundings, config.grace_s, config.share)
         self._is_open = False
         self._opened_s = 0.0
         self._counts = LabelCounts(self.name, config.labels)
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        self._presence.update([track for track in tracks if self._config.wants(track.label)], pts_s)
+        self._presence.update(tracks, pts_s, self._config.labels)
         self._look_at_the_clock(pts_s)
         events = []
         now = []

@@ -224,7 +224,7 @@ def test_percentiles_of_all_and_of_the_last_quarter_of_an_hour() -> None:
     [
         ({}, "either a 'zone' to measure in, or two 'lines'"), ({"zone": "z", "lines": ["a", "b"]}, "either a 'zone'"),
         ({"lines": ["a", "a"]}, "both 'lines' are the same"), ({"zone": "z", "metres": 5}, "'metres' is the way"),
-        ({"lines": ["a"]}, ""), ({"zone": "z", "limit_kmh": 0}, ""),
+        ({"lines": ["a"]}, "lines"), ({"zone": "z", "limit_kmh": 0}, "limit_kmh"),
     ],
 )  # fmt: skip
 def test_what_measures_nothing_is_refused(keys: dict[str, Any], words: str) -> None:

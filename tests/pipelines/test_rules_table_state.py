@@ -101,6 +101,12 @@ def test_seated_people_that_flicker_are_one_party() -> None:
     assert rows and events[1].data["at_pts_s"] == pytest.approx(600, abs=3)
 
 
+def test_a_party_that_is_hidden_now_and_then_sits_down_all_the_same() -> None:
+    rows = [row for row in seated(0, 60) if row.t % 10 < 5.5]
+    assert changes(play(table(), rows, fps=2)) == [("occupied", 0.5)]
+    assert play(table(hidden_s=1), rows, fps=2) == []
+
+
 def test_a_camera_that_was_away_ends_no_party() -> None:
     rule = table()
     assert len(play(rule, seated(0, 100), fps=2)) == 1

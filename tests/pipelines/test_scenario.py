@@ -130,6 +130,34 @@ def test_wildcard_without_places_is_no_rule(tmp_path: Path) -> None:
     assert names(plan(tmp_path, "", text)) == ["line_crossing_gate"]
 
 
+def test_a_rule_over_several_zones(tmp_path: Path) -> None:
+    extra = "    rules:\n      - {kind: flow_matrix, zones: %s}\n"
+    assert plan(tmp_path, extra % "'*'").rules == ()  # the camera has one zone, and a way needs two
+    two = GEOMETRY + "      far: [[0.3, 0.1], [0.7, 0.1], [0.7, 0.3]]\n"
+    for zones in ("'*'", "[box, far]"):
+        found = plan(tmp_path, extra % zones, two)
+        assert names(found) == ["flow_matrix"]
+        assert set(found.rule_set("cam", 100, 100).counters()) == {
+            ("totals", "flow_matrix", "box_to_far"), ("totals", "flow_matrix", "far_to_box"),
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("zones", "expected"),
+    [
+        ("[box, fra]", "unknown zone 'fra'; allowed: box"),
+        ("[box]", "must have at least 2 items, this has 1"),
+        ("[box, box]", "zone 'box' is named twice"),
+        ("box", "expected a list of zones, or '*' for all, not 'box'"),
+        ("[1, box]", "expected text, not 1; put it in quotes"),
+    ],
+)
+def test_wrong_zones_of_a_rule_over_several(zones: str, expected: str, tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, f"    rules:\n      - {{kind: flow_matrix, zones: {zones}}}\n")
+    assert fault.startswith("site.yaml:11: cameras.cam.rules[0].zones")
+    assert fault.endswith(expected)
+
+
 def test_a_cameras_rule_takes_the_place_of_the_scenarios_rule_of_that_name(tmp_path: Path) -> None:
     extra = """\
     scenario: traffic
