@@ -12,11 +12,13 @@ from config.errors import ConfigError
 from config.loader import Document, load
 from config.scenario import scenario_names
 from config.site import Site
+from pipelines.fitting import remarks, rules_off
 from pipelines.rules import RULE_KINDS
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.values import Track
 from streams.frame import Frame
 from tests.support.tracks import box, steps
+from tests.support.videos import encode
 
 KINDS = ", ".join(RULE_KINDS)
 COCO = catalogue().get("yolov8n").labels or ()
@@ -148,8 +150,8 @@ def test_labels_of_the_camera_come_before_those_of_the_scenario(tmp_path: Path) 
 SECOND = "site.yaml:12: cameras.cam.rules[1]"
 WRONG = {
     "unknown kind": (
-        "    rules:\n      - {kind: zone_intrusion, zone: box}\n",
-        [f"site.yaml:11: cameras.cam.rules[0].kind: unknown rule kind 'zone_intrusion'; allowed: {KINDS}"],
+        "    rules:\n      - {kind: intrusion, zone: box}\n",
+        [f"site.yaml:11: cameras.cam.rules[0].kind: unknown rule kind 'intrusion'; allowed: {KINDS}"],
     ),
     "unknown line": (
         "    rules:\n      - {kind: line_crossing, line: gaet}\n",
@@ -385,17 +387,115 @@ server: {host: 127.0.0.1, port: 8600, metrics: true, dashboard: true}
 
 
 def test_every_key_of_the_contract_is_known(tmp_path: Path) -> None:
-    """All of it loads; a rule kind that is not there yet is the one thing that is said, in one sentence."""
-    document = site(tmp_path, "", DESIGN)
-    line = next(number for number, text in enumerate(DESIGN.splitlines(), 1) if "zone_intrusion" in text)
-    if "zone_intrusion" not in RULE_KINDS:
-        with pytest.raises(ConfigError) as error:
-            plan_camera(document, "junction")
-        assert error.value.faults == (
-            f"{tmp_path}/site.yaml:{line}: cameras.junction.rules[2].kind: unknown rule kind 'zone_intrusion'; "
-            f"allowed: {', '.join(RULE_KINDS)}",
-        )
-    served = site(tmp_path, "", "".join(text for text in DESIGN.splitlines(True) if "zone_intrusion" not in text))
-    found = plan_camera(served, "junction")
+    """All of it loads, and every rule kind is there."""
+    found = plan_camera(site(tmp_path, "", DESIGN), "junction")
     found.check_labels("yolov8n", COCO)
-    assert sorted(names(found)) == ["blocked_box", "dwell_box", "line_crossing_mid_block", "zone_count_box"]
+    assert sorted(names(found)) == [
+        "blocked_box", "dwell_box", "line_crossing_mid_block", "zone_count_box", "zone_intrusion_box",
+    ]  # fmt: skip
+    assert (found.timezone, found.calibration is not None) == ("Europe/Berlin", True)
+
+
+# --- several lines and zones, keys of labels, and what a camera cannot serve ----------------------------------------
+
+CALIBRATION = """\
+    calibration:
+      image: [[0.4, 0.3], [0.6, 0.3], [0.95, 0.95], [0.05, 0.95]]
+      ground_m: [[0, 60], [8, 60], [8, 0], [0, 0]]
+"""
+SPEED = "    rules:\n      - {kind: speed, lines: [gate, back], metres: 12"
+NEAR = "    rules:\n      - {kind: proximity, labels: [person], to: [truck, car], metres: 3"
+
+
+def test_a_rule_may_name_two_lines(tmp_path: Path) -> None:
+    found = plan(tmp_path, f"{SPEED}}}\n")
+    assert names(found) == ["speed_gate_back"]
+    assert [type(rule).__name__ for rule in found.rule_set("cam", 100, 100).rules] == ["Speed"]
+    assert faults(tmp_path, SPEED.replace("back", "yard") + "}\n") == [
+        "site.yaml:11: cameras.cam.rules[0].lines: unknown line 'yard'; allowed: gate, back"
+    ]
+
+
+def test_a_rule_for_each_zone_may_measure(tmp_path: Path) -> None:
+    found = plan(tmp_path, f'{CALIBRATION}    rules:\n      - {{kind: speed, zone: "*", limit_kmh: 30}}\n')
+    assert names(found) == ["speed_box"]
+
+
+def test_every_list_of_labels_is_checked(tmp_path: Path) -> None:
+    found = plan(tmp_path, f"{CALIBRATION}{NEAR}, zone: box}}\n")
+    assert names(found) == ["proximity_box"]
+    found.check_labels("yolov8n", COCO)
+    with pytest.raises(ConfigError) as error:
+        found.check_labels("tiny", ("person", "car"))
+    assert [fault.split("/")[-1] for fault in error.value.faults] == [
+        "site.yaml:14: cameras.cam.rules[0].to: model 'tiny' has no label 'truck'; allowed: person, car"
+    ]
+    (fault,) = faults(tmp_path, f"    labels: [person, car]\n{CALIBRATION}{NEAR}}}\n")
+    assert fault == "site.yaml:15: cameras.cam.rules[0].to: the camera does not keep truck; it keeps person, car"
+
+
+def test_a_scenario_s_rule_goes_where_one_of_its_lists_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "version: 1\nrules:\n  - {kind: proximity, labels: [person], to: [truck], metres: 2}\n"
+        "  - {kind: zone_count, zone: box, labels: [person]}\n"
+    )
+    kept = f"    scenario: own.yaml\n    labels: [person]\n{CALIBRATION}"
+    assert names(plan(tmp_path, kept)) == ["zone_count_box"]
+
+
+def test_an_optional_rule_is_off_where_the_camera_knows_no_metres(tmp_path: Path) -> None:
+    found = plan(tmp_path, f"{NEAR}, optional: true}}\n      - {{kind: dwell, zone: box, seconds: 3}}\n")
+    assert names(found) == ["dwell_box"]
+    (why,) = found.off.values()
+    assert list(found.off) == ["proximity"]
+    assert why.startswith("proximity measures in metres, and camera cam has no 'calibration'")
+    assert rules_off(found, COCO) == found.off
+    assert remarks(found, COCO) == [f"rule proximity is off: {why}"]
+    known = plan(tmp_path, f"{CALIBRATION}{NEAR}, optional: true}}\n")
+    assert (names(known), known.off) == (["proximity"], {})
+    assert rules_off(known, ("person",)) == {"proximity": "the model has no label 'truck', 'car'"}
+
+
+def test_without_a_site_file_there_are_no_metres(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    rule = "{kind: proximity, labels: [person], to: [truck], metres: 2"
+    path.write_text(f"version: 1\nrules:\n  - {rule}}}\n")
+    with pytest.raises(ConfigError, match=r"own.yaml:3: rules\[0\].kind: .* without a site file there is no 'calibra"):
+        plan_scenario(str(path))
+    path.write_text(f"version: 1\nrules:\n  - {rule}, optional: true}}\n")
+    found = plan_scenario(str(path))
+    assert (found.rules, list(found.off)) == ((), ["proximity"])
+
+
+# --- the time of day ------------------------------------------------------------------------------------------------
+
+NIGHTLY = "    rules:\n      - {kind: zone_intrusion, zone: box, schedule: daily 22:00-05:00}\n"
+
+
+def test_a_schedule_reads_the_frames_clock_in_the_site_s_time_zone(tmp_path: Path) -> None:
+    document = site(tmp_path, NIGHTLY, GEOMETRY.replace("version: 1", "version: 1\ntimezone: America/New_York"))
+    rules = plan_camera(document, "cam").rule_set("cam", 100, 100)
+    track = Track(1, "person", (45, 40, 55, 60), 0.9, 0.0, 0.0)
+
+    def told(hour_utc: float, pts_s: float) -> int:
+        frame = Frame("cam", 0, np.zeros((2, 2, 3), np.uint8), pts_s, 1_795_651_200.0 + hour_utc * 3600)  # a midnight
+        return len(rules.update([track], frame))
+
+    assert [told(12, 0.0), told(12, 0.2), told(12, 0.4)] == [0, 0, 0]
+    assert [told(3.01, 0.6), told(3.01, 0.8)] == [1, 0]  # 22:00 in New York, and it stood there
+
+
+def test_a_recording_has_to_say_when_it_was_made(tmp_path: Path) -> None:
+    video = encode(tmp_path / "v.mp4")
+    found = plan(tmp_path, NIGHTLY)
+    with pytest.raises(ConfigError) as error:
+        found.start_of(video, None)
+    assert error.value.faults == (
+        f"{tmp_path}/site.yaml:11: cameras.cam.rules[0].schedule: when {video} was recorded is not known, so this "
+        "schedule cannot be kept; say it with --start-time",
+    )
+    assert found.start_of(video, 5.0) == 5.0
+    dated = encode(tmp_path / "dated.mp4", metadata={"creation_time": "2026-11-26T21:30:00Z"})
+    assert found.start_of(dated, None) == 1_795_728_600.0
+    assert found.start_of(dated, 7.0) == 7.0
+    assert plan(tmp_path, "").start_of(video, None) is None
