@@ -227,7 +227,7 @@ class RuleSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    kind: str = Field(min_length=1, description="line_crossing, zone_count or dwell; the other keys depend on it")
+    kind: str = Field(min_length=1, description="one of those in scenarios.md; the other keys depend on it")
 
 
 def _turn(a: Metres, b: Metres, c: Metres) -> float:

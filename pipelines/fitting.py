@@ -18,8 +18,6 @@ def fitted(plan: CameraPlan, known: Collection[str]) -> CameraPlan:
     """
     rules = []
     for rule in plan.rules:
-        if rule.off:
-            continue
         config = rule.config.within(known) if rule.config.optional else rule.config
         if config is not None:
             rules.append(dataclasses.replace(rule, config=config))
@@ -30,17 +28,18 @@ def fitted(plan: CameraPlan, known: Collection[str]) -> CameraPlan:
 
 
 def rules_off(plan: CameraPlan, known: Collection[str]) -> dict[str, str]:
-    """Names of the optional rules that cannot work with a model or at this camera, and why.
+    """Names of the optional rules that cannot work at the camera or with a model, and why.
 
     Args:
         plan: As configured.
         known: All labels of the model, or of several together.
     """
-    return {
-        rule.name: rule.off or _why(rule.config, known)
+    lacking = {
+        rule.name: _why(rule.config, known)
         for rule in plan.rules
-        if rule.off or (rule.config.optional and rule.config.within(known) is None)
+        if rule.config.optional and rule.config.within(known) is None
     }
+    return {**plan.off, **lacking}
 
 
 def remarks(plan: CameraPlan, known: Collection[str]) -> list[str]:

@@ -29,14 +29,7 @@ EACH = "*"
 
 @dataclass(frozen=True, slots=True)
 class PlannedRule:
-    """A checked rule and where it was written.
-
-    Attributes:
-        config: The rule at one place.
-        document: The file.
-        where: Its place there.
-        off: Why an optional rule cannot work at this camera; empty where it can.
-    """
+    """A checked rule and where it was written; ``off`` says why an optional one cannot work at this camera."""
 
     config: RuleConfig
     document: Document[Any]
@@ -58,7 +51,7 @@ class PlannedRule:
 class CameraPlan:
     """All that is configured for one camera, checked as far as is possible without a model.
 
-    Geometry is relative (0..1).
+    Geometry is relative (0..1). ``off`` has the names of optional rules that cannot work at the camera, and why.
     """
 
     labels: tuple[str, ...] | None = None
@@ -74,6 +67,7 @@ class CameraPlan:
     tiles: Tiles | None = None
     calibration: Calibration | None = None
     timezone: str = "UTC"
+    off: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def check_labels(self, model: str, known: Sequence[str]) -> None:
         """Refuse labels that the model does not have.
@@ -163,8 +157,7 @@ class CameraPlan:
             Ground.of(self.calibration, width, height) if self.calibration else None,
             wall,
         )
-        working = [rule.config for rule in self.rules if not rule.off]
-        return RuleSet([RULE_KINDS[config.kind][1](config, surroundings) for config in working], wall)
+        return RuleSet([RULE_KINDS[rule.config.kind][1](rule.config, surroundings) for rule in self.rules], wall)
 
 
 class RuleSet:
@@ -225,6 +218,7 @@ def plan_camera(
     labels_from: tuple[Document[Any], YamlPath] = (document, (*where, "labels"))
     if labels is None and preset is not None:
         labels, labels_from = preset.value.labels, (preset, ("labels",))
+    planned, off = _working(planned.values())
     planned, found = _within_labels(planned, labels, document)
     faults += found + _shared_counters(list(planned.values()))
     if faults:
@@ -232,7 +226,7 @@ def plan_camera(
     return CameraPlan(
         labels, camera.min_size, camera.masks, camera.drawn_on, geometry.lines, geometry.zones, camera.tracker,
         tuple(planned.values()), labels_from, (document, where), camera.tiles, camera.calibration,
-        document.value.timezone,
+        document.value.timezone, off,
     )  # fmt: skip
 
 
@@ -245,12 +239,13 @@ def plan_scenario(name: str) -> CameraPlan:
     preset = load_scenario(name)
     geometry = preset.value.geometry
     rules, faults = _plan_rules(preset, ("rules",), preset.value.rules, Place(geometry.lines, geometry.zones))
-    faults += _shared_counters(rules)
+    working, off = _working(rules)
+    faults += _shared_counters(list(working.values()))
     if faults:
         raise ConfigError(*faults)
     return CameraPlan(
-        labels=preset.value.labels, lines=geometry.lines, zones=geometry.zones, rules=tuple(rules),
-        labels_from=(preset, ("labels",)),
+        labels=preset.value.labels, lines=geometry.lines, zones=geometry.zones, rules=tuple(working.values()),
+        labels_from=(preset, ("labels",)), off=off,
     )  # fmt: skip
 
 
@@ -322,13 +317,19 @@ def _place(
             configs = [
                 each.model_copy(update={several: fitting}) for each in configs if len(fitting) >= config.least_places
             ]
-    rules, texts = [], []
+    rules, faults = [], []
     for each in configs:
-        faults = each.faults_at(place)
-        rules.append(PlannedRule(each, document, where, faults[0][1] if faults and each.optional else ""))
-        if not each.optional:
-            texts += [document.fault((*where, key) if key else where, text) for key, text in faults]
-    return rules, list(dict.fromkeys(texts))
+        wrong = each.faults_at(place)
+        off = "; ".join(text for _, text in wrong) if each.optional else ""
+        faults += [] if off else wrong
+        rules.append(PlannedRule(each, document, where, off))
+    return rules, [document.fault((*where, key) if key else where, text) for key, text in dict.fromkeys(faults)]
+
+
+def _working(rules: Iterable[PlannedRule]) -> tuple[dict[str, PlannedRule], dict[str, str]]:
+    """The rules that can work at the camera, and why the others cannot, by name."""
+    every = list(rules)
+    return {rule.name: rule for rule in every if not rule.off}, {rule.name: rule.off for rule in every if rule.off}
 
 
 def _pattern(config: RuleConfig, key: str) -> str:

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from pipelines.geometry import Area, Xy
 from pipelines.rules.base import Place, RuleConfig, Surroundings, metres_faults
+from pipelines.rules.evidence import GAP_S
 from pipelines.rules.passages import KMH
 from pipelines.rules.presence import Presence, Stay
 from pipelines.values import CounterKey, Event, Scalar, Track
@@ -108,10 +109,7 @@ class Congestion:
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
         self._presence.update(tracks, pts_s, self._config.labels)
-        elapsed = 0.0 if self._last_s is None else pts_s - self._last_s
-        if self._last_s is None:
-            self._level_since_s = pts_s
-        self._last_s = pts_s
+        elapsed = self._elapsed(pts_s)
         stays = [stay for stay in self._presence.stays if _is_there(stay, pts_s)]
         self._density.add(self._density_of(stays), elapsed)
         velocities = self._motion.velocities(tracks, pts_s)
@@ -127,6 +125,16 @@ class Congestion:
         if self._ground is not None:
             self._values["speed_kmh"] = round(self._speed.value or 0.0)
         return events
+
+    def _elapsed(self, pts_s: float) -> float:
+        """Watched seconds since the last frame; a new level must last anew after a gap that nobody has seen."""
+        gap_s = 0.0 if self._last_s is None else pts_s - self._last_s
+        if self._last_s is None:
+            self._level_since_s = pts_s
+        if gap_s > GAP_S:
+            self._other = None
+        self._last_s = pts_s
+        return min(gap_s, GAP_S)
 
     def _density_of(self, stays: Sequence[Stay]) -> float:
         """Vehicles on 100 m, or the share of the zone that boxes cover."""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from pipelines.geometry import Xy
 from pipelines.rules.base import Place, RuleConfig, Surroundings, event, metres_faults
-from pipelines.rules.presence import Change, Presence, Stay
+from pipelines.rules.presence import Change, Presence
+from pipelines.rules.way import Way
 from pipelines.values import CounterKey, Event, Scalar, Track
-
-_TREMBLE = 0.1
-"""Of a box's height: by so much the foot of what stands still may tremble."""
 
 
 class DistanceConfig(RuleConfig):
@@ -36,28 +33,17 @@ class DistanceConfig(RuleConfig):
 
 
 @dataclass(slots=True)
-class _Way:
-    """What one object has travelled in this stay.
+class _Trip:
+    """One object's way in this stay, and whether its length was told."""
 
-    Attributes:
-        at: The place up to which the way is counted, in metres.
-        metres: The way.
-        told: Whether its length was told.
-        last: The last three positions, in metres.
-    """
-
-    at: Xy | None = None
-    metres: float = 0.0
+    way: Way
     told: bool = False
-    last: deque[Xy] = field(default_factory=lambda: deque(maxlen=3))
 
 
 class Distance:
     """Metres travelled by each object during each stay, told when it leaves.
 
-    The way is that of the foot point over the ground, in steps that are longer than what boxes tremble by: at least
-    ``step_m``, and a tenth of the box's height as it lies on the ground there. A single box that is out of place moves
-    nothing, since each position is the median of three.
+    The way is that of the foot point over the ground, as ``Way`` measures it.
     """
 
     kind: ClassVar[str] = "distance"
@@ -68,7 +54,6 @@ class Distance:
         self._config = config
         self._source_id = surroundings.source_id
         self._sight = surroundings.ground_sight()
-        self._ground = self._sight.ground
         self._presence = Presence.of(config, surroundings, config.grace_s)
         self._metres: dict[str, float] = {}
         self._way_m = 0.0
@@ -84,53 +69,34 @@ class Distance:
         for stay in self._presence.stays:
             if not stay.is_seen(pts_s):
                 continue
-            way = self._measure(stay, feet[stay.track.id])
-            if way.metres >= wanted and not way.told:
-                way.told = True
-                events.append(self._event(stay.track, way, "reached", pts_s, pts_s - (stay.entered_s or 0.0)))
+            trip = stay.own = stay.own or self._begin()
+            self._count(stay.track.label, trip.way.add(stay.track, feet[stay.track.id]))
+            if trip.way.metres >= wanted and not trip.told:
+                trip.told = True
+                stayed = pts_s - (stay.entered_s or 0.0)
+                events.append(self._event(stay.track, trip.way.metres, "reached", pts_s, stayed))
         return events + [self._leave(change, pts_s) for change in changes if not change.entered]
 
-    def _measure(self, stay: Stay, at: Xy | None) -> _Way:
-        """Take an object's position, in metres."""
-        if stay.own is None:
-            stay.own = _Way()
-        way: _Way = stay.own
-        if at is not None:
-            way.last.append(at)
-            self._go(way, _middle(way.last), stay.track)
-        return way
+    def _begin(self) -> _Trip:
+        return _Trip(Way(self._sight.ground, self._config.step_m))
 
-    def _go(self, way: _Way, at: Xy, track: Track) -> None:
-        """Count the step to this place, if it is one."""
-        if way.at is None:
-            way.at = at
-        step = math.dist(way.at, at)
-        if step < self._config.step_m or step < self._tremble(track):
-            return
-        label, way.at = track.label, at
-        way.metres += step
-        self._way_m += step
-        self._metres[label] = self._metres.get(label, 0.0) + step
-        self._longest_m = max(self._longest_m, way.metres)
-
-    def _tremble(self, track: Track) -> float:
-        """How far what stands still may seem to go, in metres."""
-        x, y = track.foot
-        here, above = self._ground.point((x, y)), self._ground.point((x, y - _TREMBLE * track.height))
-        return math.inf if here is None or above is None else math.dist(here, above)
+    def _count(self, label: str, metres: float) -> None:
+        if metres:
+            self._way_m += metres
+            self._metres[label] = self._metres.get(label, 0.0) + metres
 
     def _leave(self, change: Change, pts_s: float) -> Event:
-        way, change.stay.own = change.stay.own or _Way(), None
-        if way.last:
-            self._go(way, way.last[-1], change.track)  # the median is a frame late
+        trip, change.stay.own = change.stay.own or self._begin(), None
+        self._count(change.track.label, trip.way.end())
         self._objects[change.track.label] += 1
-        return self._event(change.track, way, "leave", pts_s, change.stayed_s)
+        self._longest_m = max(self._longest_m, trip.way.metres)
+        return self._event(change.track, trip.way.metres, "leave", pts_s, change.stayed_s)
 
-    def _event(self, track: Track, way: _Way, action: str, pts_s: float, seconds: float) -> Event:
+    def _event(self, track: Track, metres: float, action: str, pts_s: float, seconds: float) -> Event:
         data: dict[str, Scalar] = {
             "zone": self._config.zone,
             "action": action,
-            "metres": round(way.metres, 2),
+            "metres": round(metres, 2),
             "seconds": round(seconds, 3),
         }
         return event(self, self._source_id, pts_s, track, data)
@@ -150,11 +116,3 @@ class Distance:
             "objects": dict(sorted(self._objects.items())),
             "longest_m": round(self._longest_m, 2),
         }
-
-
-def _middle(points: Sequence[Xy]) -> Xy:
-    """The median of each coordinate of three points; the last one of fewer."""
-    if len(points) < 3:
-        return points[-1]
-    (x0, y0), (x1, y1), (x2, y2) = points
-    return sorted((x0, x1, x2))[1], sorted((y0, y1, y2))[1]

@@ -55,10 +55,13 @@ class TrackMemory(Generic[State]):
         """The state of each track of this frame; call once a frame."""
         result = []
         known = self._seen
+        lost: dict[int, _Seen[State]] | None = None
         for track in tracks:
             seen = known.get(track.id)
             if seen is None:
-                seen = known[track.id] = self._first(track, tracks, pts_s)
+                if lost is None:
+                    lost = self._lost(tracks, pts_s)
+                seen = known[track.id] = self._first(track, lost, pts_s)
             elif pts_s > seen.last[1]:
                 seen.before = seen.last
                 seen.last = (track, pts_s)
@@ -67,22 +70,29 @@ class TrackMemory(Generic[State]):
             result.append((track, seen.state))
         return result
 
-    def _first(self, track: Track, tracks: Sequence[Track], pts_s: float) -> _Seen[State]:
-        now = (track, pts_s)
-        return _Seen(self._hand_over(track, {other.id for other in tracks}, pts_s), now, now)
+    def _lost(self, tracks: Sequence[Track], pts_s: float) -> dict[int, _Seen[State]]:
+        """Those whose state a new track may take over."""
+        here = {track.id for track in tracks}
+        return {
+            key: seen
+            for key, seen in self._seen.items()
+            if key not in here and pts_s - seen.last[1] <= self._handover_s
+        }
 
-    def _hand_over(self, track: Track, present: set[int], pts_s: float) -> State:
+    def _first(self, track: Track, lost: dict[int, _Seen[State]], pts_s: float) -> _Seen[State]:
+        """A new track, with the state of the lost one that it goes on from, if there is one."""
         best_id, best_iou = None, HANDOVER_IOU
-        for other_id, other in self._seen.items():
-            unseen_s = pts_s - other.last[1]
-            if other_id in present or unseen_s > self._handover_s:
-                continue
+        for other_id, other in lost.items():
             overlap = iou(other.last[0].xyxy, track.xyxy)
-            if unseen_s <= HANDOVER_S:
+            if pts_s - other.last[1] <= HANDOVER_S:
                 overlap = max(overlap, iou(_moved(other, pts_s), track.xyxy))
             if overlap >= best_iou:
                 best_id, best_iou = other_id, overlap
-        return self._make(track) if best_id is None else self._seen.pop(best_id).state
+        now = (track, pts_s)
+        if best_id is None:
+            return _Seen(self._make(track), now, now)
+        del lost[best_id]
+        return _Seen(self._seen.pop(best_id).state, now, now)
 
     def evict(self, pts_s: float) -> list[State]:
         """Forget the tracks unseen for longer than ``keep_s`` and return their states."""

@@ -10,10 +10,12 @@ from pipelines.geometry import Tripline, Xy
 from pipelines.rules.base import RuleConfig, Surroundings
 from pipelines.rules.memory import TrackMemory
 from pipelines.rules.presence import Presence, Stay
+from pipelines.rules.way import Way
 from pipelines.values import Track
 
 KMH = 3.6
 """Kilometres an hour in a metre a second."""
+_STEP_M = 0.5
 _IMPOSSIBLE_MS = 90.0
 """Metres a second that no vehicle does: the tracker went over to another object."""
 
@@ -49,9 +51,9 @@ class Passage:
 class _Run:
     """One object's way through a zone; speeds in metres a second."""
 
+    way: Way
+    first_s: float
     last_s: float
-    metres: float = 0.0
-    seconds: float = 0.0
     now: float = 0.0
     most: float = 0.0
     above_s: float | None = None
@@ -71,6 +73,7 @@ class ThroughZone:
     ) -> None:
         """Measure in the zone of a rule, of a calibrated camera."""
         self._labels = config.labels
+        self._sight = surroundings.ground_sight()
         self._motion = surroundings.motion_sight(window_s)
         self._window_s = window_s
         self._limit_ms = math.inf if limit_kmh is None else limit_kmh / KMH
@@ -81,45 +84,50 @@ class ThroughZone:
     def update(self, tracks: Sequence[Track], pts_s: float) -> Iterator[Passage]:
         """Take the next frame; give the passages that ended, and those that have just become too fast."""
         changes = self._presence.update(tracks, pts_s, self._labels)
-        velocities = self._motion.velocities(tracks, pts_s)
+        velocities, feet = self._motion.velocities(tracks, pts_s), self._sight.feet(tracks, pts_s)
         for stay in self._presence.stays:
             if stay.is_seen(pts_s):
-                run = self._measure(stay, velocities[stay.track.id], pts_s)
+                run = self._run(stay, pts_s)
+                run.way.add(stay.track, feet[stay.track.id])
+                self._look(run, velocities[stay.track.id], pts_s)
                 if run.above_s is not None and not run.told and pts_s - run.above_s >= self._window_s / 2:
                     run.told = True
                     yield _passage(stay.track, run, run.now, is_done=False, was_told=False)
         for change in changes:
             if not change.entered:
                 run, change.stay.own = change.stay.own, None
-                if run is None or not run.seconds:
+                if run is None or run.last_s - run.first_s < self._window_s / 2:
                     self.unmeasured += 1
                     continue
-                yield _passage(change.track, run, run.metres / run.seconds, is_done=True, was_told=run.told)
+                run.way.end()
+                mean = run.way.metres / (run.last_s - run.first_s)
+                yield _passage(change.track, run, mean, is_done=True, was_told=run.told)
 
-    def _measure(self, stay: Stay, velocity: Xy | None, pts_s: float) -> _Run:
+    def _run(self, stay: Stay, pts_s: float) -> _Run:
         if stay.own is None:
-            stay.own = _Run(pts_s)
+            stay.own = _Run(Way(self._sight.ground, _STEP_M), pts_s, pts_s)
         run: _Run = stay.own
-        elapsed, run.last_s = pts_s - run.last_s, pts_s
+        run.last_s = pts_s
+        return run
+
+    def _look(self, run: _Run, velocity: Xy | None, pts_s: float) -> None:
+        """See how fast it is now."""
         speed = math.inf if velocity is None else math.hypot(*velocity)
         if speed > _IMPOSSIBLE_MS:
             run.above_s = None
-            return run
+            return
         run.now = speed
         run.most = max(run.most, speed)
-        run.metres += speed * elapsed
-        run.seconds += elapsed
         if speed <= self._limit_ms:
             run.above_s = None
         elif run.above_s is None:
             run.above_s = pts_s
-        return run
 
 
 def _passage(track: Track, run: _Run, speed: float, is_done: bool, was_told: bool) -> Passage:
     return Passage(
-        track, speed * KMH, run.most * KMH, run.metres, run.seconds, is_done=is_done, is_over=run.told,
-        was_told=was_told,
+        track, speed * KMH, run.most * KMH, run.way.metres, run.last_s - run.first_s, is_done=is_done,
+        is_over=run.told, was_told=was_told,
     )  # fmt: skip
 
 

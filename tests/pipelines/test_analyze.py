@@ -19,6 +19,7 @@ from config.site import Site
 from detectors.detections import Detections
 from pipelines.analyze import Job, LoadedModel, Progress, analyze
 from pipelines.scenario import CameraPlan, plan_camera
+from pipelines.terminal import counts_text
 from streams.errors import OutputError, SourceError
 from streams.source import Backend
 from tests.support.results import RESULTS, frames_of, lines, summary
@@ -37,7 +38,10 @@ cameras:
       - {kind: dwell, zone: floor, seconds: 1, labels: [person]}
       - {kind: heatmap, name: floor, cols: 16, rows: 9}
       - {kind: missing_gear, gear: helmet, worn: [helmet], optional: true}
+      - {kind: zone_intrusion, zone: floor, labels: [person], schedule: daily 21:00-22:00}
 """
+EVENING = 1_795_727_700.0
+"""A quarter past nine in the evening in UTC, as the site's clock shows it."""
 STAGES = {"decode", "preprocess", "inference", "postprocess", "track", "rules", "latency"}
 
 
@@ -60,7 +64,7 @@ def worker(
 ) -> tuple[Ran, list[Progress]]:
     """A worker walks over the line into the zone and stays: 71 frames, annotated."""
     folder = tmp_path_factory.mktemp("worker") / "deep" / "out"
-    job = Job(data_dir / "worker-zone-detection.mp4", folder, "gate", plan, annotate=True)
+    job = Job(data_dir / "worker-zone-detection.mp4", folder, "gate", plan, annotate=True, start=EVENING)
     seen: list[Progress] = []
     return Ran(job, analyze(job, yolov8n, threading.Event(), seen.append)), seen
 
@@ -87,8 +91,8 @@ def test_detections_one_line_per_frame(worker: tuple[Ran, list[Progress]]) -> No
 def test_events_say_what_is_to_be_seen(worker: tuple[Ran, list[Progress]]) -> None:
     events = lines(worker[0].job.folder / "events.jsonl")
     assert all(list(event) == ["frame", "pts_s", "kind", "rule", "track_id", "label", "data"] for event in events)
-    assert [event["kind"] for event in events] == ["zone_count", "line_crossing", "dwell"]
-    assert [event["data"].get("direction") for event in events] == [None, "in", None]
+    assert [event["kind"] for event in events] == ["zone_count", "zone_intrusion", "line_crossing", "dwell"]
+    assert [event["data"].get("direction") for event in events] == [None, None, "in", None]
     assert all(event["track_id"] == 1 and event["label"] == "person" for event in events)
 
 
@@ -108,6 +112,10 @@ def test_summary(worker: tuple[Ran, list[Progress]], yolov8n: LoadedModel) -> No
     assert found["video"] == str(ran.job.video)
     assert found["counts"] == {"middle": {"in": {"person": 1}, "out": {"person": 0}}}
     assert found["zones"]["floor"]["visits"] == {"person": 1, "traffic light": 0}
+    assert (found["start_time"], found["totals"], found["values"]) == (
+        EVENING, {"zone_intrusion_floor": {"person": 1}}, {"zone_intrusion_floor": {"person": 1}},
+    )  # fmt: skip
+    assert counts_text(found) == "middle in: person 1\nmiddle out: 0\nzone_intrusion_floor: person 1"
     assert found["zones"]["floor"]["max"] == 1
     assert found["rules"]["dwell_floor"]["reported"] == {"person": 1}
     assert found["rules"]["floor"]["max_s"] > 0
@@ -159,7 +167,7 @@ def parking(
 
     def run(backend: Backend) -> Path:
         folder = tmp_path_factory.mktemp(backend)
-        job = Job(data_dir / "person-bicycle-car-detection.mp4", folder, "gate", plan, backend=backend)
+        job = Job(data_dir / "person-bicycle-car-detection.mp4", folder, "gate", plan, backend=backend, start=EVENING)
         analyze(job, yolov8n, threading.Event())
         return folder
 

@@ -100,3 +100,27 @@ def test_wrong_wishes_are_one_sentence(wishes: dict[str, object], part: str) -> 
     assert len(caught.value.faults) == 1
     assert part in caught.value.faults[0]
     assert "geheim" not in caught.value.faults[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-26T18:00", 1_795_712_400.0), ("2026-11-26 18:00:00", 1_795_712_400.0),
+        ("2026-11-26T17:00Z", 1_795_712_400.0), ("2026-07-01T18:00", 1_782_921_600.0), (None, None),
+    ],
+)  # fmt: skip
+def test_the_start_of_a_recording_is_in_the_site_s_time_zone(
+    site: Path, text: str | None, expected: float | None
+) -> None:
+    site.write_text(site.read_text().replace("version: 1", "version: 1\ntimezone: Europe/Berlin", 1))
+    wishes = Wishes([Path("x.mp4")], site, "gate", start_time=text)
+    prepared = prepare(wishes)
+    assert prepared.start == expected
+    assert [job.start for job in jobs_of(wishes, prepared)] == [expected]
+
+
+def test_a_start_that_is_no_time_or_of_several_videos_is_refused(site: Path) -> None:
+    with pytest.raises(ConfigError, match="--start-time: 'noon' is no time; write it as 2026-11-26T18:00"):
+        prepare(Wishes([Path("x.mp4")], site, "gate", start_time="noon"))
+    with pytest.raises(ConfigError, match="--start-time is of one video"):
+        prepare(Wishes([Path("x.mp4"), Path("y.mp4")], site, "gate", start_time="2026-11-26T18:00"))

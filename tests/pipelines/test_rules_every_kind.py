@@ -191,5 +191,5 @@ def test_memory_is_flat(case: str) -> None:
 @every_kind
 def test_memory_is_flat_over_a_million_tracks(case: str) -> None:
     early, late, gone = holds(case, 1_000_000)
-    assert late < 1.1 * early + 400
+    assert late < 1.1 * early + 15_000  # a histogram of speeds fills up; a value for each track would be a million
     assert gone <= late

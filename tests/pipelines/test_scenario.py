@@ -12,12 +12,13 @@ from config.errors import ConfigError
 from config.loader import Document, load
 from config.scenario import scenario_names
 from config.site import Site
-from pipelines.fitting import rules_off
+from pipelines.fitting import remarks, rules_off
 from pipelines.rules import RULE_KINDS
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.values import Track
 from streams.frame import Frame
 from tests.support.tracks import box, steps
+from tests.support.videos import encode
 
 KINDS = ", ".join(RULE_KINDS)
 COCO = catalogue().get("yolov8n").labels or ()
@@ -55,19 +56,15 @@ def names(found: CameraPlan) -> list[str]:
     return [rule.name for rule in found.rules]
 
 
-def working(found: CameraPlan) -> list[str]:
-    return [rule.name for rule in found.rules if not rule.off]
-
-
 @pytest.mark.parametrize("name", scenario_names())
 def test_preset_on_its_own_geometry_runs_with_a_coco_model(name: str) -> None:
     found = plan_scenario(name)
     found.check_labels("yolov8n", COCO)
     rules = found.rule_set("cam", 640, 352)
     assert {"line_crossing", "zone_count", "dwell"} <= {rule.kind for rule in rules.rules} <= set(RULE_KINDS)
-    assert sorted(rule.name for rule in rules.rules) == sorted(working(found))
+    assert sorted(rule.name for rule in rules.rules) == sorted(names(found))
     assert set(rules.counters().values()) == {0}
-    assert set(rules.state()) == set(working(found))
+    assert set(rules.state()) == set(names(found))
 
 
 @pytest.mark.parametrize("name", scenario_names())
@@ -75,11 +72,11 @@ def test_preset_on_a_cameras_geometry(name: str, tmp_path: Path) -> None:
     found = plan(tmp_path, f"    scenario: {name}\n")
     assert set(found.lines) == {"gate", "back"} and set(found.zones) == {"box"}
     always = {"dwell_box", "line_crossing_back", "line_crossing_gate", "zone_count_box"}
-    assert set(working(found)) - always == {
+    assert set(names(found)) - always == {
         "traffic": {"stopped_box"}, "construction": {"helmet", "vest", "down"}, "restaurant": {"heat"},
         "pedestrian": {"crowding_box"},
     }[name]  # fmt: skip
-    assert always <= set(working(found))
+    assert always <= set(names(found))
 
 
 def test_what_a_preset_needs_of_the_camera_and_does_not_find_is_told(tmp_path: Path) -> None:
@@ -105,10 +102,10 @@ cameras:
 {zones}"""
     found = plan(tmp_path, "", text + "    scenario: traffic\n")
     rules = {rule.name: rule for rule in found.rules}
-    assert {"congestion_lane_a", "congestion_lane_b", "turns", "wrong_way_lane_a"} <= set(working(found))
+    assert {"congestion_lane_a", "congestion_lane_b", "turns", "wrong_way_lane_a"} <= set(names(found))
     assert rules["turns"].config.model_dump()["zones"] == ("arm_n", "arm_s")
     assert rules["wrong_way_lane_a"].config.model_dump()["along"] == "way_a"
-    assert rules["wrong_way_lane_b"].off.startswith("no line says which way is right in zone 'lane_b'")
+    assert found.off["wrong_way_lane_b"].startswith("no line says which way is right in zone 'lane_b'")
     assert not [name for name in rules if name.startswith(("congestion_arm", "wrong_way_arm"))]
     found.rule_set("cam", 640, 352)
     found = plan(tmp_path, "", text + "    scenario: restaurant\n")
@@ -169,7 +166,7 @@ def test_a_cameras_rule_takes_the_place_of_the_scenarios_rule_of_that_name(tmp_p
     found = plan(tmp_path, extra)
     rules = {rule.name: rule.config for rule in found.rules}
     expected = ["blocked", "dwell_box", "line_crossing_back", "line_crossing_gate", "stopped_box", "zone_count_box"]
-    assert sorted(working(found)) == expected
+    assert sorted(names(found)) == expected
     assert rules["line_crossing_gate"].labels == ("car",)
     assert rules["dwell_box"].model_dump()["seconds"] == 5
     assert rules["blocked"].model_dump()["seconds"] == 20
@@ -430,10 +427,116 @@ server: {host: 127.0.0.1, port: 8600, metrics: true, dashboard: true}
 
 
 def test_every_key_of_the_contract_is_known(tmp_path: Path) -> None:
-    """All of it loads."""
+    """All of it loads, and every rule kind is there."""
     found = plan_camera(site(tmp_path, "", DESIGN), "junction")
     found.check_labels("yolov8n", COCO)
-    assert sorted(working(found)) == [
+    assert sorted(names(found)) == [
         "blocked_box", "dwell_box", "line_crossing_mid_block", "speed_box", "stopped_box", "zone_count_box",
         "zone_intrusion_box",
     ]  # fmt: skip
+    assert (found.timezone, found.calibration is not None) == ("Europe/Berlin", True)
+
+
+# --- several lines and zones, keys of labels, and what a camera cannot serve ----------------------------------------
+
+CALIBRATION = """\
+    calibration:
+      image: [[0.4, 0.3], [0.6, 0.3], [0.95, 0.95], [0.05, 0.95]]
+      ground_m: [[0, 60], [8, 60], [8, 0], [0, 0]]
+"""
+SPEED = "    rules:\n      - {kind: speed, lines: [gate, back], metres: 12"
+NEAR = "    rules:\n      - {kind: proximity, labels: [person], to: [truck, car], metres: 3"
+
+
+def test_a_rule_may_name_two_lines(tmp_path: Path) -> None:
+    found = plan(tmp_path, f"{SPEED}}}\n")
+    assert names(found) == ["speed_gate_back"]
+    assert [type(rule).__name__ for rule in found.rule_set("cam", 100, 100).rules] == ["Speed"]
+    assert faults(tmp_path, SPEED.replace("back", "yard") + "}\n") == [
+        "site.yaml:11: cameras.cam.rules[0].lines: unknown line 'yard'; allowed: gate, back"
+    ]
+
+
+def test_a_rule_for_each_zone_may_measure(tmp_path: Path) -> None:
+    found = plan(tmp_path, f'{CALIBRATION}    rules:\n      - {{kind: speed, zone: "*", limit_kmh: 30}}\n')
+    assert names(found) == ["speed_box"]
+
+
+def test_every_list_of_labels_is_checked(tmp_path: Path) -> None:
+    found = plan(tmp_path, f"{CALIBRATION}{NEAR}, zone: box}}\n")
+    assert names(found) == ["proximity_box"]
+    found.check_labels("yolov8n", COCO)
+    with pytest.raises(ConfigError) as error:
+        found.check_labels("tiny", ("person", "car"))
+    assert [fault.split("/")[-1] for fault in error.value.faults] == [
+        "site.yaml:14: cameras.cam.rules[0].to: model 'tiny' has no label 'truck'; allowed: person, car"
+    ]
+    (fault,) = faults(tmp_path, f"    labels: [person, car]\n{CALIBRATION}{NEAR}}}\n")
+    assert fault == "site.yaml:15: cameras.cam.rules[0].to: the camera does not keep truck; it keeps person, car"
+
+
+def test_a_scenario_s_rule_goes_where_one_of_its_lists_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "version: 1\nrules:\n  - {kind: proximity, labels: [person], to: [truck], metres: 2}\n"
+        "  - {kind: zone_count, zone: box, labels: [person]}\n"
+    )
+    kept = f"    scenario: own.yaml\n    labels: [person]\n{CALIBRATION}"
+    assert names(plan(tmp_path, kept)) == ["zone_count_box"]
+
+
+def test_an_optional_rule_is_off_where_the_camera_knows_no_metres(tmp_path: Path) -> None:
+    found = plan(tmp_path, f"{NEAR}, optional: true}}\n      - {{kind: dwell, zone: box, seconds: 3}}\n")
+    assert names(found) == ["dwell_box"]
+    (why,) = found.off.values()
+    assert list(found.off) == ["proximity"]
+    assert why.startswith("proximity measures in metres, and camera cam has no 'calibration'")
+    assert rules_off(found, COCO) == found.off
+    assert remarks(found, COCO) == [f"rule proximity is off: {why}"]
+    known = plan(tmp_path, f"{CALIBRATION}{NEAR}, optional: true}}\n")
+    assert (names(known), known.off) == (["proximity"], {})
+    assert rules_off(known, ("person",)) == {"proximity": "the model has no label 'truck', 'car'"}
+
+
+def test_without_a_site_file_there_are_no_metres(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    rule = "{kind: proximity, labels: [person], to: [truck], metres: 2"
+    path.write_text(f"version: 1\nrules:\n  - {rule}}}\n")
+    with pytest.raises(ConfigError, match=r"own.yaml:3: rules\[0\].kind: .* without a site file there is no 'calibra"):
+        plan_scenario(str(path))
+    path.write_text(f"version: 1\nrules:\n  - {rule}, optional: true}}\n")
+    found = plan_scenario(str(path))
+    assert (found.rules, list(found.off)) == ((), ["proximity"])
+
+
+# --- the time of day ------------------------------------------------------------------------------------------------
+
+NIGHTLY = "    rules:\n      - {kind: zone_intrusion, zone: box, schedule: daily 22:00-05:00}\n"
+
+
+def test_a_schedule_reads_the_frames_clock_in_the_site_s_time_zone(tmp_path: Path) -> None:
+    document = site(tmp_path, NIGHTLY, GEOMETRY.replace("version: 1", "version: 1\ntimezone: America/New_York"))
+    rules = plan_camera(document, "cam").rule_set("cam", 100, 100)
+    track = Track(1, "person", (45, 40, 55, 60), 0.9, 0.0, 0.0)
+
+    def told(hour_utc: float, pts_s: float) -> int:
+        frame = Frame("cam", 0, np.zeros((2, 2, 3), np.uint8), pts_s, 1_795_651_200.0 + hour_utc * 3600)  # a midnight
+        return len(rules.update([track], frame))
+
+    assert [told(12, 0.0), told(12, 0.2), told(12, 0.4)] == [0, 0, 0]
+    assert [told(3.01, 0.6), told(3.01, 0.8)] == [1, 0]  # 22:00 in New York, and it stood there
+
+
+def test_a_recording_has_to_say_when_it_was_made(tmp_path: Path) -> None:
+    video = encode(tmp_path / "v.mp4")
+    found = plan(tmp_path, NIGHTLY)
+    with pytest.raises(ConfigError) as error:
+        found.start_of(video, None)
+    assert error.value.faults == (
+        f"{tmp_path}/site.yaml:11: cameras.cam.rules[0].schedule: when {video} was recorded is not known, so this "
+        "schedule cannot be kept; say it with --start-time",
+    )
+    assert found.start_of(video, 5.0) == 5.0
+    dated = encode(tmp_path / "dated.mp4", metadata={"creation_time": "2026-11-26T21:30:00Z"})
+    assert found.start_of(dated, None) == 1_795_728_600.0
+    assert found.start_of(dated, 7.0) == 7.0
+    assert plan(tmp_path, "").start_of(video, None) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,10 +30,12 @@ def encode(
     fps: int = 10,
     rotation: int = 0,
     codec: str = "libx264",
+    metadata: Mapping[str, str] | None = None,
     **container: str,
 ) -> Path:
     """Write a real video of ``picture``s, turned by a display matrix where asked."""
     with av.open(str(path), "w", options=container) as output:
+        output.metadata.update(metadata or {})
         stream = output.add_stream(codec, rate=fps, options={"g": "10"})
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
