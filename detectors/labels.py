@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from detectors.errors import ModelError
+from detectors.label_list import numbered_labels
 from detectors.model_files import ResolvedModel
+from detectors.tflite_file import read_tflite_detector
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ def labels_ahead(model: ResolvedModel, wanted: tuple[str, ...] | None = None) ->
         return model.labels
     if model.path.suffix == ".pt":
         return _of_checkpoint(model.path)
+    if model.path.suffix == ".tflite":
+        return _of_tflite(model.path)
     return None
 
 
@@ -63,6 +67,16 @@ def _of_checkpoint(path: Path) -> tuple[str, ...] | None:
         names = network.state["names"]
         return tuple(str(names[key]) for key in sorted(names)) if isinstance(names, dict) else tuple(map(str, names))
     except Exception as error:  # a file of any content: whatever is wrong with it, loading it will tell
+        log.debug("%s: no labels can be read ahead", path, exc_info=error)
+        return None
+
+
+def _of_tflite(path: Path) -> tuple[str, ...] | None:
+    """The labels packed into a TFLite file, or in the list beside it."""
+    try:
+        network = read_tflite_detector(path)
+        return numbered_labels(path, network.labels, network.classes)
+    except ModelError as error:
         log.debug("%s: no labels can be read ahead", path, exc_info=error)
         return None
 
