@@ -26,6 +26,12 @@ _HEADS = {
     "map50": "mAP50", "map50_95": "mAP50-95", "mota": "MOTA", "motp": "MOTP", "idf1": "IDF1", "hota": "HOTA",
     "id_switches": "switches", "false_positives": "false", "misses": "missed",
 }  # fmt: skip
+_NARROW = {
+    "time error s": "time\nerror s", "seconds error": "seconds\nerror", "value error": "value\nerror",
+    "confidence": "confi-\ndence", "activation": "acti-\nvation", "min_iou": "min_\niou", "lost_s": "lost\n_s",
+    "min_frames": "min_\nframes", "switches": "swit-\nches",
+}  # fmt: skip
+"""Heads in two lines, for a terminal."""
 Rows = tuple[str, list[str], list[list[str]]]
 """Title, heads, cells."""
 _Part = tuple[str, tuple[str, str, str, str], Mapping[str, Any], tuple[str, ...]]
@@ -124,8 +130,9 @@ def sweep_rows(found: Mapping[str, Any], most: int | None = None) -> tuple[list[
     """
     metric = found["metric"]
     rows = sorted(found["rows"], key=lambda row: -1.0 if row[metric] is None else row[metric], reverse=True)
-    heads = [_HEADS.get(name, name) for name in rows[0]]
-    return heads, [[f"{v:g}" if n in SETTINGS else cell(v) for n, v in row.items()] for row in rows[:most]]
+    names = [name for name in rows[0] if name not in ("precision", "recall")]  # F1 says both
+    heads = [_HEADS.get(name, name) for name in names]
+    return heads, [[f"{row[n]:g}" if n in SETTINGS else cell(row[n]) for n in names] for row in rows[:most]]
 
 
 def _event_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
@@ -161,7 +168,7 @@ def rich_tables(result: Mapping[str, Any]) -> Iterator[Table]:
             heads = ["what", "truth", "found", "right", "preci-\nsion", "recall", *heads[9:]]
             rows = [_folded(row) for row in rows]
         for number, head in enumerate(heads):
-            head = head.replace(" error", "\nerror")
+            head = _NARROW.get(head, head)
             table.add_column(head, justify="right" if number else "left", overflow="fold", no_wrap=bool(number))
         for row in rows:
             table.add_row(*(Text(text) for text in row))

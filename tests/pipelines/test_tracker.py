@@ -88,6 +88,13 @@ def test_lost_s_is_media_time_at_any_frame_rate(fps: float, lost_s: float) -> No
     assert last_id(1.2 * lost_s + 1 / fps) == 2
 
 
+def test_a_track_outlives_a_frame_however_few_there_are() -> None:
+    """With a picture every four seconds a memory of 1.5 s would end every track at once."""
+    assert ids_of(
+        follow(walk(lambda t: (300, 200), end=40, fps=0.25), tracker(0.25), times=[4.0 * n for n in range(11)])
+    ) == ([-1] + [1] * 10)
+
+
 def test_irregular_times_keep_the_id() -> None:
     times = [round(float(t), 4) for t in np.cumsum(np.random.default_rng(1).uniform(0.01, 0.3, 80))]
     rows = [Row(t, 1, "car", 100 + 60 * t, 300) for t in times]
