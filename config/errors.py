@@ -21,8 +21,14 @@ def sentences(error: Exception) -> tuple[str, ...]:
         return error.faults
     if isinstance(error, SightlineError):
         return tuple(str(error).splitlines())
-    text = f"{type(error).__name__}: {error}".replace("\n", " ")
-    return (f"unexpected {text}; run again as 'app.py --debug ...' to see where",)
+    return (f"unexpected {in_a_log(error)}; run again as 'app.py --debug ...' to see where",)
+
+
+def in_a_log(error: Exception) -> str:
+    """One line about an error for the log of what runs on: nobody starts a service again to see more."""
+    if isinstance(error, SightlineError):
+        return " ".join(sentences(error))
+    return f"{type(error).__name__}: {error}".replace("\n", " ")
 
 
 class ConfigError(SightlineError, ValueError):

@@ -84,6 +84,8 @@ class LiveCamera:
         self.merge = merged.merge
         self.picked_s = 0.0
         """``time.monotonic()`` at which a frame was last taken: who waited longest goes first."""
+        self.taken_size = (0, 0)
+        """Width and height in pixels of the frame that was last taken."""
         self._found_by = found_by
         self._outputs = outputs
         self._wake = wake
@@ -337,6 +339,7 @@ class LiveCamera:
         if taken is None or feed is None:
             return None
         self.picked_s = time.monotonic()
+        self.taken_size = (taken.shot.width, taken.shot.height)
         shot = dataclasses.replace(taken.shot, pts_s=round(self._offset_s + taken.shot.pts_s, 6))
         self._media_s, self._media_at = shot.pts_s, shot.arrived_s
         if shot.camera_time is not None and (skew_s := feed.stats().skew_s) is not None:

@@ -2,7 +2,7 @@
 
 Each round serves cameras that share their detectors, tiles and the size of their pictures, beginning with the one that
 has waited longest. No camera is waited for: what has no frame has no part in the round. A thread that hangs is left
-behind and replaced.
+behind and replaced. What fails is left alone for a second, and nobody else waits for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from config.errors import sentences
+from config.errors import in_a_log
 from config.site import Tiles
 from detectors.detections import Detections
 from detectors.detector import StageTimes
@@ -29,6 +29,8 @@ _FAILED_S = 1.0
 _TELL_AGAIN_S = 30.0
 _QUEUE = 4
 _NO_TIME = StageTimes(0.0, 0.0, 0.0)
+_Group = tuple[tuple[str, ...], Tiles | None, tuple[int, int]]
+"""What cameras share that can be in one forward pass: names of detectors, tiles, and the size of their pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class _Run:
         self._infer_since: float | None = None
         self._follow_since: float | None = None
         self._tell = Telling(log, logging.ERROR, _TELL_AGAIN_S)
+        self._retry_s: list[tuple[_Group, float]] = []  # what has failed, and when it is tried again
         self.prepared = threading.Event()
         self.results: queue.Queue[_Done] = queue.Queue(maxsize=_QUEUE)
         self._threads = [
@@ -176,19 +179,23 @@ class _Run:
                 self._engine.close_retired()
                 if not self._round():
                     self._engine.wait(_IDLE_S)
-            except Exception as error:  # a device that fails for one frame must not end a service
+            except Exception as error:  # whatever it is, it must not end a service
                 log.debug("inference", exc_info=error)
-                self._tell("inference", f"inference failed: {' '.join(sentences(error))}")
+                self._tell("inference", f"inference fails: {in_a_log(error)}")
                 self._left.wait(_FAILED_S)
 
     def _round(self) -> bool:
         """Serve who waited longest, and those who can share its forward pass; ``False`` when nobody waits."""
-        waiting = [camera for camera in self._engine.cameras if camera.ready() and self._models_of(camera) is not None]
+        now = time.monotonic()
+        self._retry_s = [(group, until) for group, until in self._retry_s if until > now]
+        failed = [group for group, _ in self._retry_s]
+        cameras = [camera for camera in self._engine.cameras if _group(camera) not in failed]
+        waiting = [camera for camera in cameras if camera.ready() and self._models_of(camera) is not None]
         if not waiting:
             return False
         waiting.sort(key=lambda camera: camera.picked_s)
         self._busy = 1
-        self._infer_since = time.monotonic()
+        self._infer_since = now
         try:
             models = self._models_of(waiting[0]) or []
             first = waiting[0].planned
@@ -200,12 +207,24 @@ class _Run:
             ]
             pictures = min((model.batch for model in models), default=1)
             batch = self._take(shared, max(1, pictures // parts_of(tiles)))
-            if batch:
-                self._detect(models, batch, tiles)
+            try:
+                if batch:
+                    self._detect(models, batch, tiles)
+            except Exception as error:  # a device that fails for one frame must not end a service
+                self._failed(batch, error)
             return True
         finally:
             self._infer_since = None
             self._busy = 0
+
+    def _failed(self, batch: Sequence[tuple[LiveCamera, Work]], error: Exception) -> None:
+        """Leave alone for a while what has failed; others go on."""
+        group = _group(batch[0][0])
+        self._retry_s.append((group, time.monotonic() + _FAILED_S))
+        detectors, cameras = ", ".join(group[0]), [camera.name for camera, _ in batch]
+        log.debug("detector %s", detectors, exc_info=error)
+        names = f"camera{'s' * (len(cameras) > 1)} {', '.join(cameras)}"
+        self._tell(f"detector {detectors}", f"detector {detectors} ({names}) fails: {in_a_log(error)}")
 
     def _models_of(self, camera: LiveCamera) -> list[Model] | None:
         models = [self._engine.models.get(planned.name) for planned in camera.planned.detectors]
@@ -217,7 +236,12 @@ class _Run:
         for camera in cameras:
             if len(batch) >= limit or (batch and camera.size != (batch[0][1].frame.width, batch[0][1].frame.height)):
                 continue
-            work = camera.take()
+            try:
+                work = camera.take()
+            except Exception as error:  # one camera's picture must not cost the others a round
+                log.debug("camera %s", camera.name, exc_info=error)
+                self._tell(camera.name, f"camera {camera.name}: a picture cannot be taken: {in_a_log(error)}")
+                continue
             if work is None:
                 continue
             if not work.moving:
@@ -281,7 +305,13 @@ class _Run:
             except Exception as error:  # one camera's fault must not end the thread of all
                 name = done.camera.name
                 log.debug("camera %s", name, exc_info=error)
-                self._tell(name, f"camera {name}: a frame could not be handled: {' '.join(sentences(error))}")
+                self._tell(name, f"camera {name}: a frame could not be handled: {in_a_log(error)}")
             finally:
                 self._follow_since = None
                 self.results.task_done()
+
+
+def _group(camera: LiveCamera) -> _Group:
+    """What a camera shares with others."""
+    names = tuple(planned.name for planned in camera.planned.detectors)
+    return names, camera.planned.plan.tiles, camera.taken_size

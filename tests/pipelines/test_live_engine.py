@@ -6,56 +6,17 @@ import itertools
 import statistics
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pipelines.analysis import Analysis
-from pipelines.live import camera as live_camera
 from pipelines.live.camera import LiveCamera
-from tests.support.live import WHOLE, Boxes, MemoryCamera, in_this_process, wait_until, write_site
+from tests.support.live import WHOLE, Boxes, in_this_process, wait_until, write_site
+from tests.support.memory_site import Cameras, shares, site, started
 from tests.support.mosquitto import Mosquitto
 from tests.support.subscriber import Subscriber
-
-Cameras = Callable[..., None]
-
-
-@pytest.fixture
-def cameras(monkeypatch: pytest.MonkeyPatch) -> Cameras:
-    """Put cameras made of memory in the place of ``live_source``: name of the host → frames a second."""
-
-    def use(fps: dict[str, float], sizes: dict[str, tuple[int, int]] | None = None, **silent: threading.Event) -> None:
-        def source(address: str, **_: Any) -> MemoryCamera:
-            name = str(address).rpartition("/")[2]
-            width, height = (sizes or {}).get(name, (64, 48))
-            pictures = [np.full((height, width, 3), value, np.uint8) for value in (20, 200)]
-            return MemoryCamera(pictures, fps[name], silent.get(name))
-
-        monkeypatch.setattr(live_camera, "live_source", source)
-
-    return use
-
-
-def site(folder: Path, names: list[str], each: dict[str, Any] | None = None, **blocks: Any) -> Path:
-    every = {name: {"source": f"rtsp://memory/{name}", **(each or {})} for name in names}
-    return write_site(folder / "site.yaml", every, **blocks)
-
-
-def started(service: Any, count: int) -> dict[str, LiveCamera]:
-    wait_until(lambda: service.health()[0], "it does not start")
-    found: dict[str, LiveCamera] = service._cameras
-    wait_until(lambda: all(camera.processed > 0 for camera in found.values()), "no frame goes through")
-    assert len(found) == count
-    return found
-
-
-def shares(found: dict[str, LiveCamera], seconds: float) -> dict[str, float]:
-    before = {name: camera.processed for name, camera in found.items()}
-    time.sleep(seconds)
-    return {name: (camera.processed - before[name]) / seconds for name, camera in found.items()}
 
 
 def test_each_camera_gets_the_rate_it_asks_for(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:

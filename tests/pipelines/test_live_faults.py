@@ -1,0 +1,95 @@
+"""What fails for one camera, detector or file costs the others nothing, and is told."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.live.camera import LiveCamera
+from tests.support.live import Boxes, in_this_process, wait_until, write_site
+from tests.support.memory_site import Cameras, shares, site, started
+
+
+class Failing(Boxes):
+    """A detector that can do nothing."""
+
+    def detect(self, images: Any) -> Any:
+        """Fail."""
+        raise RuntimeError("no kernel for this device")
+
+
+def test_a_detector_that_always_fails_costs_the_cameras_of_others_nothing(
+    cameras: Cameras, tmp_path: Path, models_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cameras(dict.fromkeys("abcd", 10.0))
+    every = {
+        name: {"source": f"rtsp://memory/{name}", "detector": "bad" if name in "cd" else "good"} for name in "abcd"
+    }
+    path = write_site(tmp_path / "site.yaml", every, detectors={"good": {}, "bad": {"iou": 0.6}})
+    with (
+        caplog.at_level(logging.ERROR),
+        in_this_process(path, lambda planned: Failing() if planned.name == "bad" else Boxes()) as service,
+    ):
+        wait_until(lambda: service.health()[0], "it does not start")
+        found = {name: camera for name, camera in service._cameras.items() if name in "ab"}
+        wait_until(lambda: all(camera.processed > 0 for camera in found.values()), "no frame goes through")
+        rates = shares(found, 3)
+        assert [service._cameras[name].processed for name in "cd"] == [0, 0]
+        assert service.stats().service.restarts == 0
+    assert rates == {name: pytest.approx(10, abs=1.2) for name in "ab"}
+    told = [record.getMessage() for record in caplog.records if "fails" in record.getMessage()]
+    assert told[0].startswith("detector bad (camera")  # the first frame may be of one camera alone
+    assert all("RuntimeError: no kernel for this device" in line and "--debug" not in line for line in told), told
+    assert len(told) == 1  # once in a while
+
+
+def test_a_picture_that_cannot_be_converted_costs_its_camera_alone(
+    cameras: Cameras,
+    tmp_path: Path,
+    models_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cameras(dict.fromkeys("abc", 10.0))
+    take = LiveCamera.take
+
+    def fail(self: LiveCamera) -> Any:
+        work = take(self)
+        if self.name == "c" and work is not None:
+            raise ValueError("odd strides")
+        return work
+
+    monkeypatch.setattr(LiveCamera, "take", fail)
+    with (
+        caplog.at_level(logging.ERROR),
+        in_this_process(site(tmp_path, list("abc")), lambda planned: Boxes()) as service,
+    ):
+        wait_until(lambda: service.health()[0], "it does not start")
+        found = {name: camera for name, camera in service._cameras.items() if name in "ab"}
+        wait_until(lambda: all(camera.processed > 0 for camera in found.values()), "no frame goes through")
+        rates = shares(found, 2)
+    assert rates == {name: pytest.approx(10, abs=1.6) for name in "ab"}
+    assert "camera c: a picture cannot be taken: ValueError: odd strides" in caplog.messages
+
+
+def test_a_detector_that_is_well_again_goes_on_within_seconds(
+    cameras: Cameras, tmp_path: Path, models_dir: Path
+) -> None:
+    flaky = Boxes()
+    detect, ill = flaky.detect, [True]
+
+    def fail(images: Any) -> Any:
+        if ill[0]:
+            raise RuntimeError("out of memory")
+        return detect(images)
+
+    flaky.detect = fail  # type: ignore[method-assign]
+    cameras({"a": 10.0})
+    with in_this_process(site(tmp_path, ["a"]), lambda planned: flaky) as service:
+        wait_until(lambda: service.health()[0], "it does not start")
+        ill[0] = False
+        found = started(service, 1)
+        assert shares(found, 2)["a"] == pytest.approx(10, abs=1.6)
