@@ -302,7 +302,7 @@ class LiveCamera:
             if status == self._reported:
                 return
             self._reported = status
-            ends = self._end_all() if status in ("offline", "disabled") else []
+            ends = self._end_all() if status != "online" else []
             if self.topics is not None:
                 self.topics.set_status(status, ends)
 
@@ -370,15 +370,15 @@ class LiveCamera:
             result = analysis.step(work.frame, self._last, times, taken, analysed)
             if lock is not self._lock:
                 return  # given up meanwhile
+            if self._degraded:
+                self.degrade("")
+                log.info("camera %s: frames go out again", self.name)
             watched_s = self._watched(work.frame.pts_s)
             events = self._lives.update(result.tracks, work.frame.pts_s, work.frame.captured_at) if self._lives else []
             if self.topics is not None:
                 self.topics.result(result, events, self._zones, *self._found_by, watched_s)
             self._count(analysed, work.captured_s)
         self._write(result, events)
-        if self._degraded:
-            self.degrade("")
-            log.info("camera %s: frames go out again", self.name)
 
     def _analysis_for(self, frame: Frame) -> Analysis | None:
         """Filter, tracker and rules for pictures of this size; ``None`` where the geometry does not fit them."""

@@ -126,7 +126,7 @@ class CameraTopics:
             self.status = status
             messages = [self._factory.object_event(event) for event in events]
             messages.append(self._factory.status(self.name, status))
-            messages += self._nobody() if status in ("offline", "disabled") else []
+            messages += self._nobody() if status != "online" else []
             self._publish(messages, {**self.totals.watched(), **self._open_notes(events)})
 
     def set_switch(self, name: SwitchName, on: bool, events: Sequence[ObjectEvent] = ()) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipelines.analysis import Analysis
 from pipelines.live.camera import LiveCamera
-from tests.support.live import Boxes, in_this_process, wait_until, write_site
+from tests.support.live import WHOLE, Boxes, in_this_process, wait_until, write_site
 from tests.support.memory_site import Cameras, shares, site, started
+from tests.support.mosquitto import Mosquitto
+from tests.support.subscriber import Subscriber
 
 
 class Failing(Boxes):
@@ -93,3 +97,39 @@ def test_a_detector_that_is_well_again_goes_on_within_seconds(
         ill[0] = False
         found = started(service, 1)
         assert shares(found, 2)["a"] == pytest.approx(10, abs=1.6)
+
+
+def test_nobody_is_in_sight_of_a_degraded_camera(
+    cameras: Cameras, tmp_path: Path, models_dir: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing goes out any more: what was there a while ago is not there for ever."""
+    failing = threading.Event()
+    step = Analysis.step
+
+    def fail(self: Analysis, *rest: Any) -> Any:
+        if failing.is_set():
+            raise ZeroDivisionError("a rule")
+        return step(self, *rest)
+
+    monkeypatch.setattr(Analysis, "step", fail)
+    cameras({"a": 10.0})
+    each = {"zones": {"all": WHOLE}, "rules": [{"kind": "zone_count", "zone": "all", "labels": ["person"]}]}
+    path = site(tmp_path, ["a"], each, mqtt={"port": broker.port})
+    with Subscriber(broker.address) as seen, in_this_process(path, lambda planned: Boxes()) as service:
+        service._watchdog.limit_s = 1.0
+        started(service, 1)
+        seen.wait_for("sightline/a/occupancy/all/person", "1")
+        failing.set()
+        seen.wait_for("sightline/a/status", "degraded")
+        seen.wait_for("sightline/a/occupancy/all/person", "0")
+        assert [m.json["type"] for m in seen.of("sightline/events")][-1] == "end"
+        failing.clear()
+        seen.wait_for("sightline/a/occupancy/all/person", "1")
+        topics = ("sightline/a/status", "sightline/a/occupancy/all/person")
+        told = [m.text for m in seen.messages if m.topic in topics]
+        assert told[-4:] == ["degraded", "0", "online", "1"]
+        assert [m.json["type"] for m in seen.of("sightline/events") if m.json["type"] != "update"] == [
+            "new",
+            "end",
+            "new",
+        ]
