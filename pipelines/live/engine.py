@@ -90,6 +90,10 @@ class Engine:
         """Whether the models are loaded and frames are taken."""
         return self._current is not None and self._current.prepared.is_set()
 
+    def preparing_s(self, now: float) -> float:
+        """Seconds (of the monotonic clock) since which the models are being loaded; 0 when they are there."""
+        return now - self._current.began_s if self._current is not None and not self.prepared else 0.0
+
     def stuck_s(self, now: float) -> float:
         """Seconds (of the monotonic clock) since which a thread has been at one thing: a forward pass, a frame."""
         return self._current.stuck_s(now) if self._current is not None else 0.0
@@ -136,6 +140,7 @@ class _Run:
     def __init__(self, engine: Engine, prepare: Callable[[], None]) -> None:
         self._engine = engine
         self._prepare = prepare
+        self.began_s = time.monotonic()
         self._left = threading.Event()
         self._busy = 0
         self._infer_since: float | None = None

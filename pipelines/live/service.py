@@ -26,7 +26,7 @@ from pipelines.live.models import Load, Model, found_by, labels_of, load, load_m
 from pipelines.live.outputs import Outputs
 from pipelines.live.plan import PlannedCamera, SitePlan, live_broker, plan_site
 from pipelines.live.publishing import REPORT_S, SitePublisher, SwitchName
-from pipelines.live.watchdog import Watchdog
+from pipelines.live.watchdog import Watchdog, load_again_s
 from pipelines.log_dir import LogDir
 from pipelines.messages import ServiceStats, StatsPayload
 from pipelines.stopping import ended_within, watching
@@ -98,6 +98,7 @@ class Service:
         self._seen = self._looked = fingerprint or fingerprint_of(path)
         self._error: Exception | None = None
         self._loaded = threading.Event()
+        self._load_s = 0.0  # how long it took
         self._publisher: SitePublisher | None = None
         self._engine = Engine()
         self._outputs = Outputs()
@@ -184,7 +185,9 @@ class Service:
     def _load_and_start(self) -> None:
         """In the inference thread: load the models, then connect the cameras."""
         try:
+            begin = time.monotonic()
             models = load_models(self._plan, self._loader, stopped=self._stop.is_set)
+            self._load_s = time.monotonic() - begin
             if self._stop.is_set():
                 return
             with self._lock:
@@ -292,7 +295,11 @@ class Service:
     def _watch(self, now: float) -> None:
         """Replace threads that hang: frames come in and nothing goes out."""
         if not self._engine.prepared:
-            return  # models are loaded, which takes as long as it takes
+            limit_s = load_again_s(self._load_s)
+            if self._error is None and self._engine.preparing_s(now) >= limit_s:
+                text = f"the models could not be loaded again within {limit_s:.0f} s; the service ends to begin anew"
+                self._error = SightlineError(text)
+            return
         hung = self._watchdog.hung(self._engine.cameras, now)
         if not hung:
             return

@@ -8,6 +8,13 @@ from typing import Protocol, TypeVar
 
 LIMIT_S = 30.0
 """Seconds without a result although frames are due."""
+LOAD_AGAIN_S = 120.0
+"""Seconds that loading the models again after a restart may take at least."""
+
+
+def load_again_s(first_s: float) -> float:
+    """Seconds after which models that are loaded again must be there, by the seconds that it took at the start."""
+    return max(LOAD_AGAIN_S, 10 * first_s)
 
 
 class Watched(Protocol):

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from config.errors import SightlineError
 from pipelines.analysis import Analysis
+from pipelines.live import watchdog
 from pipelines.live.camera import LiveCamera
+from pipelines.live.watchdog import load_again_s
 from tests.support.live import WHOLE, Boxes, in_this_process, wait_until, write_site
 from tests.support.memory_site import Cameras, shares, site, started
 from tests.support.mosquitto import Mosquitto
@@ -133,3 +136,56 @@ def test_nobody_is_in_sight_of_a_degraded_camera(
             "end",
             "new",
         ]
+
+
+def test_a_load_that_hangs_after_a_restart_ends_the_service(
+    cameras: Cameras, tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is analysed meanwhile: systemd begins anew with a process that can load."""
+    monkeypatch.setattr(watchdog, "LOAD_AGAIN_S", 1.5)
+    cameras({"a": 10.0})
+    made: list[Boxes] = []
+    go_on = threading.Event()
+
+    def load(planned: Any) -> Boxes:
+        if made:
+            go_on.wait(60)
+        made.append(Boxes())
+        return made[-1]
+
+    errors: list[BaseException] = []
+    with in_this_process(site(tmp_path, ["a"]), load, ends_with=errors) as service:
+        service._watchdog.limit_s = 1.0
+        started(service, 1)
+        made[0].hang.set()
+        wait_until(lambda: errors, "it goes on without models", 15)
+        made[0].go_on.set()
+        go_on.set()
+    assert isinstance(errors[0], SightlineError) and errors[0].exit_code == 1
+    assert "could not be loaded again within" in str(errors[0])
+
+
+def test_a_service_whose_threads_hang_again_and_again_ends(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:
+    """Each restart leaves a thread and a model behind; more than three within ten minutes are too many."""
+    cameras({"a": 20.0})
+    made: list[Boxes] = []
+
+    def load(planned: Any) -> Boxes:
+        made.append(Boxes())
+        made[-1].hang.set()
+        return made[-1]
+
+    errors: list[BaseException] = []
+    with in_this_process(site(tmp_path, ["a"]), load, ends_with=errors) as service:
+        service._watchdog.limit_s = 0.5
+        wait_until(lambda: errors, "it goes on for ever", 30)
+        assert service.stats().service.restarts == 4
+        for model in made:
+            model.go_on.set()
+    assert isinstance(errors[0], SightlineError) and errors[0].exit_code == 1
+    assert "hang again and again" in str(errors[0])
+
+
+def test_a_load_may_take_ten_times_as_long_the_second_time() -> None:
+    assert load_again_s(3.0) == 120.0
+    assert load_again_s(40.0) == 400.0
