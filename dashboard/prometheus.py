@@ -78,6 +78,8 @@ def _of_detectors(detectors: Mapping[str, DetectorStats]) -> Iterator[Metric]:
     labels = ("detector", "framework", "model", "device", "precision")
     fps = _gauge("detector_fps", "Frames per second through the detector over the last seconds.", *labels)
     inference = _gauge("detector_inference_ms", "Milliseconds of a forward pass.", *labels, "quantile")
+    rates = _gauge("detector_cameras_fps", "Frames per second of all cameras that use it.", *labels, "kind")
+    latency = _gauge("detector_latency_ms", "From capture to publishing, of all cameras.", *labels, "quantile")
     frames = _counter("detector_frames", "Frames through the detector since the process started.", *labels)
     for name, detector in detectors.items():
         values = [name, detector.framework, detector.model, detector.device, detector.precision]
@@ -85,7 +87,16 @@ def _of_detectors(detectors: Mapping[str, DetectorStats]) -> Iterator[Metric]:
         frames.add_metric(values, detector.frames)
         for quantile, value in _quantiles(detector.inference_ms):
             inference.add_metric([*values, quantile], value)
-    yield from (fps, inference, frames)
+        for kind, rate in (
+            ("capture", detector.camera_fps),
+            ("process", detector.process_fps),
+            ("detection", detector.fps),
+            ("skipped", detector.skipped_fps),
+        ):
+            rates.add_metric([*values, kind], rate)
+        for quantile, value in _quantiles(detector.latency_ms):
+            latency.add_metric([*values, quantile], value)
+    yield from (fps, rates, latency, inference, frames)
 
 
 def _of_service(service: ServiceStats) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,27 +21,26 @@ from pathlib import Path
 from types import ModuleType
 
 from config.errors import SightlineError
-from config.paths import kind_of
+from pipelines.log_table import LOG_DIR_FAULT, Table
 from pipelines.messages import StatsPayload
-from streams.files import CsvWriter, LineFile, cannot_write_to
-from streams.rotating import time_name
+from streams.files import LineFile
 
 log = logging.getLogger(__name__)
 FRAMEWORK_COLUMNS = (
     "time", "elapsed_s", "detector", "framework", "model", "device", "precision", "fps", "frames",
-    "p50_ms", "p95_ms", "p99_ms",
+    "p50_ms", "p95_ms", "p99_ms", "camera_fps", "process_fps", "skipped_fps",
+    "latency_p50_ms", "latency_p95_ms", "latency_p99_ms",
 )  # fmt: skip
 CAMERA_COLUMNS = (
     "time", "elapsed_s", "camera", "status", "camera_fps", "process_fps", "detection_fps", "skipped_fps",
     "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "reconnects", "observed_share", "gated_share",
 )  # fmt: skip
 PERCENTILES = ("p50", "p95", "p99")
+RATES = ("fps", "camera_fps", "process_fps", "skipped_fps")
 SERVICE_RUN = "service"
-_FAULT = cannot_write_to("--log-dir")
 _OURS = ".sightline"
 """What the names of event files end with: others of the same folder are never deleted."""
 _DAY_S = 86_400.0
-_SAME_SECOND = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class LogDir:
             limits: How much it may hold.
 
         Raises:
-            OutputError: The folder cannot be written, or a table in it has other columns.
+            OutputError: The folder cannot be written, or a table in it is none of ours.
             MissingExtraError: tensorboardX is not installed.
         """
         import_tensorboard()
@@ -91,7 +90,7 @@ class LogDir:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _FAULT(folder, error) from error
+            raise LOG_DIR_FAULT(folder, error) from error
         self._frameworks = Table(folder, "frameworks", FRAMEWORK_COLUMNS, self._rotate_bytes, self._expire_soon)
         try:
             self._cameras = Table(folder, "cameras", CAMERA_COLUMNS, self._rotate_bytes, self._expire_soon)
@@ -115,13 +114,16 @@ class LogDir:
         scalars: dict[str, dict[str, float]] = {}
         for name, detector in stats.detectors.items():
             times = [detector.inference_ms.get(key, 0.0) for key in PERCENTILES]
+            latencies = [detector.latency_ms.get(key, 0.0) for key in PERCENTILES]
             self._frameworks.write((
                 now, elapsed, name, detector.framework, detector.model, detector.device, detector.precision,
-                detector.fps, detector.frames, *times,
+                detector.fps, detector.frames, *times, detector.camera_fps, detector.process_fps, detector.skipped_fps,
+                *latencies,
             ))  # fmt: skip
             run = scalars.setdefault(detector.framework, {})
-            run[f"fps/{name}"] = detector.fps
+            run |= {f"{kind}/{name}": getattr(detector, kind) for kind in RATES}
             run |= {f"inference_ms/{name}/{key}": value for key, value in zip(PERCENTILES, times, strict=True)}
+            run |= {f"latency_ms/{name}/{key}": value for key, value in zip(PERCENTILES, latencies, strict=True)}
         for name, camera in stats.cameras.items():
             self._cameras.write((
                 now, elapsed, name, camera.status, camera.camera_fps, camera.process_fps, camera.detection_fps,
@@ -189,72 +191,6 @@ def _keep_newest(folder: Path, name: str, limits: Limits, others: int, current: 
             path.unlink(missing_ok=True)
 
 
-class Table:
-    """A CSV file that goes on over processes; when it is large it is renamed after the time, and a new one begins."""
-
-    def __init__(
-        self, folder: Path, stem: str, columns: Iterable[str], rotate_bytes: float, on_begin: Callable[[], None]
-    ) -> None:
-        """Open ``<stem>.csv``, or begin it.
-
-        Args:
-            folder: Where it lies; must be there.
-            stem: Its name.
-            columns: Its header.
-            rotate_bytes: Size from which on the next row begins a new file.
-            on_begin: Called when a file was renamed.
-
-        Raises:
-            OutputError: It cannot be written, or has other columns.
-        """
-        self._path = folder / f"{stem}.csv"
-        self._columns = tuple(columns)
-        self._rotate_bytes = self._limit = rotate_bytes
-        self._on_begin = on_begin
-        self._writer: CsvWriter | None = self._open()
-
-    def write(self, row: Iterable[object]) -> None:
-        """Add one row.
-
-        Raises:
-            OutputError: The disk is full or the file cannot be written; the next call tries again.
-        """
-        writer = self._writer or self._open()
-        if writer.size >= self._limit and kind_of(self._path) is None:
-            writer = self._rotate(writer)
-        writer.write(row)
-
-    def close(self) -> None:
-        """Close the file; safe to call twice.
-
-        Raises:
-            OutputError: The operating system could not keep what was written.
-        """
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
-
-    def _open(self) -> CsvWriter:
-        self._writer = CsvWriter(self._path, self._columns, "a", _FAULT)
-        return self._writer
-
-    def _rotate(self, writer: CsvWriter) -> CsvWriter:
-        """Rename the file and begin a new one; where that fails, go on with it and try again when it has grown."""
-        self.close()
-        names = (time_name(self._path.stem, ".csv", number) for number in range(_SAME_SECOND))
-        free = next((path for name in names if not (path := self._path.with_name(name)).exists()), self._path)
-        try:
-            self._path.rename(free)
-            self._limit = self._rotate_bytes
-            self._on_begin()
-        except FileNotFoundError:  # somebody has taken it away
-            self._limit = self._rotate_bytes
-        except OSError as error:
-            self._limit = writer.size + self._rotate_bytes
-            log.warning("%s cannot be renamed (%s); it grows on", self._path, error.strerror or error)
-        return self._open()
-
-
 class Run:
     """A TensorBoard run: a folder of event files; when one is large, the next begins."""
 
@@ -319,8 +255,8 @@ class EventFile:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _FAULT(folder, error) from error
-        self._file = LineFile(self.path, "x", _FAULT)
+            raise LOG_DIR_FAULT(folder, error) from error
+        self._file = LineFile(self.path, "x", LOG_DIR_FAULT)
         self._head = _record(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
 
     @property

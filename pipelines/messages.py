@@ -166,9 +166,15 @@ class DetectorStats(BaseModel):
     precision: str
     imgsz: list[int]
     batch: int = Field(description="pictures in one forward pass at most")
-    fps: float
+    fps: float = Field(description="frames through it")
     inference_ms: dict[str, float] = Field(description="of a forward pass: p50, p95, p99")
     frames: int = 0
+    camera_fps: float = Field(0.0, description="pictures that came, over all cameras that use it")
+    process_fps: float = Field(0.0, description="frames through tracker and rules, over the same cameras")
+    skipped_fps: float = Field(0.0, description="due frames that were not analysed, over the same cameras")
+    latency_ms: dict[str, float] = Field(
+        default_factory=dict, description="from capture to publishing, over the same cameras: p50, p95, p99"
+    )
 
 
 class ServiceStats(BaseModel):

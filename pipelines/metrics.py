@@ -78,10 +78,14 @@ class RecentHistogram:
         self._turn()
         self._now.add(value_ms)
 
+    def recent(self) -> Histogram:
+        """Both windows together, as a new one."""
+        self._turn()
+        return self._now.plus(self._before)
+
     def summary(self) -> dict[str, float]:
         """``{"p50", "p95", "p99"}`` in milliseconds."""
-        self._turn()
-        return self._now.plus(self._before).summary()
+        return self.recent().summary()
 
     def _turn(self) -> None:
         now = time.monotonic()

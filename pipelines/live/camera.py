@@ -24,7 +24,7 @@ from pipelines.live.publishing import CameraStatus, CameraTopics, SwitchName
 from pipelines.live.snapshots import BestViews, crop_of, encode
 from pipelines.merge import MergedLabels
 from pipelines.messages import CameraStats
-from pipelines.metrics import Rate, RecentHistogram
+from pipelines.metrics import Histogram, Rate, RecentHistogram
 from pipelines.motion import MotionGate
 from pipelines.sinks.rotating import RotatingSink
 from pipelines.values import CounterKey, FrameResult
@@ -422,7 +422,7 @@ class LiveCamera:
         if analysed:
             self._detected += 1
             self._detect_rate.tick(now)
-        self._latency.add((now - captured_s) * 1e3)
+            self._latency.add((now - captured_s) * 1e3)
 
     def _write(self, result: FrameResult, events: Sequence[ObjectEvent]) -> None:
         """Hand result files and snapshots over to the thread of outputs."""
@@ -461,6 +461,11 @@ class LiveCamera:
     # -- figures ---------------------------------------------------------------------------------------------------
 
     @property
+    def detectors(self) -> tuple[str, ...]:
+        """Names of its detectors, in order."""
+        return tuple(planned.name for planned in self.planned.detectors)
+
+    @property
     def processed(self) -> int:
         """Frames that went through tracker and rules."""
         return self._processed
@@ -475,6 +480,11 @@ class LiveCamera:
         """Frames that were due, analysed or not."""
         feed = self._feed
         return self._before[1] + (feed.stats().due if feed is not None else 0)
+
+    @property
+    def latencies(self) -> Histogram:
+        """Milliseconds from the capture of the frames analysed in the last 15 to 30 s until they were handed over."""
+        return self._latency.recent()
 
     def stats(self) -> CameraStats:
         """The camera's figures now."""

@@ -318,5 +318,4 @@ class _Run:
 
 def _group(camera: LiveCamera) -> _Group:
     """What a camera shares with others."""
-    names = tuple(planned.name for planned in camera.planned.detectors)
-    return names, camera.planned.plan.tiles, camera.taken_size
+    return camera.detectors, camera.planned.plan.tiles, camera.taken_size

@@ -21,13 +21,14 @@ from config.site import Snapshots
 from pipelines.analyze import sightline_version
 from pipelines.live.camera import LiveCamera
 from pipelines.live.engine import Engine
+from pipelines.live.figures import detector_stats
 from pipelines.live.memory import few_arenas
 from pipelines.live.models import Load, Model, found_by, labels_of, load, load_models
 from pipelines.live.outputs import Outputs
 from pipelines.live.plan import PlannedCamera, SitePlan, live_broker, plan_site
 from pipelines.live.publishing import REPORT_S, SitePublisher, SwitchName
 from pipelines.live.watchdog import Watchdog, load_again_s
-from pipelines.log_dir import LogDir
+from pipelines.log_dir import PERCENTILES, LogDir
 from pipelines.messages import ServiceStats, StatsPayload
 from pipelines.stopping import ended_within, watching
 from pipelines.systemd import Notifier
@@ -120,10 +121,12 @@ class Service:
         """All figures now."""
         with self._lock:
             cameras, models, publisher = dict(self._cameras), dict(self._engine.models), self._publisher
+        stats = {name: camera.stats() for name, camera in cameras.items()}
+        figures = {name: (camera.detectors, stats[name], camera.latencies) for name, camera in cameras.items()}
         return StatsPayload(
             boot_id=publisher.factory.boot_id if publisher is not None else "",
-            cameras={name: camera.stats() for name, camera in cameras.items()},
-            detectors={name: model.stats() for name, model in models.items()},
+            cameras=stats,
+            detectors=detector_stats({name: model.stats() for name, model in models.items()}, figures),
             service=self._service_stats(None),
         )
 
@@ -535,10 +538,13 @@ class Service:
                 extra={"fields": {"camera": name, **camera.model_dump()}},
             )  # fmt: skip
         for name, detector in stats.detectors.items():
-            times = "/".join(f"{detector.inference_ms[key]:.1f}" for key in ("p50", "p95", "p99"))
+            times = "/".join(f"{detector.inference_ms[key]:.1f}" for key in PERCENTILES)
+            latency = "/".join(f"{detector.latency_ms[key]:.0f}" for key in PERCENTILES)
             log.info(
-                "detector %s: %s %s %s %s: %.1f FPS; %s ms",
-                name, detector.framework, detector.precision, detector.device, detector.model, detector.fps, times,
+                "detector %s: %s %s %s %s: %.1f captured, %.1f processed, %.1f detected, %.1f skipped FPS; "
+                "latency %s ms; inference %s ms",
+                name, detector.framework, detector.precision, detector.device, detector.model, detector.camera_fps,
+                detector.process_fps, detector.fps, detector.skipped_fps, latency, times,
                 extra={"fields": {"detector": name, **detector.model_dump()}},
             )  # fmt: skip
         service = stats.service

@@ -152,6 +152,9 @@ class MqttSink:
             fps=fps,
             inference_ms=metrics.stages["inference"].summary(),
             frames=metrics.frames,
+            camera_fps=fps,
+            process_fps=fps,
+            latency_ms=camera.latency_ms,
         )
         return self._factory.stats({self._camera: camera}, {self._detector.name: detector}, service)
 

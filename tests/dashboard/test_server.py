@@ -66,6 +66,10 @@ STATS = StatsPayload(
             fps=10,
             inference_ms={"p50": 30, "p95": 50, "p99": 60},
             frames=400,
+            camera_fps=25,
+            process_fps=9.9,
+            skipped_fps=0.1,
+            latency_ms={"p50": 41, "p95": 91, "p99": 121},
         )
     },
     service=ServiceStats(
@@ -136,12 +140,14 @@ def test_metrics_are_the_numbers_of_now() -> None:
     for kind, fps, total in (("capture", 25, 1000), ("process", 9.9, 396), ("detection", 10, 400), ("skipped", 0.1, 4)):
         assert value("camera_fps", camera="gate", kind=kind) == fps
         assert value("camera_frames_total", camera="gate", kind=kind) == total
+        assert value("detector_cameras_fps", kind=kind, **DETECTOR) == fps
     assert value("camera_frames_total", camera="gate", kind="gated") == 596
     assert (value("camera_up", camera="gate"), value("camera_up", camera="yard")) == (1, 0)
     assert value("camera_detecting", camera="gate") == 1
     for quantile, latency, inference in (("0.5", 40, 30), ("0.95", 90, 50), ("0.99", 120.5, 60)):
         assert value("camera_latency_ms", camera="gate", quantile=quantile) == latency
         assert value("detector_inference_ms", quantile=quantile, **DETECTOR) == inference
+        assert value("detector_latency_ms", quantile=quantile, **DETECTOR) == round(latency) + 1
     assert value("camera_reconnects_total", camera="gate") == 2
     assert value("camera_observed_share", camera="gate") == 0.99
     assert value("camera_gated_share", camera="gate") == 0.5

@@ -32,6 +32,7 @@ def stats(fps: float = 10.0) -> StatsPayload:
         name: DetectorStats(
             framework=framework, model="yolov8n", device="cpu", precision="fp32", imgsz=[640, 640], batch=4,
             fps=fps, inference_ms={"p50": 30, "p95": 50, "p99": 60}, frames=400,
+            camera_fps=25, process_fps=9.5, skipped_fps=0.5, latency_ms={"p50": 41, "p95": 91, "p99": 121},
         )
         for name, framework in (("main", "torch"), ("night", "torch"), ("other", "tensorflow"))
     }  # fmt: skip
@@ -83,6 +84,8 @@ def test_tables_have_a_row_per_detector_and_camera(tmp_path: Path) -> None:
     assert frameworks[0] == {
         "elapsed_s": "10.0", "detector": "main", "framework": "torch", "model": "yolov8n", "device": "cpu",
         "precision": "fp32", "fps": "10.0", "frames": "400", "p50_ms": "30.0", "p95_ms": "50.0", "p99_ms": "60.0",
+        "camera_fps": "25.0", "process_fps": "9.5", "skipped_fps": "0.5",
+        "latency_p50_ms": "41.0", "latency_p95_ms": "91.0", "latency_p99_ms": "121.0",
     }  # fmt: skip
     assert tuple(cameras[0]) == CAMERA_COLUMNS
     assert cameras[0].pop("time")
@@ -108,8 +111,13 @@ def test_tensorboard_has_a_run_per_framework_and_one_of_the_service(tmp_path: Pa
     assert set(torch) == {
         f"{kind}/{name}{end}"
         for name in ("main", "night")
-        for kind, end in (("fps", ""), *(("inference_ms", f"/{key}") for key in ("p50", "p95", "p99")))
+        for kind, end in (
+            *((kind, "") for kind in ("fps", "camera_fps", "process_fps", "skipped_fps")),
+            *((kind, f"/{key}") for kind in ("inference_ms", "latency_ms") for key in ("p50", "p95", "p99")),
+        )
     }
+    assert torch["process_fps/main"] == [(10, 9.5), (20, 9.5)]
+    assert torch["latency_ms/main/p99"] == [(10, 121), (20, 121)]
     assert "fps/other" in scalars(tmp_path / "tensorflow")
     assert scalars(tmp_path / "service") == {
         "outbox_depth": [(10, 7), (20, 7)],
@@ -138,6 +146,24 @@ def test_a_foreign_table_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cameras\.csv has other columns than time, elapsed_s, camera.*move it away"):
         LogDir(tmp_path)
     assert (tmp_path / "cameras.csv").read_text() == "time,elapsed_s\n1,2\n"
+
+
+def test_a_table_of_an_earlier_version_is_kept_under_another_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An upgrade must not end with an error: what was written stays, and a new table begins."""
+    caplog.set_level(logging.INFO)
+    old = "time,elapsed_s,detector,framework,model,device,precision,fps,frames,p50_ms,p95_ms,p99_ms\nx,1,main\n"
+    (tmp_path / "frameworks.csv").write_text(old)
+    log_dir = LogDir(tmp_path)
+    log_dir.write(stats(), 10)
+    log_dir.close()
+    [kept] = [path for path in tmp_path.glob("frameworks-*.csv") if re.fullmatch(RENAMED, path.name)]
+    assert kept.read_text() == old
+    assert tuple(rows(tmp_path / "frameworks.csv")[0]) == FRAMEWORK_COLUMNS
+    assert f"{tmp_path}/frameworks.csv has the columns of another version; it is {kept.name} now" in caplog.messages
+    LogDir(tmp_path).close()
+    assert len(list(tmp_path.glob("frameworks-*.csv"))) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

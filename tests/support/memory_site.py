@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,23 @@ Cameras = Callable[..., None]
 
 
 def memory_cameras(monkeypatch: pytest.MonkeyPatch) -> Cameras:
-    """What puts cameras made of memory in the place of ``live_source``: name of the host → frames a second."""
+    """What puts cameras made of memory in the place of ``live_source``: name of the host → frames a second.
 
-    def use(fps: dict[str, float], sizes: dict[str, tuple[int, int]] | None = None, **silent: threading.Event) -> None:
+    Their pictures flicker, except those of the ``still`` ones.
+    """
+
+    def use(
+        fps: dict[str, float],
+        sizes: dict[str, tuple[int, int]] | None = None,
+        still: Collection[str] = (),
+        **silent: threading.Event,
+    ) -> None:
         def source(address: str, **_: Any) -> MemoryCamera:
             name = str(address).rpartition("/")[2]
             width, height = (sizes or {}).get(name, (64, 48))
-            pictures = [np.full((height, width, 3), value, np.uint8) for value in (20, 200)]
+            pictures = [
+                np.full((height, width, 3), value, np.uint8) for value in ((20,) if name in still else (20, 200))
+            ]
             return MemoryCamera(pictures, fps[name], silent.get(name))
 
         monkeypatch.setattr(live_camera, "live_source", source)
