@@ -197,6 +197,7 @@ def run(
     SIGTERM and Ctrl-C end it within 5 s. SIGHUP, or a change of the file, reloads it: what did not change goes on.
     Without --realtime a file is taken as fast as it can be analysed and no frame of it is dropped.
     """
+    from config.site import Log
     from config.site import Server as ServerConfig
     from pipelines.live.plan import SitePlan
     from pipelines.live.service import Health, Service, Stats, run_site
@@ -205,16 +206,16 @@ def run(
     debug = "--debug" in sys.argv
 
     secrets: set[str] = set()
-    plans: list[SitePlan] = []
+    begun: list[tuple[Log, Path | None]] = []
 
     def set_up_logs(plan: SitePlan) -> None:
         secrets.update(plan.secrets())  # a reload adds its own; the log stays as it was begun
-        plans.append(plan)
-        plan = plans[0]
-        log = plan.site.log
-        log = log if log_format is None else log.model_copy(update={"format": log_format})
-        logging.getLogger().handlers.clear()  # what was for the command line alone
-        set_up(log, plan.document.resolve(log.path) if log.path else None, debug, secrets)
+        if not begun:
+            log = plan.site.log
+            path = plan.document.resolve(log.path) if log.path else None
+            begun.append((log if log_format is None else log.model_copy(update={"format": log_format}), path))
+            logging.getLogger().handlers.clear()  # what was for the command line alone
+        set_up(*begun[0], debug, secrets)
         logging.captureWarnings(True)
 
     services: list[Service] = []

@@ -10,6 +10,7 @@ from config.errors import ConfigError
 from config.loader import load
 from config.site import Site
 from pipelines.jobs import publication_of_site
+from streams.errors import OutputError
 from streams.outbox import Outbox
 
 
@@ -25,7 +26,7 @@ def reset_totals(path: Path, cameras: Collection[str] = ()) -> int:
 
     Raises:
         ConfigError: The file is wrong, has no broker, or does not have such a camera.
-        OutputError: The outbox is in use: the service must be stopped.
+        OutputError: The outbox is in use (the service must be stopped), or the disk is full; nothing was forgotten.
     """
     document = load(path, Site)
     site = document.value
@@ -45,7 +46,8 @@ def reset_totals(path: Path, cameras: Collection[str] = ()) -> int:
             if not cameras or key.removeprefix("total/").split("/", 1)[0] in cameras
         ]
         outbox.note(dict.fromkeys(wanted))
-        outbox.commit()
+        if not outbox.commit():
+            raise OutputError(f"the totals in {outbox.path} could not be reset; free some space and try again")
     finally:
         outbox.close()
     return sum('["counts"' in key for key in wanted)
