@@ -60,6 +60,16 @@ class RotatingJsonLines:
         assert self._writer is not None  # noqa: S101 - for mypy: _begin made it
         self._writer.write(obj)
 
+    def prune(self) -> None:
+        """Delete old files now, the one in use, too, when nothing was written for so long.
+
+        Raises:
+            OutputError: The operating system could not keep what was written.
+        """
+        if self._writer is not None and self._pruner.is_old(self._writer.path):
+            self.close()
+        self._pruner.prune(self._writer.path if self._writer is not None else None)
+
     def close(self) -> None:
         """Close the file; safe to call twice. A later write begins a new one.
 
@@ -100,6 +110,13 @@ class Pruner:
     def due(self) -> bool:
         """Whether the last time is an hour ago."""
         return time.monotonic() >= self._due
+
+    def is_old(self, path: Path) -> bool:
+        """Whether a file's last change is so long ago; not of one that is gone."""
+        try:
+            return path.lstat().st_mtime < time.time() - self._keep_s
+        except OSError:
+            return False
 
     def prune(self, current: Path | None = None) -> None:
         """Delete what is old, except the file in use; what cannot be deleted is a warning."""

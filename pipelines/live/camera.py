@@ -455,6 +455,14 @@ class LiveCamera:
         if self._sink is not None:
             self._sink.write(result)
 
+    def prune_files(self) -> None:
+        """Delete its old result files; in the thread of outputs, as all that is done with them."""
+        sink = self._sink
+        if sink is None and self.planned.outputs is not None:
+            sink = RotatingSink(*self.planned.outputs)
+        if sink is not None:
+            sink.prune()
+
     def _lost(self) -> None:
         self._dropped_results += 1
 

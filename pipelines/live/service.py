@@ -21,6 +21,7 @@ from config.site import Snapshots
 from pipelines.analyze import sightline_version
 from pipelines.live.camera import LiveCamera
 from pipelines.live.engine import Engine
+from pipelines.live.expiry import Expiry
 from pipelines.live.figures import detector_stats
 from pipelines.live.memory import few_arenas
 from pipelines.live.models import Load, Model, found_by, labels_of, load, load_models
@@ -103,6 +104,7 @@ class Service:
         self._publisher: SitePublisher | None = None
         self._engine = Engine()
         self._outputs = Outputs()
+        self._expiry = Expiry(self._outputs)
         self._cameras: dict[str, LiveCamera] = {}
         self._watchdog = Watchdog()
         self._notifier = Notifier()
@@ -235,6 +237,7 @@ class Service:
             self._guarded(self._reload_if_wanted)
             if self._loaded.is_set():
                 self._guarded(lambda now=now: self._watch(now))  # type: ignore[misc]
+                self._expiry.look(now, self._plan, lambda: self._cameras)
                 if self._all_over():
                     return "done"
             if now >= stats_at:

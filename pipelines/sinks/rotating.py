@@ -33,6 +33,17 @@ class RotatingSink:
             self._events.write({**event_line(event, result.frame.index), "captured_at": event.captured_at})
         self._detections.write({**detections_line(result), "captured_at": result.frame.captured_at})
 
+    def prune(self) -> None:
+        """Delete old files, also while nothing is written.
+
+        Raises:
+            OutputError: The operating system could not keep what was written.
+        """
+        try:
+            self._events.prune()
+        finally:
+            self._detections.prune()
+
     def close(self, reason: str) -> None:
         """Close the files."""
         try:
