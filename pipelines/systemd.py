@@ -5,10 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
+EXTEND_EVERY_S = 20.0
+EXTEND_S = 60
+"""Seconds in which systemd waits for the next word of a start."""
+LONGEST_START_S = 3600.0
+"""What takes longer hangs: systemd begins anew then."""
 _SEND_S = 1.0
 
 
@@ -25,6 +31,7 @@ class Notifier:
         name = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + name[1:] if name.startswith("@") else name
         self._failed = False
+        self._started = threading.Event()
         self._interval_s = _interval_s(environ) if self._address else None
 
     @property
@@ -32,8 +39,20 @@ class Notifier:
         """Seconds between two calls of ``watchdog``, half of what systemd waits; None when it does not watch."""
         return self._interval_s
 
+    def starting(self) -> None:
+        """Ask for more time again and again until ``ready``: models may have to be fetched or exported first."""
+        if self._address:
+            threading.Thread(target=self._extend, name="systemd", daemon=True).start()
+
+    def _extend(self) -> None:
+        end = time.monotonic() + LONGEST_START_S
+        while not self._started.is_set() and time.monotonic() < end:
+            self._send(f"EXTEND_TIMEOUT_USEC={EXTEND_S * 1_000_000}")
+            self._started.wait(EXTEND_EVERY_S)
+
     def ready(self) -> None:
         """The service runs; also the end of a reload."""
+        self._started.set()
         self._send("READY=1")
 
     def reloading(self) -> None:
@@ -42,6 +61,7 @@ class Notifier:
 
     def stopping(self) -> None:
         """The service ends."""
+        self._started.set()
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:

@@ -565,6 +565,7 @@ def test_systemd_is_told(camera: RtspCamera, models_dir: Path, tmp_path: Path) -
                     said.append(systemd.recv(4096).decode())
 
             hear("READY=1")
+            assert said[0].startswith("EXTEND_TIMEOUT_USEC=")  # models may have to be fetched or exported first
             hear("WATCHDOG=1")
             app.signal(signal.SIGHUP)
             hear("RELOADING=1")

@@ -69,6 +69,7 @@ class Service:
         serve: Serve | None = None,
         on_plan: Callable[[SitePlan], None] = lambda plan: None,
         fingerprint: str | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         """Prepare; nothing is connected or loaded before ``run``.
 
@@ -82,6 +83,7 @@ class Service:
             serve: Starts the HTTP server of a site file that has one; returns what stops it.
             on_plan: Called with each plan that a reload brings, before it is used: it has new secrets.
             fingerprint: What ``fingerprint_of`` said of the site file before it was read; default: it has not changed.
+            notifier: Tells systemd; default: a new one.
         """
         self._path = path
         self._plan = live_broker(plan)
@@ -107,7 +109,7 @@ class Service:
         self._expiry = Expiry(self._outputs)
         self._cameras: dict[str, LiveCamera] = {}
         self._watchdog = Watchdog()
-        self._notifier = Notifier()
+        self._notifier = notifier or Notifier()
         self._switches: queue.SimpleQueue[tuple[SwitchName, str, bool]] = queue.SimpleQueue()
         self._restarts: deque[float] = deque(maxlen=2 * MOST_RESTARTS)
         self._beat_s = time.monotonic()
@@ -620,10 +622,14 @@ def run_site(
         SightlineError: It cannot begin.
     """
     few_arenas()
+    notifier = Notifier()
+    notifier.starting()
     seen = fingerprint_of(path)  # a change from now on is a reload
     plan = plan_site(path, realtime, loop, log.info)
     set_up_logs(plan)
-    service = Service(path, plan, realtime, loop, log_dir, serve=serve, on_plan=set_up_logs, fingerprint=seen)
+    service = Service(
+        path, plan, realtime, loop, log_dir, serve=serve, on_plan=set_up_logs, fingerprint=seen, notifier=notifier
+    )
     on_service(service)
     with watching(stop), ended_within(stop, _LIMIT_S):
         service.run(stop)

@@ -53,6 +53,39 @@ def test_systemd_hears_all_of_it(systemd: tuple[str, socket.socket]) -> None:
     assert heard() == "STOPPING=1"
 
 
+def test_a_start_that_takes_long_is_not_cut_off(
+    systemd: tuple[str, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first export or download may take longer than ``TimeoutStartSec``; once ready, nothing more is asked for."""
+    monkeypatch.setattr("pipelines.systemd.EXTEND_EVERY_S", 0.02)
+    name, hears = systemd
+    notifier = Notifier({"NOTIFY_SOCKET": name})
+    notifier.starting()
+    assert [hears.recv(4096).decode() for _ in range(3)] == ["EXTEND_TIMEOUT_USEC=60000000"] * 3
+    notifier.ready()
+    while hears.recv(4096) != b"READY=1":
+        pass
+    hears.settimeout(0.2)
+    late = []
+    with pytest.raises(TimeoutError):
+        while True:
+            late.append(hears.recv(4096))
+    assert len(late) <= 1  # one may have been on its way
+
+
+def test_a_start_that_hangs_is_given_up(systemd: tuple[str, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.systemd.EXTEND_EVERY_S", 0.02)
+    monkeypatch.setattr("pipelines.systemd.LONGEST_START_S", 0.1)
+    name, hears = systemd
+    Notifier({"NOTIFY_SOCKET": name}).starting()
+    hears.settimeout(0.5)
+    count = 0
+    with pytest.raises(TimeoutError):
+        while hears.recv(4096):
+            count += 1
+    assert 1 <= count <= 6
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
