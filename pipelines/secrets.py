@@ -1,9 +1,12 @@
-"""Passwords of a site file: from the environment, or from a file of their own."""
+"""Passwords of a site file: from the environment, from a file of their own, or inside of a source."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
@@ -12,6 +15,14 @@ from config.faults import YamlPath
 from config.loader import Document
 
 _MOST = 4096
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://(?P<host>[^/?#]*)(?P<path>[^?#]*)(\?(?P<query>[^#]*))?", re.I | re.S)
+_IN_LAUNCH = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\"']*", re.I)
+_LAUNCH_VALUE = re.compile(
+    r"(?<![\w-])(?:user-pw|proxy-pw|password|passphrase)\s*=\s*(?:\"((?:\\.|[^\"])*)\"|'((?:\\.|[^'])*)'|(\S+))", re.I
+)
+_LOGIN_KEY = re.compile(r"pass|pw|token|auth|key|secret|sig|user|login|session|credential", re.I)
+_LEAST_SECRET = 4
+_COMMON_WORD = re.compile(r"[a-z]{1,7}", re.I)
 
 
 def secret(document: Document[Any], where: YamlPath, password: SecretStr, file: Path | None) -> str:
@@ -52,3 +63,35 @@ def secret(document: Document[Any], where: YamlPath, password: SecretStr, file: 
     if not first:
         raise ConfigError(document.fault(place, f"the first line of {path} is empty; write the password there"))
     return first
+
+
+def secrets_in(source: str) -> set[str]:
+    """What of a camera's source no line of a log may show, as it is written and decoded.
+
+    Of an address that is the password and what its query says (``token=…``), from four characters on; a short word in
+    it (``profile=main``) alone is too common to be hidden, unless its name is that of a login. Of a launch line it is
+    the same for addresses in it, and the passwords of its elements.
+    """
+    if not source.startswith("gst:"):
+        return set(_of_address(source))
+    found = {secret for address in _IN_LAUNCH.finditer(source) for secret in _of_address(address[0])}
+    for values in _LAUNCH_VALUE.finditer(source):
+        value = next(value for value in values.groups() if value is not None)
+        found |= {value, re.sub(r"\\(.)", r"\1", value)}
+    return found
+
+
+def _of_address(address: str) -> Iterator[str]:
+    parts = _ADDRESS.match(address)
+    if parts is None:
+        return
+    password = parts["host"].rpartition("@")[0].partition(":")[2]
+    if password:
+        yield from (password, unquote(password))
+    for pair in re.split("[&;]", parts["query"] or ""):
+        name, _, value = pair.partition("=") if "=" in pair else ("", "", pair)
+        if len(value) >= _LEAST_SECRET:
+            if name:
+                yield from (pair, unquote(pair))
+            if _LOGIN_KEY.search(name) or not _COMMON_WORD.fullmatch(value):
+                yield from (value, unquote(value))

@@ -19,7 +19,7 @@ from detectors.model_files import ResolvedModel, chosen, resolve
 from pipelines.jobs import detector_of, publication_of_site
 from pipelines.live.labels import check_labels
 from pipelines.scenario import CameraPlan, plan_camera
-from pipelines.secrets import secret
+from pipelines.secrets import secret, secrets_in
 from pipelines.sinks.mqtt import Publication
 from streams.broker import Broker, TlsFileError, tls_context
 from streams.camera_tls import CameraTls, certificates_fault
@@ -112,6 +112,8 @@ class SitePlan:
     def secrets(self) -> set[str]:
         """Everything that no line of a log may show."""
         found = {camera.password for camera in self.cameras.values()}
+        for camera in self.cameras.values():
+            found |= set() if camera.is_file else secrets_in(camera.source)
         if self.publication is not None:
             found.add(self.publication.broker.password)
         return {value for value in found if value}
