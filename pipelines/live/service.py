@@ -46,6 +46,8 @@ MOST_CHARACTERS = 2000
 Stats = Callable[[], StatsPayload]
 Health = Callable[[], tuple[bool, dict[str, Any]]]
 Serve = Callable[[ServerConfig, Stats, Health], Callable[[], None]]
+HUNG_S = 10.0
+"""Seconds without a turn of the main thread after which the service is said to hang."""
 _LOOK_AT_FILE_S = 1.0
 _END_S = 4.5
 _LIMIT_S = 4.8
@@ -139,7 +141,7 @@ class Service:
         with self._lock:
             cameras = {name: camera.status for name, camera in self._cameras.items()}
             not_detecting = [name for name, camera in self._cameras.items() if not camera.detecting]
-        alive = time.monotonic() - self._beat_s < 10
+        alive = time.monotonic() - self._beat_s < HUNG_S
         hung = [name for name, (status, reason) in cameras.items() if status == "degraded" and reason]
         state = "starting" if not self._loaded.is_set() else "degraded" if hung else "ok"
         return alive and self._loaded.is_set(), {
