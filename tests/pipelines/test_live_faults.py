@@ -43,10 +43,10 @@ def test_a_detector_that_always_fails_costs_the_cameras_of_others_nothing(
         wait_until(lambda: service.health()[0], "it does not start")
         found = {name: camera for name, camera in service._cameras.items() if name in "ab"}
         wait_until(lambda: all(camera.processed > 0 for camera in found.values()), "no frame goes through")
-        rates = shares(found, 3)
+        rates = shares(found, 2)
         assert [service._cameras[name].processed for name in "cd"] == [0, 0]
         assert service.stats().service.restarts == 0
-    assert rates == {name: pytest.approx(10, abs=1.2) for name in "ab"}
+    assert min(rates.values()) > 6, rates
     told = [record.getMessage() for record in caplog.records if "fails" in record.getMessage()]
     assert told[0].startswith("detector bad (camera")  # the first frame may be of one camera alone
     assert all("RuntimeError: no kernel for this device" in line and "--debug" not in line for line in told), told
@@ -78,7 +78,7 @@ def test_a_picture_that_cannot_be_converted_costs_its_camera_alone(
         found = {name: camera for name, camera in service._cameras.items() if name in "ab"}
         wait_until(lambda: all(camera.processed > 0 for camera in found.values()), "no frame goes through")
         rates = shares(found, 2)
-    assert rates == {name: pytest.approx(10, abs=1.6) for name in "ab"}
+    assert min(rates.values()) > 6, rates  # a second after each picture of the other would make it 1
     assert "camera c: a picture cannot be taken: ValueError: odd strides" in caplog.messages
 
 
@@ -99,7 +99,7 @@ def test_a_detector_that_is_well_again_goes_on_within_seconds(
         wait_until(lambda: service.health()[0], "it does not start")
         ill[0] = False
         found = started(service, 1)
-        assert shares(found, 2)["a"] == pytest.approx(10, abs=1.6)
+        assert shares(found, 2)["a"] > 6  # a second after each frame would make it 1
 
 
 def test_nobody_is_in_sight_of_a_degraded_camera(
@@ -122,27 +122,24 @@ def test_nobody_is_in_sight_of_a_degraded_camera(
         service._watchdog.limit_s = 1.0
         started(service, 1)
         seen.wait_for("sightline/a/occupancy/all/person", "1")
+        kinds = lambda: [m.json["type"] for m in seen.of("sightline/events") if m.json["type"] != "update"]  # noqa: E731
         failing.set()
         seen.wait_for("sightline/a/status", "degraded")
         seen.wait_for("sightline/a/occupancy/all/person", "0")
-        assert [m.json["type"] for m in seen.of("sightline/events")][-1] == "end"
+        wait_until(lambda: kinds() == ["new", "end"], "it does not end")
         failing.clear()
         seen.wait_for("sightline/a/occupancy/all/person", "1")
         topics = ("sightline/a/status", "sightline/a/occupancy/all/person")
         told = [m.text for m in seen.messages if m.topic in topics]
         assert told[-4:] == ["degraded", "0", "online", "1"]
-        assert [m.json["type"] for m in seen.of("sightline/events") if m.json["type"] != "update"] == [
-            "new",
-            "end",
-            "new",
-        ]
+        wait_until(lambda: kinds() == ["new", "end", "new"], "nobody is in sight again")
 
 
 def test_a_load_that_hangs_after_a_restart_ends_the_service(
     cameras: Cameras, tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is analysed meanwhile: systemd begins anew with a process that can load."""
-    monkeypatch.setattr(watchdog, "LOAD_AGAIN_S", 1.5)
+    monkeypatch.setattr(watchdog, "LOAD_AGAIN_S", 0.7)
     cameras({"a": 10.0})
     made: list[Boxes] = []
     go_on = threading.Event()

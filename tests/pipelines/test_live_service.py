@@ -88,11 +88,11 @@ def test_a_camera_that_stutters_costs_the_others_nothing(cameras: Cameras, tmp_p
     path = write_site(tmp_path / "site.yaml", every, detectors={"main": {"batch": 4}})
     with in_this_process(path, lambda planned: Boxes(0.005)) as service:
         found = started(service, 4)
-        before = shares(found, 3)
+        before = shares(found, 2)
         thread = threading.Thread(target=stutter)
         thread.start()
         try:
-            after = shares(found, 4)
+            after = shares(found, 3)
         finally:
             end.set()
             thread.join()
