@@ -68,8 +68,8 @@ class Way:
 
 
 def _middle(points: Sequence[Xy]) -> Xy:
-    """The median of each coordinate of three points; the last one of fewer."""
+    """The median of each coordinate of three points; the first one of fewer."""
     if len(points) < 3:
-        return points[-1]
+        return points[0]
     (x0, y0), (x1, y1), (x2, y2) = points
     return sorted((x0, x1, x2))[1], sorted((y0, y1, y2))[1]
