@@ -66,7 +66,8 @@ def random_checkpoint(folder: Path, layout: str, size: int = SIZE) -> Path:
     if layout in LAYOUTS:
         batch, _ = YoloFamily(("",), size).preprocess(pictures())
         with torch.no_grad():
-            enliven(model.model, torch.from_numpy(batch).permute(0, 3, 1, 2))
+            light = batch[..., ::-1].astype(np.float32) / 255
+            enliven(model.model, torch.from_numpy(light).permute(0, 3, 1, 2))
     path = folder / f"{layout}-{size}.pt"
     model.save(path)
     return path
