@@ -2,7 +2,8 @@
 
 The tracks are scripted, 50 people and 50 vehicles that go over the whole picture of a calibrated camera at 10 frames a
 second; some are missed now and then, and some get a new id. Measured is the CPU time of the thread that runs the rules,
-for a frame, counters included; the bar is 2 ms for a preset.
+for a frame, counters included; the bar is 2 ms for a preset, at the median. Where other work shares the cores, the
+least is nearer to what an idle machine needs.
 
     python -m benchmarks.rules [--tracks 100] [--frames 600] [--preset NAME]
 """
@@ -120,7 +121,7 @@ def told(name: str, spent: Sequence[float]) -> str:
     """One line of the table."""
     ordered = sorted(spent)
     p95 = ordered[int(0.95 * len(ordered))]
-    return f"{name:<34} {statistics.median(ordered):7.3f} {p95:7.3f}"
+    return f"{name:<34} {ordered[0]:7.3f} {statistics.median(ordered):7.3f} {p95:7.3f}"
 
 
 def main() -> None:
@@ -130,7 +131,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--preset", help="this one alone")
     wishes = parser.parse_args()
-    print(f"{'CPU ms a frame, ' + str(wishes.tracks) + ' tracks':<34} {'p50':>7} {'p95':>7}")
+    print(f"{'CPU ms a frame, ' + str(wishes.tracks) + ' tracks':<34} {'least':>7} {'p50':>7} {'p95':>7}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for preset in [wishes.preset] if wishes.preset else scenario_names():

@@ -74,8 +74,9 @@ class Ground:
             (N, 2), metres; NaN at and beyond the horizon.
         """
         pixels = np.asarray(xy, np.float64).reshape(-1, 2)
-        found = np.column_stack([pixels, np.ones(len(pixels))]) @ self._matrix.T
-        scale = np.where(found[:, 2:] > _NEAR_HORIZON, found[:, 2:], np.nan)
+        found = pixels @ self._matrix[:, :2].T + self._matrix[:, 2]
+        scale = found[:, 2:]
+        scale[scale <= _NEAR_HORIZON] = np.nan
         metres: NDArray[np.float64] = found[:, :2] / scale
         return metres
 

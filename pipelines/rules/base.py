@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from pydantic import Field
 
 from config.site import Name, Strict
 from pipelines.geometry import Xy
 from pipelines.ground import Ground
-from pipelines.rules.sights import GroundSight, MotionSight, ZoneSight
+from pipelines.rules.sights import Anchor, GroundSight, MotionSight, PointSight, ZoneSight
 from pipelines.values import CounterKey, Event, Scalar, Track
 from pipelines.wall_clock import WallClock
 
@@ -63,7 +63,7 @@ class RuleConfig(Strict):
     kind: str
     name: Name | None = Field(None, description="default: <kind>_<line or zone>")
     labels: tuple[str, ...] | None = Field(None, min_length=1, description="labels it looks at; default: all")
-    anchor: Literal["foot", "centre"] = Field("foot", description="the point of the box that counts")
+    anchor: Anchor = Field("foot", description="the point of the box that counts")
     counts_by_place: ClassVar[bool] = False
     """Whether its counters belong to its line or zone, so that two rules there for one label would share them."""
 
@@ -154,12 +154,14 @@ class Surroundings:
     shared: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False, compare=False)
     """What rules look at together: made for the first that asks."""
 
-    def zone_sight(self, config: RuleConfig, share: float | None = None) -> ZoneSight:
-        """Who is in ``config.zone``, which must be one of the zones, by the anchor point or a share of the box."""
-        name = config.place
-        return self._once(
-            ("zone", name, config.anchor, share), lambda: ZoneSight(self.zones[name], config.anchor_of, share)
-        )
+    def zone_sight(self, zone: str, anchor: Anchor, share: float | None = None) -> ZoneSight:
+        """Who is in a zone, by the anchor point or by a share of the box."""
+        points = self.point_sight(anchor)
+        return self._once(("zone", zone, anchor, share), lambda: ZoneSight(self.zones[zone], points, share))
+
+    def point_sight(self, anchor: Anchor) -> PointSight:
+        """Where the points that count are, in pixels."""
+        return self._once(("point", anchor), lambda: PointSight(anchor))
 
     def ground_sight(self) -> GroundSight:
         """Where feet are in metres.

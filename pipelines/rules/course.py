@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 
 from pipelines.geometry import Xy
 
@@ -59,12 +58,13 @@ class Course:
         points = list(self._points)
         half = len(points) // 2
         xs, ys = [], []
-        for (t0, x0, y0), (t1, x1, y1) in zip(points[:half], points[-half:], strict=True):
-            xs.append((x1 - x0) / (t1 - t0))
-            ys.append((y1 - y0) / (t1 - t0))
-        return _median(xs), _median(ys)
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered, middle = sorted(values), len(values) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+        for (t0, x0, y0), (t1, x1, y1) in zip(points, points[-half:], strict=False):
+            seconds = t1 - t0
+            xs.append((x1 - x0) / seconds)
+            ys.append((y1 - y0) / seconds)
+        xs.sort()
+        ys.sort()
+        middle = half // 2
+        if half % 2:
+            return xs[middle], ys[middle]
+        return (xs[middle - 1] + xs[middle]) / 2, (ys[middle - 1] + ys[middle]) / 2

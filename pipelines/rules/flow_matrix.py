@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from config.site import Name
-from pipelines.geometry import Area, Xy, distance_to_edge
+from pipelines.geometry import distance_to_edge
 from pipelines.rules.base import Place, RuleConfig, Surroundings, event
 from pipelines.rules.figures import Durations
 from pipelines.rules.memory import TrackMemory
@@ -94,24 +94,26 @@ class FlowMatrix:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._zones = {zone: Area(surroundings.zones[zone]) for zone in config.zones}
+        self._zones = {zone: surroundings.zones[zone] for zone in config.zones}
+        self._sights = [(zone, surroundings.zone_sight(zone, config.anchor)) for zone in config.zones]
         self._memory: TrackMemory[_Way] = TrackMemory(lambda track: _Way(), keep_s=2 * surroundings.lost_s)
         self._movements = {pair: _Movement() for pair in permutations(self._zones, 2)}
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
         events = []
+        zones: dict[int, str] = {}
+        for zone, sight in reversed(self._sights):  # where they overlap, the first one counts
+            zones.update(dict.fromkeys(sight.ids(tracks, pts_s), zone))
         for track, way in self._memory.update(tracks, pts_s):
-            step = self._step(track, way, pts_s)
+            step = self._step(track, way, zones.get(track.id), pts_s)
             if step is not None and self._config.wants(track.label):
                 events.append(self._count(track, *step, way.since_s, pts_s))
         self._memory.evict(pts_s)
         return events
 
-    def _step(self, track: Track, way: _Way, pts_s: float) -> tuple[str, str, float] | None:
+    def _step(self, track: Track, way: _Way, zone: str | None, pts_s: float) -> tuple[str, str, float] | None:
         """Move a track on; return where from, where to, and the seconds between when it has come to another zone."""
-        point = self._config.anchor_of(track)
-        zone = self._zone_at(point)
         if zone is None or zone == way.zone:
             way.next = None
             if zone is not None:
@@ -131,16 +133,10 @@ class FlowMatrix:
             return None
         return origin, zone, seconds
 
-    def _zone_at(self, point: Xy) -> str | None:
-        for name, area in self._zones.items():
-            if area.contains(point):
-                return name
-        return None
-
     def _is_near(self, zone: str, track: Track) -> bool:
         """Whether a track that is out of a zone is so by less than the margin."""
         least = max(1.0, self._config.margin * track.height)
-        return distance_to_edge(self._zones[zone].polygon, self._config.anchor_of(track)) <= least
+        return distance_to_edge(self._zones[zone], self._config.anchor_of(track)) <= least
 
     def _count(self, track: Track, origin: str, target: str, seconds: float, at_s: float, pts_s: float) -> Event:
         movement = self._movements[origin, target]

@@ -64,6 +64,7 @@ class LineCrossing:
         self._config = config
         self._source_id = surroundings.source_id
         self._line = Tripline(*surroundings.lines[config.line])
+        self._points = surroundings.point_sight(config.anchor)
         self._memory: TrackMemory[_Walk] = TrackMemory(self._begin, keep_s=2 * surroundings.lost_s)
         self._counts: Counter[CounterKey] = Counter()
         for label in config.labels or ():
@@ -73,8 +74,15 @@ class LineCrossing:
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
         events = []
+        points = self._points.points(tracks, pts_s)
+        side = self._line.side
         for track, walk in self._memory.update(tracks, pts_s):
-            direction = self._step(track, walk, pts_s)
+            point = points[track.id]
+            distance = side(point)
+            if walk.side * distance > 0 and walk.distance * distance > 0:  # it stays where it was
+                walk.point, walk.distance = point, distance
+                continue
+            direction = self._step(track, walk, point, distance, pts_s)
             if direction is not None and self._config.wants(track.label):
                 events.append(self._count(track, direction, walk.met_s, pts_s))
         self._memory.evict(pts_s)
@@ -84,10 +92,8 @@ class LineCrossing:
         point = self._config.anchor_of(track)
         return _Walk(point, self._line.side(point))
 
-    def _step(self, track: Track, walk: _Walk, pts_s: float) -> str | None:
+    def _step(self, track: Track, walk: _Walk, point: Xy, distance: float, pts_s: float) -> str | None:
         """Move a track on; return the direction when it has crossed."""
-        point = self._config.anchor_of(track)
-        distance = self._line.side(point)
         if meeting := self._line.meet(walk.point, point, walk.distance, distance):
             walk.position, walk.met_s = meeting[1], pts_s
         walk.point, walk.distance = point, distance

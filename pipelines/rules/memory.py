@@ -18,11 +18,11 @@ HANDOVER_IOU = 0.3
 
 @dataclass(slots=True)
 class _Seen(Generic[State]):
-    """A track's state, and its last two boxes with their media times."""
+    """A track's state, the track as last seen, and as seen before that."""
 
     state: State
-    last: tuple[Track, float]
-    before: tuple[Track, float]
+    last: Track
+    before: Track
 
 
 class TrackMemory(Generic[State]):
@@ -52,7 +52,7 @@ class TrackMemory(Generic[State]):
         return len(self._seen)
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[tuple[Track, State]]:
-        """The state of each track of this frame; call once a frame."""
+        """The state of each track of this frame, which has its ``last_seen_s``; call once a frame."""
         result = []
         known = self._seen
         lost: dict[int, _Seen[State]] | None = None
@@ -62,11 +62,9 @@ class TrackMemory(Generic[State]):
                 if lost is None:
                     lost = self._lost(tracks, pts_s)
                 seen = known[track.id] = self._first(track, lost, pts_s)
-            elif pts_s > seen.last[1]:
-                seen.before = seen.last
-                seen.last = (track, pts_s)
             else:
-                seen.last = (track, pts_s)
+                seen.before = seen.last
+                seen.last = track
             result.append((track, seen.state))
         return result
 
@@ -76,41 +74,40 @@ class TrackMemory(Generic[State]):
         return {
             key: seen
             for key, seen in self._seen.items()
-            if key not in here and pts_s - seen.last[1] <= self._handover_s
+            if key not in here and pts_s - seen.last.last_seen_s <= self._handover_s
         }
 
     def _first(self, track: Track, lost: dict[int, _Seen[State]], pts_s: float) -> _Seen[State]:
         """A new track, with the state of the lost one that it goes on from, if there is one."""
         best_id, best_iou = None, HANDOVER_IOU
         for other_id, other in lost.items():
-            overlap = iou(other.last[0].xyxy, track.xyxy)
-            if pts_s - other.last[1] <= HANDOVER_S:
+            overlap = iou(other.last.xyxy, track.xyxy)
+            if pts_s - other.last.last_seen_s <= HANDOVER_S:
                 overlap = max(overlap, iou(_moved(other, pts_s), track.xyxy))
             if overlap >= best_iou:
                 best_id, best_iou = other_id, overlap
-        now = (track, pts_s)
         if best_id is None:
-            return _Seen(self._make(track), now, now)
+            return _Seen(self._make(track), track, track)
         del lost[best_id]
-        return _Seen(self._seen.pop(best_id).state, now, now)
+        return _Seen(self._seen.pop(best_id).state, track, track)
 
     def evict(self, pts_s: float) -> list[State]:
         """Forget the tracks unseen for longer than ``keep_s`` and return their states."""
         if pts_s <= self._due_s:
             return []
-        gone = [key for key, seen in self._seen.items() if pts_s - seen.last[1] > self._keep_s]
+        gone = [key for key, seen in self._seen.items() if pts_s - seen.last.last_seen_s > self._keep_s]
         states = [self._seen.pop(key).state for key in gone]
-        self._due_s = min((seen.last[1] for seen in self._seen.values()), default=pts_s) + self._keep_s
+        self._due_s = min((seen.last.last_seen_s for seen in self._seen.values()), default=pts_s) + self._keep_s
         return states
 
 
 def _moved(seen: _Seen[State], pts_s: float) -> tuple[float, float, float, float]:
     """Where a vanished track would be now, had its centre gone on as between its last two boxes."""
-    (last, last_s), (before, before_s) = seen.last, seen.before
-    x1, y1, x2, y2 = last.xyxy
-    if last_s <= before_s:
-        return last.xyxy
-    bx1, by1, bx2, by2 = before.xyxy
-    share = (pts_s - last_s) / (last_s - before_s)
+    elapsed = seen.last.last_seen_s - seen.before.last_seen_s
+    if elapsed <= 0:
+        return seen.last.xyxy
+    x1, y1, x2, y2 = seen.last.xyxy
+    bx1, by1, bx2, by2 = seen.before.xyxy
+    share = (pts_s - seen.last.last_seen_s) / elapsed
     dx, dy = share * (x1 + x2 - bx1 - bx2) / 2, share * (y1 + y2 - by1 - by2) / 2
     return (x1 + dx, y1 + dy, x2 + dx, y2 + dy)

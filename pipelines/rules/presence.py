@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.geometry import Xy
 from pipelines.rules.base import RuleConfig, Surroundings
 from pipelines.rules.memory import HANDOVER_S, TrackMemory
 from pipelines.rules.sights import ZoneSight
@@ -66,31 +65,16 @@ class Presence:
     at all for ``lost_s``; it then left when it was last seen inside.
     """
 
-    def __init__(
-        self,
-        polygon: Sequence[Xy],
-        anchor: Callable[[Track], Xy],
-        grace_s: float,
-        lost_s: float,
-        share: float | None = None,
-        hole: Sequence[Xy] | None = None,
-        handover_s: float = HANDOVER_S,
-        sight: ZoneSight | None = None,
-    ) -> None:
+    def __init__(self, sight: ZoneSight, grace_s: float, lost_s: float, handover_s: float = HANDOVER_S) -> None:
         """Start with an empty zone.
 
         Args:
-            polygon: Corners in pixels.
-            anchor: The point of a track that counts.
+            sight: Who is in the zone in a frame.
             grace_s: Media seconds outside after which an object has left.
             lost_s: Media seconds unseen after which an object has left.
-            share: How much of its box must be inside, from 0 to 1; ``None``: its point must be.
-            hole: A polygon in pixels that is not part of the zone; for points.
             handover_s: As of ``TrackMemory``.
-            sight: The same zone, as other rules look at it, too; it takes the place of the first two arguments, of
-                ``share`` and of ``hole``.
         """
-        self._sight = sight or ZoneSight(polygon, anchor, share, hole)
+        self._sight = sight
         self._grace_s = grace_s
         self._lost_s = max(lost_s, grace_s)
         self._memory: TrackMemory[Stay] = TrackMemory(Stay, 2 * self._lost_s, handover_s)
@@ -99,9 +83,7 @@ class Presence:
     @classmethod
     def of(cls, config: RuleConfig, surroundings: Surroundings, grace_s: float, share: float | None = None) -> Presence:
         """In the zone of a rule, together with what other rules find out there."""
-        zone = surroundings.zones[config.place]
-        sight = surroundings.zone_sight(config, share)
-        return cls(zone, config.anchor_of, grace_s, surroundings.lost_s, sight=sight)
+        return cls(surroundings.zone_sight(config.place, config.anchor, share), grace_s, surroundings.lost_s)
 
     @property
     def stays(self) -> Sequence[Stay]:

@@ -79,7 +79,7 @@ class Proximity:
         self._source_id = surroundings.source_id
         self._ground = surroundings.ground_sight().ground
         self._motion = surroundings.motion_sight(1.0) if config.moving_kmh else None
-        self._zone = None if config.zone is None else surroundings.zone_sight(config)
+        self._zone = None if config.zone is None else surroundings.zone_sight(config.zone, config.anchor)
         self._lost_s = max(surroundings.lost_s, config.grace_s)
         numbers = count()
         self._memory: TrackMemory[_Who] = TrackMemory(lambda track: _Who(next(numbers)), keep_s=2 * surroundings.lost_s)
@@ -121,9 +121,10 @@ class Proximity:
         """Rows and columns of the pairs that are not clearly apart, with their distance in metres."""
         if not people or not vehicles:
             return []
-        feet = self._ground.points([track.foot for track, _ in people])
-        edges = np.array([track.xyxy for track, _ in vehicles])
-        left, right = self._ground.points(edges[:, [0, 3]]), self._ground.points(edges[:, [2, 3]])
+        boxes = [track.xyxy for track, _ in vehicles]
+        points = [track.foot for track, _ in people]
+        points += [(x1, y2) for x1, _, _, y2 in boxes] + [(x2, y2) for _, _, x2, y2 in boxes]
+        feet, left, right = np.split(self._ground.points(points), [len(people), len(people) + len(boxes)])
         metres = _to_segments(feet, left, right)
         near = np.nonzero(metres <= self._config.metres * _APART)  # nothing is near that is beyond the horizon (NaN)
         return list(zip(near[0].tolist(), near[1].tolist(), metres[near].tolist(), strict=True))

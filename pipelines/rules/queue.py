@@ -14,6 +14,7 @@ from pipelines.rules.base import PeopleRuleConfig, Place, Surroundings, event, s
 from pipelines.rules.evidence import Clock, Episode
 from pipelines.rules.figures import Durations, Level
 from pipelines.rules.presence import Presence, Stay
+from pipelines.rules.sights import ZoneSight
 from pipelines.rules.trail import Trail
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -98,10 +99,9 @@ class Queue:
         self._service = None if config.service is None else Area(surroundings.zones[config.service])
         self._exit = surroundings.lines[config.exit] if config.exit is not None else None
         self._lost_s = max(surroundings.lost_s, config.absence_s)
-        self._presence = Presence(
-            surroundings.zones[config.zone], config.anchor_of, config.grace_s, self._lost_s,
-            hole=self._service.polygon if self._service else None, handover_s=config.absence_s,
-        )  # fmt: skip
+        hole = None if config.service is None else surroundings.zones[config.service]
+        sight = ZoneSight(surroundings.zones[config.zone], surroundings.point_sight(config.anchor), hole=hole)
+        self._presence = Presence(sight, config.grace_s, self._lost_s, config.absence_s)
         self._undecided: dict[int, Stay] = {}
         self._clock = Clock()
         self._length = Level()

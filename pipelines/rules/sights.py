@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 from pipelines.geometry import Area, Xy
 from pipelines.ground import Ground
@@ -10,7 +11,28 @@ from pipelines.rules.course import Course
 from pipelines.rules.memory import TrackMemory
 from pipelines.values import Track
 
+Anchor = Literal["foot", "centre"]
 _NONE: Sequence[Track] = ()
+
+
+class PointSight:
+    """The points of the tracks of the frame at hand that count."""
+
+    def __init__(self, anchor: Anchor) -> None:
+        """Look at the feet, or at the centres."""
+        self._anchor = anchor
+        self._tracks, self._pts_s = _NONE, -1.0
+        self._points: Mapping[int, Xy] = {}
+
+    def points(self, tracks: Sequence[Track], pts_s: float) -> Mapping[int, Xy]:
+        """Pixels by track id; asked again for the same frame, it knows."""
+        if tracks is not self._tracks or pts_s != self._pts_s:
+            self._tracks, self._pts_s = tracks, pts_s
+            if self._anchor == "foot":
+                self._points = {track.id: track.foot for track in tracks}
+            else:
+                self._points = {track.id: track.centre for track in tracks}
+        return self._points
 
 
 class ZoneSight:
@@ -19,7 +41,7 @@ class ZoneSight:
     def __init__(
         self,
         polygon: Sequence[Xy],
-        anchor: Callable[[Track], Xy],
+        points: PointSight,
         share: float | None = None,
         hole: Sequence[Xy] | None = None,
     ) -> None:
@@ -27,13 +49,13 @@ class ZoneSight:
 
         Args:
             polygon: Corners in pixels.
-            anchor: The point of a track that counts.
-            share: How much of its box must be inside, from 0 to 1; ``None``: its point must be.
+            points: The points of tracks that count.
+            share: How much of a box must be inside, from 0 to 1; ``None``: its point must be.
             hole: A polygon in pixels that is not part of the zone; for points.
         """
         self._area = Area(polygon)
         self._hole = None if hole is None else Area(hole)
-        self._anchor = anchor
+        self._points = points
         self._share = share
         self._tracks, self._pts_s = _NONE, -1.0
         self._ids: Collection[int] = ()
@@ -42,14 +64,16 @@ class ZoneSight:
         """The ids of the tracks that are inside; asked again for the same frame, it knows."""
         if tracks is not self._tracks or pts_s != self._pts_s:
             self._tracks, self._pts_s = tracks, pts_s
-            self._ids = {track.id for track in tracks if self._holds(track)}
+            self._ids = self._look(tracks, pts_s)
         return self._ids
 
-    def _holds(self, track: Track) -> bool:
+    def _look(self, tracks: Sequence[Track], pts_s: float) -> set[int]:
         if self._share is not None:
-            return self._area.share_of(track.xyxy) >= self._share
-        point = self._anchor(track)
-        return self._area.contains(point) and (self._hole is None or not self._hole.contains(point))
+            return {track.id for track in tracks if self._area.share_of(track.xyxy) >= self._share}
+        contains = self._area.contains
+        points = self._points.points(tracks, pts_s)
+        found = {key for key, point in points.items() if contains(point)}
+        return found if self._hole is None else {key for key in found if not self._hole.contains(points[key])}
 
 
 class GroundSight:

@@ -66,7 +66,8 @@ class Stopped:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._sight = None if config.metres is None else surroundings.ground_sight()
+        self._ground = None if config.metres is None else surroundings.ground_sight()
+        self._points = surroundings.point_sight(config.anchor)
         self._presence = Presence.of(config, surroundings, config.grace_s)
         self._counts = LabelCounts(self.name, config.labels)
         self._longest_s = 0.0
@@ -80,18 +81,17 @@ class Stopped:
             if rest is not None and rest.told:
                 is_lost = change.track.last_seen_s <= change.pts_s
                 events.append(self._end(change.track, rest, pts_s, "lost" if is_lost else "left"))
-        feet = None if self._sight is None else self._sight.feet(tracks, pts_s)
+        points: Mapping[int, Xy | None] = self._points.points(tracks, pts_s)
+        if self._ground is not None:
+            points = self._ground.feet(tracks, pts_s)
         for stay in self._presence.stays:
-            if stay.is_seen(pts_s):
-                point = self._config.anchor_of(stay.track) if feet is None else feet[stay.track.id]
+            if stay.is_seen(pts_s) and (point := points[stay.track.id]) is not None:
                 events += self._look_at(stay, point, pts_s)
         self._counts.there(stay.track.label for stay in self._presence.stays if stay.own and stay.own.told)
         return events
 
-    def _look_at(self, stay: Stay, point: Xy | None, pts_s: float) -> list[Event]:
+    def _look_at(self, stay: Stay, point: Xy, pts_s: float) -> Sequence[Event]:
         """Take a vehicle's place, in pixels or metres."""
-        if point is None:
-            return []
         if stay.own is None:
             stay.own = _Rest(point, stay.entered_s or pts_s, pts_s)
         rest: _Rest = stay.own
@@ -103,13 +103,13 @@ class Stopped:
                 return [self._event(stay.track, rest, "stop", pts_s, pts_s)]
             if rest.told:
                 self._longest_s = max(self._longest_s, pts_s - rest.since_s)
-            return []
+            return ()
         if rest.away_s is None:
             rest.away_s = pts_s
         if pts_s - rest.away_s < min(_AWAY_S, rest.away_s - rest.since_s):
-            return []
+            return ()
         stay.own = _Rest(point, pts_s, pts_s)
-        return [self._end(stay.track, rest, pts_s, "moved")] if rest.told else []
+        return [self._end(stay.track, rest, pts_s, "moved")] if rest.told else ()
 
     def _limit(self, track: Track) -> float:
         return self._config.move * track.height if self._config.metres is None else self._config.metres

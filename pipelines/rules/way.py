@@ -37,9 +37,11 @@ class Way:
         if at is None:
             return 0.0
         self._last.append(at)
-        place = _middle(self._last)
         if self._at is None:
-            self._at = place
+            self._at = at
+        if math.dist(self._at, at) < self._step_m:  # then the median is no step either, or a box late
+            return 0.0
+        place = _middle(self._last)
         step = math.dist(self._at, place)
         if step < self._step_m or step < self._tremble(track):
             return 0.0
@@ -63,8 +65,8 @@ class Way:
     def _tremble(self, track: Track) -> float:
         """How far what stands still may seem to go, in metres."""
         x, y = track.foot
-        here, above = self._ground.point((x, y)), self._ground.point((x, y - _TREMBLE * track.height))
-        return math.inf if here is None or above is None else math.dist(here, above)
+        here, above = self._last[-1], self._ground.point((x, y - _TREMBLE * track.height))
+        return math.inf if above is None else math.dist(here, above)
 
 
 def _middle(points: Sequence[Xy]) -> Xy:

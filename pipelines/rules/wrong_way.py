@@ -76,6 +76,7 @@ class WrongWay:
         self._right = _direction(config, surroundings)
         self._cosine = math.cos(math.radians(config.tolerance))
         self._presence = Presence.of(config, surroundings, config.grace_s)
+        self._points = surroundings.point_sight(config.anchor)
         self._counts = LabelCounts(self.name, config.labels)
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
@@ -85,15 +86,15 @@ class WrongWay:
             if change.entered and change.stay.own is not None:  # it came back: what it did outside does not count
                 change.stay.own.furthest = -math.inf
         events = []
+        points = self._points.points(tracks, pts_s)
         for stay in self._presence.stays:
-            if stay.is_seen(pts_s) and (found := self._look_at(stay, pts_s)) is not None:
+            if stay.is_seen(pts_s) and (found := self._look_at(stay, points[stay.track.id], pts_s)) is not None:
                 events.append(found)
         self._counts.there(stay.track.label for stay in self._presence.stays if stay.own and stay.own.told)
         return events
 
-    def _look_at(self, stay: Stay, pts_s: float) -> Event | None:
+    def _look_at(self, stay: Stay, point: Xy, pts_s: float) -> Event | None:
         track = stay.track
-        point = self._config.anchor_of(track)
         along = point[0] * self._right[0] + point[1] * self._right[1]
         if stay.own is None:
             stay.own = _Heading(along, point, pts_s)

@@ -163,6 +163,7 @@ def test_counts_are_the_same_or_not_or_not_known() -> None:
     lines = recommendation([row("torch", "fp32", 20), fast])
     assert "yolov8n: openvino int8 at 640 counts other line crossings than the reference." in lines
     assert not any("take openvino" in line for line in lines)
+    assert beside(one, {"v": {**one["v"], "totals": {"speed_road": {"measured": 1}}}})["differs"] == ["totals"]
     near = {"v": {**one["v"], "events": 4}}
     fast = row("openvino", "int8", 10) | {"counts": beside(one, near)}
     assert fast["counts"]["differs"] == ["events"]

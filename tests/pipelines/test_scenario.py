@@ -13,6 +13,7 @@ from config.loader import Document, load
 from config.scenario import scenario_names
 from config.site import Site
 from pipelines.fitting import remarks, rules_off
+from pipelines.live.plan import PlannedCamera, plan_site
 from pipelines.rules import RULE_KINDS
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.values import Track
@@ -540,3 +541,17 @@ def test_a_recording_has_to_say_when_it_was_made(tmp_path: Path) -> None:
     assert found.start_of(dated, None) == 1_795_728_600.0
     assert found.start_of(dated, 7.0) == 7.0
     assert plan(tmp_path, "").start_of(video, None) is None
+
+
+def test_another_time_zone_or_ground_is_another_camera_for_a_reload(
+    tmp_path: Path, data_dir: Path, models_dir: Path
+) -> None:
+    def planned(head: str, extra: str) -> PlannedCamera:
+        text = GEOMETRY.replace("x.mp4", str(data_dir / "people-detection.mp4")).replace("version: 1", head)
+        site(tmp_path, NIGHTLY + extra, text)
+        return plan_site(tmp_path / "site.yaml", False, False, print).cameras["cam"]
+
+    first = planned("version: 1", "")
+    assert first.same_as(planned("version: 1", ""))
+    assert not first.same_as(planned("version: 1\ntimezone: Asia/Tokyo", ""))
+    assert not first.same_as(planned("version: 1", CALIBRATION))
