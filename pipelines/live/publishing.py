@@ -19,7 +19,8 @@ from pipelines.live.telling import Telling
 from pipelines.live.totals import Notes, Total, Totals
 from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, topic_word, zones_by_track
 from pipelines.metrics import Pace
-from pipelines.scenario import CameraPlan, PlannedRule
+from pipelines.rule_plan import PlannedRule
+from pipelines.scenario import CameraPlan
 from pipelines.values import CounterKey, FrameResult
 from streams.message import Message
 from streams.mqtt import MqttPublisher
