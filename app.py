@@ -155,11 +155,18 @@ def init(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video file, rtsp://, http(s):// or /dev/videoN.")],
     out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Take any certificate of a camera over TLS, now and in the site file.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="Of the camera; default: its file's, or its host's.")] = None,
 ) -> None:
-    """Look at a video or camera; write a minimal commented site file and a still picture with a grid for points."""
+    """Look at a video or camera; write a minimal commented site file and a still picture with a grid for points.
+
+    A login is taken from the address, or from CAM_USER and CAM_PASSWORD in the environment. It is not written down.
+    """
     from pipelines.init_site import init_site
 
-    written = init_site(source, out_dir, force)
+    written = init_site(source, out_dir, force, name, insecure)
     tell(f"{written.site}: a site file for {written.source} ({written.width}x{written.height})")
     tell(f"{written.still}: its first picture with a grid")
 

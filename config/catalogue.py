@@ -199,7 +199,7 @@ class Catalogue(_Strict):
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise ConfigError(
             f"unknown model {name!r}{hint} (known: {', '.join(self.names)}; "
-            "or the path of a .pt, .pb, .json or SavedModel)"
+            "or the path of a .pt, .pb, .tflite, .json or SavedModel)"
         )
 
     def find(self, name: str) -> ModelEntry | None:

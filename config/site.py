@@ -267,6 +267,15 @@ Line = Annotated[tuple[Point, Point], BeforeValidator(_line), AfterValidator(_wi
 Polygon = Annotated[tuple[Point, ...], BeforeValidator(_polygon), AfterValidator(_with_area)]
 
 
+class SourceTls(Strict):
+    """Encryption of `rtsps://` and `https://` sources, live only."""
+
+    verify: bool = Field(True, description="whether the certificate must be valid, and for this host")
+    ca: FilePath | None = Field(
+        None, description="certificates to trust (PEM): the camera's own or its CA's; default: the system's"
+    )
+
+
 class Camera(Strict):
     """One camera, or a file that stands for one."""
 
@@ -285,6 +294,7 @@ class Camera(Strict):
     latency_ms: int = Field(
         100, ge=0, le=10_000, description="how long RTSP packets may wait for late ones, live only (GStreamer)"
     )
+    tls: SourceTls = SourceTls()
     stall_s: float = Field(3, gt=0, le=8, description="seconds without a frame after which it is down, live only")
     detector: Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
         None, description="a name under detectors, or several, merged before tracking (`run`); default: the first"
@@ -395,6 +405,9 @@ class Site(Strict):
         for where, path in (*passwords, (("mqtt",), self.mqtt.password_file if self.mqtt else None)):
             if path and (kind := kind_of(resolved(file, path))):
                 found.append(((*where, "password_file"), f"{resolved(file, path)} is {kind}; name a file"))
+        for name, camera in self.cameras.items():
+            if camera.tls.ca is not None:
+                found.append((("cameras", name, "tls", "ca"), read_fault(resolved(file, camera.tls.ca))))
         if self.mqtt is not None and self.mqtt.tls.enabled:
             tls = self.mqtt.tls
             files = {"ca": tls.ca, "cert": tls.cert, "key": tls.key}

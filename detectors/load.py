@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config.site import Detector as DetectorConfig
 from detectors.detector import Detector
 from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.families.yolo import YoloFamily
+from detectors.label_list import listed_labels
+from detectors.labels import check_count
 from detectors.model_files import ResolvedModel
 
 if TYPE_CHECKING:
@@ -39,13 +40,11 @@ def load_detector(
     """
     detector = _load(model, config, say, export)
     if config.labels is not None and config.labels != detector.labels:
-        if model.family == "yolo" and len(config.labels) != len(detector.labels):
-            classes = len(detector.labels)
+        try:
+            check_count(model, len(detector.labels), config.labels)
+        except ModelError:
             detector.close()
-            raise ModelError(
-                f"model {model.name} has {classes} classes, and 'labels' names {len(config.labels)}: name each, in "
-                "their order, or leave 'labels' out"
-            )
+            raise
         detector.family.labels = config.labels
     return detector
 
@@ -59,10 +58,15 @@ def _load(
         return load_export(model.path, model.export, config, model.name)
     if model.family == "yolo":
         return _torch(model, config) if config.runtime == "torch" else _exported(model, config, say, export)
+    if model.path.suffix == ".tflite":
+        from detectors.load_tflite import load_tflite
+
+        return load_tflite(model, config)
     if config.runtime != "tensorflow":
         what = "TensorFlow.js graph" if model.family == "centernet" else "TensorFlow detection graph"
         raise RuntimeUnavailableError(
-            f"model {model.name} is a {what} and runs on runtime 'tensorflow' only, not on {config.runtime!r}"
+            f"model {model.name} is a {what} and runs on runtime 'tensorflow' only, not on {config.runtime!r}; choose "
+            "it with --runtime tensorflow (in a site file: runtime: tensorflow)"
         )
     return _centernet(model, config) if model.family == "centernet" else _tf_detection_api(model, config)
 
@@ -102,7 +106,7 @@ def _tf_detection_api(model: ResolvedModel, config: DetectorConfig) -> Detector[
     from detectors.families.tf_detection_api import TfDetectionApiFamily
     from detectors.runtimes.tensorflow_runtime import TensorFlowRuntime
 
-    labels = config.labels or model.labels or _listed_labels(model.path, 1)
+    labels = config.labels or model.labels or listed_labels(model.path, 1)
     if model.path.is_dir():
         outputs = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
         runtime = TensorFlowRuntime.load_saved_model(model.path, config.device, config.precision, outputs)
@@ -132,7 +136,7 @@ def _centernet(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
     _, height, width, _ = shapes[0]
     if not height or not width:
         raise ModelError(f"{model.path} leaves the size of its input open; convert it with a fixed one")
-    labels = config.labels or model.labels or _listed_labels(model.path, 0)
+    labels = config.labels or model.labels or listed_labels(model.path, 0)
     name = next(iter(graph.inputs))
     runtime = TensorFlowRuntime.load_graph(graph.definition, model.path, name, outputs, config.device, config.precision)
     detector = Detector(CenterNetFamily(labels, (height, width), config.confidence, config.iou), runtime, model.name)
@@ -142,21 +146,3 @@ def _centernet(model: ResolvedModel, config: DetectorConfig) -> Detector[Any]:
         detector.close()
         raise ModelError(f"{model.path} does not do what a CenterNet does: {error}") from error
     return detector
-
-
-def _listed_labels(path: Path, first: int) -> tuple[str, ...]:
-    """Labels from ``labels.txt`` beside a graph or inside a SavedModel folder: one a line, class ``first`` first.
-
-    Raises:
-        ModelError: There is no such file, or it is empty.
-    """
-    listing = (path if path.is_dir() else path.parent) / "labels.txt"
-    try:
-        labels = tuple(line.strip() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError):
-        labels = ()
-    if not labels:
-        raise ModelError(
-            f"model {path} does not say its labels; write them to {listing}, one a line, class {first} first"
-        )
-    return labels

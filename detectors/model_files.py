@@ -17,10 +17,15 @@ from detectors.tfjs_graph import weight_files
 from detectors.trust import check_named
 
 ACCEPTED = (
-    "an Ultralytics checkpoint (.pt), a TensorFlow frozen graph (.pb), a TensorFlow.js graph model (.json), "
-    "a SavedModel folder or an export's folder"
+    "an Ultralytics checkpoint (.pt), a TensorFlow frozen graph (.pb), a TFLite file with the detection post-process "
+    "(.tflite), a TensorFlow.js graph model (.json), a SavedModel folder or an export's folder"
 )
-SUFFIXES: dict[str, FamilyName] = {".pt": "yolo", ".pb": "tf_detection_api", ".json": "centernet"}
+SUFFIXES: dict[str, FamilyName] = {
+    ".pt": "yolo",
+    ".pb": "tf_detection_api",
+    ".tflite": "tf_detection_api",
+    ".json": "centernet",
+}
 """How a model file's name ends → its family; a SavedModel folder is ``tf_detection_api``, whatever its name."""
 DEFAULT_MODEL = "yolov8n"
 FALLBACK_MODEL = "human-fall-yolov8s"

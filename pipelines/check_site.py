@@ -15,7 +15,7 @@ from detectors.load import load_detector
 from detectors.model_files import chosen, resolve
 from pipelines.fitting import remarks, rules_off
 from pipelines.jobs import detector_of, publication_of_site
-from pipelines.live.plan import check_outbox, check_tls, source_of
+from pipelines.live.plan import check_outbox, check_tls, source_of, tls_of
 from pipelines.merge import MergedLabels
 from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.secrets import secret
@@ -126,13 +126,13 @@ def _check_source(document: Document[Site], name: str, plan: CameraPlan) -> str:
     where = ("cameras", name)
     camera = document.value.cameras[name]
     password = secret(document, where, camera.password, camera.password_file)
-    address = source_of(document, where, camera)
+    tls, address = tls_of(document, where, camera), source_of(document, where, camera)
     source = address if is_live(address) else Path(address)
     shown = redacted(address) if is_live(address) else address
     try:
         shot = first_shot(
             live_source(
-                source, camera.username, password, camera.backend, camera.transport, camera.latency_ms, realtime=False
+                source, camera.username, password, camera.backend, camera.transport, camera.latency_ms, tls, False
             )
         )
     except SourceError as error:

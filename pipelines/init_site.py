@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import ConfigError
-from streams.errors import cannot_write
+from streams.camera_tls import CameraTls
+from streams.errors import SourceError, UntrustedError, cannot_write
 from streams.files import write_text_atomic
-from streams.frame import slug
-from streams.live_source import first_shot
+from streams.frame import NAME_PATTERN, slug
+from streams.live_source import LiveSource, first_shot
 from streams.look import is_live, is_network, redacted, split_address
 from streams.open import open_source
 from streams.open_live import live_source
@@ -52,6 +54,7 @@ _LOGIN = """\
     username: ${CAM_USER:-}                 # from the environment, never written here
     password: ${CAM_PASSWORD:-}
 """
+_ANY_CERTIFICATE = "    tls: {verify: false}                    # its certificate proves nothing\n"
 _QUERY = """\
     source: ${CAM_URL}                      # the full address, from the environment: its query may hold a login
 """
@@ -68,32 +71,37 @@ class Written:
     height: int
 
 
-def init_site(source: str, folder: Path, force: bool) -> Written:
+def init_site(source: str, folder: Path, force: bool, name: str | None = None, insecure: bool = False) -> Written:
     """Write ``<name>.yaml`` and ``<name>.png`` for a source.
 
     Args:
         source: A video file, ``rtsp://``, ``http(s)://`` or ``/dev/videoN``. A login or query in it is not written
-            down.
+            down; for an address without one it is looked for in the environment, where the written file looks, too.
         folder: Where to write.
         force: Overwrite files that are there.
+        name: What to call the camera; default: the file's stem, or the host.
+        insecure: Take any certificate of a camera over TLS, and write down so.
 
     Raises:
-        ConfigError: A file to be written is there, or the source is a launch line.
+        ConfigError: A file to be written is there, the source is a launch line, or the name is none.
         SourceError: The source is not an address, or cannot be read.
         OutputError: A file cannot be written.
     """
     if source.startswith("gst:"):
         raise ConfigError("a launch line may hold a login; write it into a site file by hand: cameras.NAME.source")
     live = is_live(source)
-    name = slug(_name_of(source) if live else Path(source).stem)
+    if name is not None and not NAME_PATTERN.match(name):
+        raise ConfigError(f"--name {name!r}: a camera's name has letters a to z, digits, '-' and '_' only")
+    name = name or slug(_name_of(source) if live else Path(source).stem)
     site, still = folder / f"{name}.yaml", folder / f"{name}.png"
     for path in (site, still):
         if path.exists() and not force:
-            raise ConfigError(f"{path} is there already; use --force to overwrite it, or --out for another folder")
-    image = first_shot(live_source(source)).bgr() if live else _first_picture(Path(source).expanduser(), name)
+            raise ConfigError(f"{path} is there already; use --force to overwrite it, or another --name or --out")
+    tls = CameraTls(not insecure)
+    image = _seen(source, tls) if live else _first_picture(Path(source).expanduser(), name)
     written = source if live else str(Path(source).expanduser().resolve())
     text = _TEMPLATE.format(
-        file=_word(str(site)), source=_source_lines(written, live), site=name, camera=name,
+        file=_word(str(site)), source=_source_lines(written, live, tls), site=name, camera=name,
         width=image.shape[1], height=image.shape[0], still=still.name,
         try_it=_next_command(written, site, live),
     )  # fmt: skip
@@ -107,6 +115,27 @@ def init_site(source: str, folder: Path, force: bool) -> Written:
         raise cannot_write(still, error) from error
     write_text_atomic(site, text)
     return Written(redacted(source), site, still, image.shape[1], image.shape[0])
+
+
+def _seen(source: str, tls: CameraTls) -> NDArray[np.uint8]:
+    """The first picture of a camera.
+
+    Raises:
+        SourceError: It gives none.
+    """
+    try:
+        return first_shot(_camera(source, tls)).bgr()
+    except UntrustedError as error:
+        raise SourceError(
+            f"source {redacted(source)} shows a certificate that is not trusted; --insecure takes any"
+            " and writes so; or write the site file by hand, with 'tls: {ca: FILE}'"
+        ) from error
+
+
+def _camera(source: str, tls: CameraTls) -> LiveSource:
+    if is_network(source) and "@" not in split_address(source).netloc:
+        return live_source(source, os.environ.get("CAM_USER", ""), os.environ.get("CAM_PASSWORD", ""), tls=tls)
+    return live_source(source, tls=tls)
 
 
 def _next_command(source: str, site: Path, live: bool) -> str:
@@ -124,10 +153,12 @@ def _name_of(source: str) -> str:
     return split_address(redacted(source)).hostname or "camera"
 
 
-def _source_lines(source: str, live: bool) -> str:
+def _source_lines(source: str, live: bool, tls: CameraTls) -> str:
+    certificate = "" if tls.verify else _ANY_CERTIFICATE
     if live and "?" in source:
-        return _QUERY
-    return _SOURCE.format(source=_yaml_text(redacted(source) if live else source)) + (_LOGIN if live else "")
+        return _QUERY + certificate
+    login = _LOGIN + certificate if live else ""
+    return _SOURCE.format(source=_yaml_text(redacted(source) if live else source)) + login
 
 
 def _yaml_text(text: str) -> str:

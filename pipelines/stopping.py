@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+log = logging.getLogger(__name__)
 
 
 class Stop(threading.Event):
@@ -32,3 +36,25 @@ def watching(stop: threading.Event) -> Iterator[None]:
         yield
     finally:
         stop.watched = False
+
+
+@contextmanager
+def ended_within(stop: threading.Event, seconds: float) -> Iterator[None]:
+    """Within this, the process is gone so many seconds after a signal, whatever hangs: a camera, a disk, a library.
+
+    What is on disk by then is whole: files are written line by line, the outbox in transactions.
+    """
+    done = threading.Event()
+
+    def watch() -> None:
+        stop.wait()
+        if not done.wait(seconds):
+            log.error("something does not end within %g s; it is left as it is", seconds)
+            logging.shutdown()
+            os._exit(0)
+
+    threading.Thread(target=watch, name="deadline", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()

@@ -16,6 +16,10 @@ class LoginRefusedError(SourceError):
     """A camera refuses the user name or password."""
 
 
+class UntrustedError(SourceError):
+    """A camera over TLS shows a certificate that is not trusted."""
+
+
 class SourceEnded(SourceError):
     """A file that stands in for a camera has come to its end."""
 

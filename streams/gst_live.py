@@ -9,6 +9,7 @@ import time
 from typing import Any, Literal
 from urllib.parse import unquote, urlunsplit
 
+from streams.camera_tls import TRUSTED, CameraTls, untrusted
 from streams.errors import SourceError
 from streams.gst import copy_planes, load_gst
 from streams.gst_faults import is_read_fault, source_fault
@@ -52,6 +53,7 @@ class GStreamerLive:
         password: str = "",
         transport: Literal["tcp", "udp"] = "tcp",
         latency_ms: int = 100,
+        tls: CameraTls = TRUSTED,
     ) -> None:
         """Name the camera.
 
@@ -62,11 +64,13 @@ class GStreamerLive:
             password: Its password; never part of a text.
             transport: How RTSP brings its packets.
             latency_ms: Milliseconds that RTSP packets may wait for late ones.
+            tls: What the certificate of an ``rtsps://`` camera is held against.
         """
         self._source = source
         self._shown = "the gst: launch line" if source.startswith("gst:") else f"source {redacted(source)}"
         self._username, self._password = username, password
-        self._transport, self._latency_ms = transport, latency_ms
+        self._transport, self._latency_ms, self._tls = transport, latency_ms, tls
+        self._is_trusted = True
         self._pipeline: Any = None
         self._sink: Any = None
         self._tap: Any = None
@@ -179,6 +183,20 @@ class GStreamerLive:
         rtsp.set_property("do-retransmission", False)
         rtsp.set_property("add-reference-timestamp-meta", True)
         rtsp.connect("select-stream", self._select)
+        if parts.scheme.lower() == "rtsps":
+            self._set_up_tls(rtsp)
+
+    def _set_up_tls(self, rtsp: Any) -> None:
+        from gi.repository import Gio
+
+        if self._tls.ca is not None:
+            rtsp.set_property("tls-database", Gio.TlsFileDatabase.new(str(self._tls.ca)))
+        rtsp.connect("accept-certificate", self._accept)
+
+    def _accept(self, rtsp: Any, connection: Any, certificate: Any, faults: Any) -> bool:
+        """Decide on a certificate that the system does not trust; called by GStreamer's own thread."""
+        self._is_trusted = not self._tls.verify
+        return self._is_trusted
 
     def _select(self, rtsp: Any, number: int, caps: Any) -> bool:
         """Take the first video and nothing else; called by GStreamer's own thread."""
@@ -209,6 +227,8 @@ class GStreamerLive:
         return is_own and self._transport == "tcp" and is_read_fault(str(error.domain), int(error.code))
 
     def _fault(self, error: Any, detail: str | None) -> SourceError:
+        if not self._is_trusted:
+            return untrusted(self._shown)
         if self._seen and not self._has_video:
             return SourceError(f"{self._shown} sends no video; choose another path of the camera")
         return source_fault(self._shown, str(error.domain), int(error.code), str(detail or ""))

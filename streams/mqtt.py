@@ -25,7 +25,7 @@ from streams.message import Message
 from streams.mqtt_connection import NO_ANSWER, Connection, Sent
 from streams.outbox import Outbox, Row
 
-__all__ = ["Broker", "MqttPublisher"]
+__all__ = ["Broker", "MqttPublisher", "is_event"]
 
 log = logging.getLogger(__name__)
 _BAD_LOGIN = frozenset({"Not authorized", "Bad user name or password"})
@@ -67,12 +67,12 @@ class _Unit:
     @cached_property
     def events(self) -> list[Message]:
         """What goes through the outbox."""
-        return [message for message in self.messages if _is_event(message)]
+        return [message for message in self.messages if is_event(message)]
 
     @cached_property
     def direct(self) -> list[Message]:
         """What does not."""
-        return [message for message in self.messages if not _is_event(message)]
+        return [message for message in self.messages if not is_event(message)]
 
 
 class _Inbox:
@@ -389,7 +389,7 @@ class MqttPublisher:
                 return
             if not epoch:
                 self._dropped += sum(not (message.qos or message.retain) for message in messages)
-                messages = tuple(message for message in messages if _is_event(message))
+                messages = tuple(message for message in messages if is_event(message))
             if messages or notes:
                 self._inbox.add(_Unit(messages, dict(notes or {}), epoch))
                 self._wake.notify()
@@ -692,5 +692,6 @@ class MqttPublisher:
             )  # fmt: skip
 
 
-def _is_event(message: Message) -> bool:
+def is_event(message: Message) -> bool:
+    """Whether a message goes through the outbox."""
     return bool(message.qos) and not message.retain

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from streams.camera_tls import TRUSTED, CameraTls
 from streams.errors import SourceError
 from streams.file_live import FileLive
 from streams.live_source import LiveSource
@@ -20,6 +21,7 @@ def live_source(
     backend: Backend = "auto",
     transport: Literal["tcp", "udp"] = "tcp",
     latency_ms: int = 100,
+    tls: CameraTls = TRUSTED,
     realtime: bool = True,
     loop: bool = False,
 ) -> LiveSource:
@@ -33,6 +35,7 @@ def live_source(
             installed, OpenCV for everything else.
         transport: Of RTSP.
         latency_ms: Milliseconds that RTSP packets may wait for late ones (GStreamer).
+        tls: What the certificate of an ``rtsps://`` or ``https://`` camera is held against.
         realtime: A file is played at its own pace, otherwise as fast as it is read.
         loop: A file begins again at its end.
 
@@ -48,8 +51,8 @@ def live_source(
     if _takes_gstreamer(text, backend):
         from streams.gst_live import GStreamerLive
 
-        return GStreamerLive(text, username, password, transport, latency_ms)
-    return OpenCVLive(text, username, password, transport)
+        return GStreamerLive(text, username, password, transport, latency_ms, tls)
+    return OpenCVLive(text, username, password, transport, tls)
 
 
 def _takes_gstreamer(source: str, backend: Backend) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
+from streams.camera_tls import TRUSTED, CameraTls, check_certificate
 from streams.errors import LoginRefusedError, SourceError
 from streams.look import SCHEMES, redacted, split_address, with_login
 from streams.pacer import Pacer
@@ -43,7 +44,12 @@ class OpenCVLive:
     backend = "opencv"
 
     def __init__(
-        self, source: str, username: str = "", password: str = "", transport: Literal["tcp", "udp"] = "tcp"
+        self,
+        source: str,
+        username: str = "",
+        password: str = "",
+        transport: Literal["tcp", "udp"] = "tcp",
+        tls: CameraTls = TRUSTED,
     ) -> None:
         """Name the camera.
 
@@ -52,8 +58,9 @@ class OpenCVLive:
             username: Takes the place of a login in the address; empty for none.
             password: Belongs to it; never part of a text.
             transport: How RTSP brings its packets.
+            tls: What the certificate of an ``rtsps://`` or ``https://`` camera is held against.
         """
-        self._source = source
+        self._source, self._tls = source, tls
         self._shown = f"source {redacted(source)}"
         self._username, self._password, self._transport = username, password, transport
         self._capture: cv2.VideoCapture | None = None
@@ -129,6 +136,7 @@ class OpenCVLive:
         if address.scheme not in SCHEMES:
             allowed = ", ".join(f"{scheme}://" for scheme in SCHEMES)
             raise SourceError(f"{self._shown} cannot be opened; streams are {allowed}, and a file is its path alone")
+        check_certificate(self._shown, self._source, self._tls)
         read_ms = _PLAYLIST_READ_MS if address.path.lower().endswith(".m3u8") else _READ_MS
         settings = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, read_ms,

@@ -69,8 +69,9 @@ class Row:
 class Outbox:
     """Messages in order, topics that are retained at the broker, and notes; all of them used by one thread at a time.
 
-    Messages and topics belong to a target, ``host:port/prefix``; those of other targets stay for a process that
-    publishes there. Limits hold for the file as a whole.
+    Messages and topics belong to a target, ``host:port/prefix``. Messages of other targets stay for a process that
+    publishes there; topics of the same broker under another prefix are taken over, to be cleared there: they are no
+    longer ours. Limits hold for the file as a whole.
     """
 
     def __init__(
@@ -126,8 +127,9 @@ class Outbox:
         self.last_id = 0
         """Id of the newest message, of this process or an earlier one."""
         self._load()
+        self._take_over_topics()
         self.topics = {topic for (topic,) in self._db.execute("SELECT topic FROM retained WHERE target = ?", (target,))}
-        """Topics of this target that have a retained value of ours at the broker."""
+        """Topics of this broker that have a retained value of ours, under this prefix or an earlier one."""
         self._notes = dict(self._db.execute("SELECT key, value FROM notes"))
         self.expire()
 
@@ -184,6 +186,14 @@ class Outbox:
         (self._own,) = self._db.execute("SELECT COUNT(*) FROM messages WHERE target = ?", (self.target,)).fetchone()
         newest = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         self.last_id = max(self.last_id, newest[0] if newest else 0)
+
+    def _take_over_topics(self) -> None:
+        broker = f"{self.target.partition('/')[0]}/"
+        with suppress(sqlite3.Error):  # a full disk: they are cleared by another start
+            self._db.execute(
+                "UPDATE OR REPLACE retained SET target = ? WHERE target <> ? AND substr(target, 1, ?) = ?",
+                (self.target, self.target, len(broker), broker),
+            )
 
     # Changes: kept in memory until the next commit
 

@@ -627,10 +627,22 @@ def test_all_faults_at_once(models_dir: Path, tmp_path: Path) -> None:
     assert "no-such-model" in done.err and "secret" not in done.err
 
 
-def test_an_unknown_label_ends_it_with_a_sentence(broker: Mosquitto, models_dir: Path, tmp_path: Path) -> None:
-    camera = {"source": "rtsp://127.0.0.1:1/x", "labels": ["unicorn"]}
-    site = write_site(tmp_path / "site.yaml", {"a": camera}, mqtt=mqtt_of(broker), log={"path": "log.txt"})
-    run_app("run", site, cwd=tmp_path).failed(2, "has no label 'unicorn'")
+def test_unknown_labels_are_refused_with_all_else_before_anything_starts(
+    broker: Mosquitto, models_dir: Path, tmp_path: Path
+) -> None:
+    cameras = {
+        "a": {"source": "rtsp://127.0.0.1:1/x", "detector": "main", "labels": ["unicorn"]},
+        "b": {"source": "rtsp://127.0.0.1:1/x", "detector": "few"},
+        "c": {"source": "ftp://127.0.0.1/x"},
+    }
+    detectors = {"main": {"model": "yolov8n"}, "few": {"model": "yolov8n", "labels": ["one", "two"]}}
+    site = write_site(tmp_path / "site.yaml", cameras, detectors=detectors, mqtt=mqtt_of(broker), log={"path": "log"})
+    with Subscriber(broker.address) as subscriber:
+        done = run_app("run", site, cwd=tmp_path)
+        assert done.code == 2 and len(done.errors) == 3, done.err
+        for part in ("has no label 'unicorn'", "has 80 classes, and 'labels' names 2", "ftp:// cannot be opened"):
+            assert part in done.err
+        assert not subscriber.messages and not (tmp_path / "var").exists()
 
 
 def test_a_port_in_use_and_an_outbox_in_use(

@@ -24,7 +24,7 @@ class LiteRtRuntime:
     def __init__(
         self,
         path: Path,
-        outputs: tuple[str, ...],
+        outputs: tuple[str | int, ...],
         fixed: bool = False,
         device: str = "auto",
         precision: str = "fp32",
@@ -32,8 +32,8 @@ class LiteRtRuntime:
         """Read a model and make it ready.
 
         Args:
-            path: A ``.tflite`` file with one signature, one float32 input (1, H, W, 3) and float32 outputs.
-            outputs: Names of the signature's outputs, in the order ``run`` returns them.
+            path: A ``.tflite`` file with one input (1, H, W, 3) and float32 outputs.
+            outputs: What ``run`` returns, in its order: names of the signature's outputs, or numbers of tensors.
             fixed: Pictures must have the size that the file was exported for; else its input is resized to theirs.
             device: ``auto`` or ``cpu`` for XNNPACK on all physical cores, or the path of a delegate's shared library
                 (an Edge TPU, an NPU).
@@ -56,7 +56,7 @@ class LiteRtRuntime:
         self._input, self._fetches = self._signature(self._fresh, outputs)
 
     def run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Execute on an (N, H, W, 3) float32 batch.
+        """Execute on an (N, H, W, 3) batch of the dtype of the network's input.
 
         Raises:
             ModelError: The network does not take such a batch, or failed on it.
@@ -113,15 +113,17 @@ class LiteRtRuntime:
             self._interpreters[shape] = found
         return found
 
-    def _signature(self, interpreter: Any, outputs: tuple[str, ...]) -> tuple[int, list[int]]:
+    def _signature(self, interpreter: Any, outputs: tuple[str | int, ...]) -> tuple[int, list[int]]:
         """Tensor numbers of the input and of the outputs wanted."""
-        signatures = interpreter.get_signature_list()
         inputs = interpreter.get_input_details()
+        if numbers := [output for output in outputs if isinstance(output, int)]:
+            return int(inputs[0]["index"]), numbers
+        signatures = interpreter.get_signature_list()
         if SIGNATURE not in signatures or len(inputs) != 1 or set(signatures[SIGNATURE]["outputs"]) != set(outputs):
             present = signatures.get(SIGNATURE, {}).get("outputs", [])
             raise ModelError(
                 f"LiteRT model {self._path} has the outputs {', '.join(sorted(present)) or 'of no signature'}, not "
-                f"{', '.join(outputs)}; it belongs to another family of networks"
+                f"{', '.join(map(str, outputs))}; it belongs to another family of networks"
             )
         runner = interpreter.get_signature_runner(SIGNATURE)
         details = runner.get_output_details()

@@ -73,7 +73,7 @@ def prepare(job: Job) -> dict[str, Any]:
     config = DetectorConfig.model_validate(job.settings)
     model = chosen(job.model)
     said: list[str] = []
-    if config.precision == "int8" and model.export is None:
+    if config.precision == "int8" and model.export is None and model.path.suffix != ".tflite":
         _export_int8(model, config, job.calibrate, said)
     detector = load_detector(model, config, said.append)
     path = model.path

@@ -149,6 +149,7 @@ class LiveCamera:
                 backend=config.backend,
                 transport=config.transport,
                 latency_ms=config.latency_ms,
+                tls=planned.tls,
                 realtime=planned.realtime,
                 loop=planned.loop,
             ),
@@ -222,6 +223,14 @@ class LiveCamera:
             if topics is not None:
                 topics.totals.go_on_from(self._counted)
                 topics.set_status(self._reported)
+        if topics is not None:
+            for name, on in topics.switches.items():
+                if on != (self.detecting if name == "detect" else self.enabled):
+                    self.switch(name, on)
+
+    def use(self, snapshots: Snapshots | None) -> None:
+        """Make snapshots in another way from now on, or none."""
+        self._snapshots = snapshots
 
     # -- state -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from config.errors import sentences
@@ -47,6 +47,7 @@ class Engine:
         self.cameras: tuple[LiveCamera, ...] = ()
         self.models: Mapping[str, Model] = {}
         self.restarts = 0
+        self._retired: queue.SimpleQueue[Model] = queue.SimpleQueue()
         self._frames = threading.Condition()
         self._there = False
         self._current: _Run | None = None
@@ -63,6 +64,19 @@ class Engine:
             if not self._there:
                 self._frames.wait(timeout_s)
             self._there = False
+
+    def retire(self, models: Iterable[Model]) -> None:
+        """Release models that no camera uses any more; the inference thread does it, between two rounds."""
+        for model in models:
+            self._retired.put(model)
+        self.wake()
+
+    def close_retired(self) -> None:
+        """Release what was retired; called by the thread that ran it."""
+        while not self._retired.empty():
+            model = self._retired.get()
+            if all(model is not other for other in self.models.values()):
+                model.detector.close()
 
     @property
     def depth(self) -> int:
@@ -159,6 +173,7 @@ class _Run:
         self.prepared.set()
         while not self._left.is_set():
             try:
+                self._engine.close_retired()
                 if not self._round():
                     self._engine.wait(_IDLE_S)
             except Exception as error:  # a device that fails for one frame must not end a service

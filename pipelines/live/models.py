@@ -11,11 +11,11 @@ from config.errors import ConfigError, SightlineError, sentences
 from detectors.detector import Detector
 from detectors.export.apart import export_apart
 from detectors.load import load_detector
-from detectors.model_files import DEFAULT_MODEL
-from pipelines.fitting import fitted, remarks
+from pipelines.fitting import remarks
+from pipelines.live.labels import check_labels
 from pipelines.live.plan import PlannedCamera, PlannedDetector, SitePlan
 from pipelines.merge import MergedLabels
-from pipelines.messages import DetectorStats, check_topic_words
+from pipelines.messages import DetectorStats
 from pipelines.metrics import Rate, RecentHistogram
 
 log = logging.getLogger(__name__)
@@ -98,11 +98,17 @@ def load_models(
     for camera in plan.cameras.values():
         if all(detector.name in models for detector in camera.detectors):
             try:
-                check_labels(plan, camera, models)
+                check_labels(plan.document, camera, {name: model.detector.labels for name, model in models.items()})
             except ConfigError as error:
                 faults += error.faults
                 codes.add(error.exit_code)
+            else:
+                for remark in remarks(camera.plan, labels_of(camera, models).labels):
+                    log.warning("cameras.%s: %s", camera.name, remark)
     if faults:
+        for name, model in models.items():
+            if model is not (kept or {}).get(name):
+                model.detector.close()
         every = dict.fromkeys(faults)
         raise ConfigError(*every) if ConfigError.exit_code in codes else SightlineError("\n".join(every))
     return models
@@ -122,32 +128,3 @@ def found_by(camera: PlannedCamera, models: Mapping[str, Model]) -> tuple[str, s
     detectors: Sequence[Detector[Any]] = [models[planned.name].detector for planned in camera.detectors]
     frameworks = dict.fromkeys(detector.framework for detector in detectors)
     return "+".join(frameworks), "+".join(dict.fromkeys(detector.model for detector in detectors))
-
-
-def check_labels(plan: SitePlan, camera: PlannedCamera, models: Mapping[str, Model]) -> None:
-    """Refuse labels that none of a camera's detectors has, and labels that would share a topic.
-
-    Raises:
-        ConfigError: One sentence per fault.
-    """
-    labels = labels_of(camera, models).labels
-    _, name = found_by(camera, models)
-    try:
-        camera.plan.check_labels(name, labels)
-    except ConfigError as error:
-        stand_ins = [one.model.name for one in camera.detectors if not one.named and one.model.name != DEFAULT_MODEL]
-        if not stand_ins:
-            raise
-        raise ConfigError(
-            f"cameras.{camera.name}: the rules need labels that the stand-in {stand_ins[0]} does not have; "
-            f"it knows only {', '.join(labels)}: put {DEFAULT_MODEL}.pt into a folder named in SIGHTLINE_MODELS, "
-            "or name a model under 'detectors'"
-        ) from error
-    for remark in remarks(camera.plan, labels):
-        log.warning("cameras.%s: %s", camera.name, remark)
-    if plan.mqtt is not None:
-        try:
-            check_topic_words(fitted(camera.plan, labels).labels or labels)
-        except ConfigError as error:
-            place = ("cameras", camera.name)
-            raise ConfigError(*(plan.document.fault(place, text) for text in error.faults)) from error

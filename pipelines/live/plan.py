@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ from config.faults import YamlPath
 from config.loader import Document, load
 from config.site import Camera, Mqtt, Site
 from config.site import Detector as DetectorConfig
+from detectors.labels import check_count, labels_ahead
 from detectors.load_export import check_runtime
 from detectors.model_files import ResolvedModel, chosen, resolve
 from pipelines.jobs import detector_of, publication_of_site
+from pipelines.live.labels import check_labels
 from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.secrets import secret
 from pipelines.sinks.mqtt import Publication
 from streams.broker import Broker, TlsFileError, tls_context
+from streams.camera_tls import CameraTls, certificates_fault
 from streams.errors import SourceError
 from streams.look import SCHEMES, is_live, is_network, redacted, split_address
 from streams.open_live import live_source
@@ -45,6 +48,7 @@ class PlannedCamera:
         config: As written.
         source: Address, device, launch line, or absolute path of a file.
         password: From the environment or its file; never shown.
+        tls: What the certificate of a camera over TLS is held against.
         plan: Labels, geometry and rules.
         detectors: The detectors it uses, in order.
         outputs: Folder, size and days of its result files, if any.
@@ -56,6 +60,7 @@ class PlannedCamera:
     config: Camera
     source: str = field(repr=False)
     password: str = field(repr=False)
+    tls: CameraTls
     plan: CameraPlan
     detectors: tuple[PlannedDetector, ...]
     outputs: tuple[Path, float, float] | None
@@ -148,6 +153,7 @@ def plan_site(path: Path, realtime: bool, loop: bool, say: Callable[[str], None]
             cameras[name] = _plan_camera(document, name, detectors, realtime, loop)
         except ConfigError as error:
             collect(error)
+    faults += _wrong_labels(document, cameras.values())
     publication: Publication | None = None
     if site.mqtt is not None:
         try:
@@ -170,6 +176,19 @@ def plan_site(path: Path, realtime: bool, loop: bool, say: Callable[[str], None]
     return SitePlan(document, cameras, detectors, publication)
 
 
+def _wrong_labels(document: Document[Site], cameras: Iterable[PlannedCamera]) -> list[str]:
+    """Labels that models do not have, of models whose labels can be read without loading them."""
+    faults: list[str] = []
+    for camera in cameras:
+        known = {one.name: labels for one in camera.detectors if (labels := labels_ahead(one.model, one.config.labels))}
+        if camera.detectors and len(known) == len(document.value.detector_names(camera.config)):
+            try:
+                check_labels(document, camera, known)
+            except ConfigError as error:
+                faults += error.faults
+    return faults
+
+
 def _line(fault: str) -> int:
     """The line a sentence is about, to give faults in file order."""
     for part in fault.split(": ", 1)[0].rsplit(":", 1)[1:]:
@@ -182,7 +201,10 @@ def _plan_detector(document: Document[Site], name: str, say: Callable[[str], Non
     config = detector_of(document, name)
     check_runtime(config)
     named = "model" in document.value.detectors[name].model_fields_set
-    return PlannedDetector(name, config, resolve(config.model) if named else chosen(None, say), named)
+    model = resolve(config.model) if named else chosen(None, say)
+    if (own := labels_ahead(model)) is not None:
+        check_count(model, len(own), config.labels)
+    return PlannedDetector(name, config, model, named)
 
 
 def _plan_camera(
@@ -192,13 +214,15 @@ def _plan_camera(
     camera = site.cameras[name]
     where: YamlPath = ("cameras", name)
     faults: list[str] = []
-    plan, password, source = CameraPlan(), "", camera.source
-    for step in ("plan", "password", "source"):
+    plan, password, tls, source = CameraPlan(), "", CameraTls(), camera.source
+    for step in ("plan", "password", "tls", "source"):
         try:
             if step == "plan":
                 plan = plan_camera(document, name, live=True)
             elif step == "password":
                 password = secret(document, where, camera.password, camera.password_file)
+            elif step == "tls":
+                tls = tls_of(document, where, camera)
             else:
                 source = source_of(document, where, camera)
         except ConfigError as error:
@@ -210,7 +234,21 @@ def _plan_camera(
         wanted = site.outputs.jsonl
         outputs = (document.resolve(wanted.path) / name, wanted.rotate_mb, wanted.keep_days)
     chosen_detectors = tuple(detectors[key] for key in dict.fromkeys(site.detector_names(camera)) if key in detectors)
-    return PlannedCamera(name, camera, source, password, plan, chosen_detectors, outputs, realtime, loop)
+    return PlannedCamera(name, camera, source, password, tls, plan, chosen_detectors, outputs, realtime, loop)
+
+
+def tls_of(document: Document[Site], where: YamlPath, camera: Camera) -> CameraTls:
+    """What the certificate of a camera over TLS is held against.
+
+    Raises:
+        ConfigError: The file of certificates is not there, or holds none.
+    """
+    if camera.tls.ca is None:
+        return CameraTls(camera.tls.verify)
+    path = document.resolve(camera.tls.ca)
+    if fault := certificates_fault(path):
+        raise ConfigError(document.fault((*where, "tls", "ca"), fault))
+    return CameraTls(camera.tls.verify, path)
 
 
 def source_of(document: Document[Site], where: YamlPath, camera: Camera) -> str:

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -14,22 +15,23 @@ from config.site import Mqtt
 from pipelines.events import ObjectEvent, ObjectState
 from pipelines.geometry import Xy
 from pipelines.home_assistant import discovery
+from pipelines.live.counters import certain_counters, open_places
 from pipelines.live.plan import PlannedCamera, SitePlan
 from pipelines.live.telling import Telling
 from pipelines.live.totals import Notes, Total, Totals
 from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, topic_word, zones_by_track
 from pipelines.metrics import Pace
-from pipelines.rule_plan import PlannedRule
-from pipelines.scenario import CameraPlan
 from pipelines.values import CounterKey, FrameResult
 from streams.message import Message
-from streams.mqtt import MqttPublisher
+from streams.mqtt import MqttPublisher, is_event
 from streams.outbox import Outbox
 
 log = logging.getLogger(__name__)
 CameraStatus = Literal["online", "offline", "disabled", "degraded"]
 SwitchName = Literal["detect", "enabled"]
 _TELL_AGAIN_S = 10.0
+_CLOSE_S = 1.5
+_MOST_HELD = 20_000
 REPORT_S = 10.0
 """Seconds between two calls of ``SitePublisher.stats``."""
 Command = Callable[[str, str, str], None]
@@ -49,7 +51,7 @@ class CameraTopics:
         self.name = planned.name
         self.status: CameraStatus = "offline"
         self._site = site
-        self._factory = site.factory
+        self._closed = False
         now = time.time()
         places = open_places(planned.plan.rules)
         self.totals = Totals(planned.name, certain_counters(planned.plan), places, notes, now)
@@ -67,6 +69,20 @@ class CameraTopics:
         self.status = "offline" if self.switches["enabled"] else "disabled"
         self._pace = Pace(site.mqtt.detections.max_hz)
         self._lock = site.order
+
+    @property
+    def _factory(self) -> MessageFactory:
+        return self._site.factory
+
+    def use(self, mqtt: Mqtt) -> None:
+        """Go on with another block of the site file."""
+        with self._lock:
+            self._pace = Pace(mqtt.detections.max_hz)
+
+    def close(self) -> None:
+        """Publish nothing any more: what a camera that is stopped still says, its successor may have made wrong."""
+        with self._lock:
+            self._closed = True
 
     def retained(self) -> list[Message]:
         """The retained state as it is now."""
@@ -201,7 +217,7 @@ class CameraTopics:
         }
 
     def _publish(self, messages: Sequence[Message], notes: Notes) -> None:
-        if messages or notes:
+        if (messages or notes) and not self._closed:
             self._site.publish(messages, notes)
 
 
@@ -221,27 +237,32 @@ class SitePublisher:
             ConfigError: A file of the TLS settings cannot be loaded.
             ValueError: The plan has no broker.
         """
-        if plan.mqtt is None or plan.publication is None:
-            raise ValueError("the plan has no broker")
-        self.mqtt: Mqtt = plan.mqtt
-        self._plan = plan
         self._version = version
         self._command = command
         self._online, self._taken_back = True, False
+        self._held: deque[tuple[Sequence[Message], Notes]] | None = None
+        self._dropped_before = 0
         self._tell = Telling(log, logging.WARNING, _TELL_AGAIN_S)
         self._cameras: dict[str, CameraTopics] = {}
         self._home_topics: set[str] = set()
         self._lock = threading.Lock()
         self.order = threading.RLock()
         """Held while messages are numbered and handed over: their numbers and their order agree over all cameras."""
+        self._open(plan)
         self.factory = MessageFactory(self.mqtt.prefix)
+        self.notes = dict(self._outbox.read_notes(""))
+        """What is kept, as the outbox will have it."""
+
+    def _open(self, plan: SitePlan) -> None:
+        if plan.mqtt is None or plan.publication is None:
+            raise ValueError("the plan has no broker")
+        self.mqtt: Mqtt = plan.mqtt
+        self._plan = plan
         outbox = self.mqtt.outbox
         path = plan.document.resolve(outbox.path)
         broker = plan.publication.broker
         target = f"{broker}/{self.mqtt.prefix}"
         self._outbox = Outbox(path, target, max_mb=outbox.max_mb, expiry_s=outbox.expiry_s)
-        self.notes = dict(self._outbox.read_notes(""))
-        """What is kept, as the outbox will have it."""
         prefix = self.mqtt.prefix
         self._commands = [f"{prefix}/+/detect/set", f"{prefix}/+/enabled/set"]
         if self.mqtt.commands.reload:
@@ -250,7 +271,7 @@ class SitePublisher:
         self.publisher = MqttPublisher(
             broker,
             plan.publication.client_id,
-            self.factory.available(False),
+            MessageFactory(prefix).available(False),
             self._retained,
             self._outbox,
             subscriptions=[*self._commands, *([self._home] if self._home else [])],
@@ -312,8 +333,11 @@ class SitePublisher:
             topics = self._cameras.pop(name, None)
         if topics is None:
             return
+        topics.close()
         gone = topics.retained_topics()
-        if planned is not None:
+        if planned is None:
+            self._end_left_open()
+        else:
             new = self.add(planned)
             gone = {topic for topic in gone - new.retained_topics() if not self._is_snapshot(topic)}
             self.announce(new)
@@ -321,13 +345,58 @@ class SitePublisher:
 
     def publish(self, messages: Sequence[Message], notes: Notes) -> None:
         """Publish messages, and keep notes, as one unit."""
-        with self._lock:
+        with self.order, self._lock:
             for key, value in notes.items():
                 if value is None:
                     self.notes.pop(key, None)
                 else:
                     self.notes[key] = value
+            held = self._held
+            if held is not None:
+                held.append((messages, notes))
+                return
         self.publisher.publish(*messages, notes=notes)
+
+    @property
+    def dropped(self) -> int:
+        """Messages lost since the start of the process, on earlier connections too."""
+        return self._dropped_before + self.publisher.dropped
+
+    def reconnect(self, plan: SitePlan, elsewhere: bool) -> None:
+        """Go on at the broker of a reloaded plan: what is published meanwhile waits, totals and objects go on.
+
+        Args:
+            plan: A plan with a broker.
+            elsewhere: It is another broker or prefix: what is retained at the old one is cleared.
+
+        Raises:
+            OutputError: The outbox cannot be opened; nothing is published any more.
+            ConfigError: A file of the TLS settings cannot be loaded; likewise.
+        """
+        with self.order:
+            self._held = deque(maxlen=_MOST_HELD)
+        if elsewhere:
+            self._take_back()
+        self.close(_CLOSE_S)
+        self._dropped_before += self.publisher.dropped
+        before = self.mqtt.prefix
+        self._open(plan)
+        self._online, self._taken_back = True, False
+        kept = self._outbox.read_notes("")
+        with self.order:
+            if self.mqtt.prefix != before:
+                self.factory = MessageFactory(self.mqtt.prefix, self.factory.boot_id)
+            with self._lock:
+                notes: Notes = {key: value for key, value in self.notes.items() if kept.get(key) != value}
+                notes |= dict.fromkeys(key for key in kept if key not in self.notes)
+                waiting, self._held = self._held or (), None
+            self.publisher.publish(notes=notes)
+            for messages, more in waiting:
+                events = (_moved(message, before, self.mqtt.prefix) for message in messages if is_event(message))
+                self.publisher.publish(*events, notes=more)
+        for topics in self._all():
+            topics.use(self.mqtt)
+        self.publisher.begin()
 
     def stats(
         self, cameras: Mapping[str, CameraStats], detectors: Mapping[str, DetectorStats], service: ServiceStats
@@ -345,11 +414,16 @@ class SitePublisher:
         self.publish([message], notes)
 
     def take_back(self) -> None:
-        """Clear every retained topic, before the end: the site is published elsewhere from now on, or not at all."""
-        topics = {topic for camera in self._all() for topic in camera.retained_topics()}
+        """Clear every retained topic, before the end: the site is not published any more."""
+        self._take_back()
+        with self._lock:
+            self._cameras = {}
+
+    def _take_back(self) -> None:
+        topics = {topic for camera in self._all() for topic in camera.retained_topics()} | self._outbox.topics
         with self._lock:
             topics |= self._home_topics
-            self._cameras, self._home_topics = {}, set()
+            self._home_topics = set()
         self._taken_back = True
         self.publisher.publish(*(Message(topic, b"", qos=1, retain=True) for topic in sorted(topics)))
 
@@ -409,6 +483,8 @@ class SitePublisher:
             return False
         with self._lock:
             cameras = {topic_word(name): camera for name, camera in self._cameras.items()}
+        if not topic.startswith(f"{self.mqtt.prefix}/"):
+            return False
         name, _, label = topic.removeprefix(f"{self.mqtt.prefix}/").removesuffix("/snapshot").partition("/")
         return name in cameras and cameras[name].may_show(label)
 
@@ -433,20 +509,9 @@ class SitePublisher:
         self._tell("commands", f"MQTT topic {topic}: {text[:40]!r} is not understood")
 
 
-def certain_counters(plan: CameraPlan) -> tuple[CounterKey, ...]:
-    """Counters that are there before a model is: those of optional rules come with their first frame, if they come."""
-    certain = tuple(rule for rule in plan.rules if not rule.config.optional)
-    return tuple(replace(plan, rules=certain).rule_set("", 1, 1).counters())
-
-
-def open_places(rules: Iterable[PlannedRule]) -> list[CounterKey]:
-    """Where counters may come that nobody named, of rules for all labels and optional ones: their first two words."""
-    open_ended = [rule for rule in rules if rule.config.labels is None or rule.config.optional]
-    by_place = [rule.config for rule in open_ended if rule.config.counts_by_place]
-    places: list[CounterKey] = [(head, rule.name) for rule in open_ended for head in ("totals", "values")]
-    places += [("counts", str(line)) for config in by_place if (line := getattr(config, "line", None))]
-    places += [("occupancy", str(zone)) for config in by_place if (zone := getattr(config, "zone", None))]
-    return places
+def _moved(message: Message, before: str, prefix: str) -> Message:
+    """A message with another prefix of its topic."""
+    return message if before == prefix else replace(message, topic=prefix + message.topic.removeprefix(before))
 
 
 def _enabled(note: str, by_file: bool) -> bool:

@@ -29,7 +29,7 @@ from pipelines.live.publishing import REPORT_S, SitePublisher, SwitchName
 from pipelines.live.watchdog import Watchdog
 from pipelines.log_dir import LogDir
 from pipelines.messages import ServiceStats, StatsPayload
-from pipelines.stopping import watching
+from pipelines.stopping import ended_within, watching
 from pipelines.systemd import Notifier
 from streams.outbox import Outbox
 
@@ -46,6 +46,7 @@ Health = Callable[[], tuple[bool, dict[str, Any]]]
 Serve = Callable[[ServerConfig, Stats, Health], Callable[[], None]]
 _LOOK_AT_FILE_S = 1.0
 _END_S = 4.5
+_LIMIT_S = 4.8
 _ENGINE_END_S = 0.8
 _FEED_END_S = 0.3
 _BROKER_END_S = 1.5
@@ -65,6 +66,7 @@ class Service:
         loader: Load = load,
         serve: Serve | None = None,
         on_plan: Callable[[SitePlan], None] = lambda plan: None,
+        fingerprint: str | None = None,
     ) -> None:
         """Prepare; nothing is connected or loaded before ``run``.
 
@@ -77,6 +79,7 @@ class Service:
             loader: Loads a detector.
             serve: Starts the HTTP server of a site file that has one; returns what stops it.
             on_plan: Called with each plan that a reload brings, before it is used: it has new secrets.
+            fingerprint: What ``fingerprint_of`` said of the site file before it was read; default: it has not changed.
         """
         self._path = path
         self._plan = live_broker(plan)
@@ -92,7 +95,7 @@ class Service:
         self._reloading: threading.Thread | None = None
         self._reloaded: tuple[SitePlan, dict[str, Model]] | None = None
         self._reload_error: str | None = None
-        self._seen = self._looked = _fingerprint(path)
+        self._seen = self._looked = fingerprint or fingerprint_of(path)
         self._error: Exception | None = None
         self._loaded = threading.Event()
         self._publisher: SitePublisher | None = None
@@ -238,11 +241,11 @@ class Service:
 
     @staticmethod
     def _guarded(step: Callable[[], None]) -> None:
-        """One step of the main loop; a fault in it must not end what runs for months."""
+        """One step of a thread that must not end, for it serves for months: a fault in it is logged."""
         try:
             step()
         except Exception:
-            log.exception("a step of the main loop fails")
+            log.exception("a step of the service fails")
 
     def _all_over(self) -> bool:
         """Whether every camera is a file that has ended, and all its frames went through."""
@@ -333,16 +336,19 @@ class Service:
         while not self._stop.is_set():
             with suppress(queue.Empty):
                 switch, name, on = self._switches.get(timeout=TICK_S)
-                with self._lock:
-                    camera = self._cameras.get(name)
-                    topics = self._publisher.topics(name) if self._publisher is not None else None
-                    if camera is None and topics is not None:  # it is not started yet, and begins as it is told now
-                        topics.set_switch(switch, on)
-                if camera is not None:
-                    camera.switch(switch, on)
+                self._guarded(lambda switch=switch, name=name, on=on: self._switch(switch, name, on))  # type: ignore[misc]
+
+    def _switch(self, switch: SwitchName, name: str, on: bool) -> None:
+        with self._lock:
+            camera = self._cameras.get(name)
+            topics = self._publisher.topics(name) if self._publisher is not None else None
+            if camera is None and topics is not None:  # it is not started yet, and begins as it is told now
+                topics.set_switch(switch, on)
+        if camera is not None:
+            camera.switch(switch, on)
 
     def _look_at_file(self) -> None:
-        seen, before = _fingerprint(self._path), self._looked
+        seen, before = fingerprint_of(self._path), self._looked
         self._looked = seen
         if seen is None and before is not None:
             log.warning("%s cannot be read any more; everything goes on as before", self._path)
@@ -368,7 +374,7 @@ class Service:
             self._reloading.start()
 
     def _read_again(self) -> None:
-        self._seen = _fingerprint(self._path)
+        self._seen = fingerprint_of(self._path)
         try:
             plan = live_broker(plan_site(self._path, self._realtime, self._loop, log.info))
             self._on_plan(plan)
@@ -409,7 +415,8 @@ class Service:
             self._engine.cameras = tuple(camera for name, camera in self._cameras.items() if name in kept)
             self._cameras = {name: self._cameras[name] for name in kept}
             self._plan = plan
-            self._engine.models = models
+            before, self._engine.models = self._engine.models, models
+        self._engine.retire(model for model in before.values() if all(model is not one for one in models.values()))
         _close_all(gone.values(), _FEED_END_S)
         self._reload_error = None
         self._change_topics(plan, old if new_broker else None, gone)
@@ -437,21 +444,7 @@ class Service:
             old: What held before, where the connection to the broker must be made anew.
             gone: Cameras that have ended.
         """
-        if old is not None:
-            for camera in self._cameras.values():
-                camera.detach()
-            if self._publisher is not None:
-                if not _same_topics(old, plan):
-                    self._publisher.take_back()
-                self._publisher.close(_BROKER_END_S)
-                self._publisher = None
-            try:
-                self._open_publisher(plan)
-            except (SightlineError, OSError) as error:
-                self._reload_error = " ".join(sentences(error))
-                log.error("nothing is published until the next reload: %s", self._reload_error)
-            for name, camera in self._cameras.items():
-                camera.attach(self._publisher.topics(name) if self._publisher is not None else None, _snapshots(plan))
+        if old is not None and not self._change_broker(plan, old):
             return
         if self._publisher is None:
             return
@@ -462,6 +455,29 @@ class Service:
             if self._publisher.topics(name) is None:
                 self._publisher.announce(self._publisher.add(planned))
         self._publisher.announce_home()
+
+    def _change_broker(self, plan: SitePlan, old: SitePlan) -> bool:
+        """Connect as a reloaded plan says; returns whether cameras are still to be announced."""
+        try:
+            if plan.mqtt is not None and self._publisher is not None:
+                self._publisher.reconnect(plan, elsewhere=not _same_topics(old, plan))
+                for camera in self._cameras.values():
+                    camera.use(_snapshots(plan))
+                return True
+            for camera in self._cameras.values():
+                camera.detach()
+            if self._publisher is not None:
+                self._publisher.take_back()
+                self._publisher.close(_BROKER_END_S)
+                self._publisher = None
+            self._open_publisher(plan)
+        except (SightlineError, OSError) as error:
+            self._publisher = None
+            self._reload_error = " ".join(sentences(error))
+            log.error("nothing is published until the next reload: %s", self._reload_error)
+        for name, camera in self._cameras.items():
+            camera.attach(self._publisher.topics(name) if self._publisher is not None else None, _snapshots(plan))
+        return False
 
     # -- reports ---------------------------------------------------------------------------------------------------
 
@@ -477,7 +493,7 @@ class Service:
             version=sightline_version(),
             rss_mb=round(psutil.Process().memory_info().rss / 1e6, 1),
             spooled=publisher.depth if publisher is not None else 0,
-            dropped=publisher.dropped if publisher is not None else 0,
+            dropped=site.dropped if site is not None else 0,
             reason=reason,
             broker=self._broker(),
             queues={"results": self._engine.depth, "outputs": self._outputs.depth},
@@ -553,7 +569,7 @@ def _close_all(cameras: Iterable[LiveCamera], timeout_s: float) -> None:
         thread.join(max(0.0, end - time.monotonic()))
 
 
-def _fingerprint(path: Path) -> str | None:
+def fingerprint_of(path: Path) -> str | None:
     """What the site file holds; ``None`` while it cannot be read (an editor is writing it)."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -588,9 +604,10 @@ def run_site(
         SightlineError: It cannot begin.
     """
     few_arenas()
+    seen = fingerprint_of(path)  # a change from now on is a reload
     plan = plan_site(path, realtime, loop, log.info)
     set_up_logs(plan)
-    service = Service(path, plan, realtime, loop, log_dir, serve=serve, on_plan=set_up_logs)
+    service = Service(path, plan, realtime, loop, log_dir, serve=serve, on_plan=set_up_logs, fingerprint=seen)
     on_service(service)
-    with watching(stop):
+    with watching(stop), ended_within(stop, _LIMIT_S):
         service.run(stop)

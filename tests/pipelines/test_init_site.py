@@ -71,6 +71,13 @@ def test_nothing_is_overwritten_without_force(call: Call, tmp_path: Path) -> Non
     assert load(Path("x.yaml"), Site).value.site == "x"
 
 
+def test_a_name_of_ones_own(call: Call, tmp_path: Path) -> None:
+    video = encode(tmp_path / "x.mp4", frames=3)
+    assert call("init", video, "--name", "north_gate").code == 0
+    assert list(load(Path("north_gate.yaml"), Site).value.cameras) == ["north_gate"]
+    call("init", video, "--name", "North Gate").failed(2, "--name 'North Gate'", "a to z")
+
+
 @pytest.mark.parametrize("name", ["a\nb.mp4", "# x: [y].mp4", "{}.mp4", "%s.mp4", "'.mp4", "back\\slash.mp4"])
 def test_odd_names_make_a_site_file_that_reads_them_back(call: Call, tmp_path: Path, name: str) -> None:
     video = encode(tmp_path / "x.mp4", frames=3).rename(tmp_path / name)
@@ -157,9 +164,11 @@ def test_an_rtsp_camera_with_a_login(call: Call, tmp_path: Path, monkeypatch: py
         checked = call("check", tmp_path / "127-0-0-1.yaml")
         assert (checked.code, checked.err) == (0, "")
         assert f"{plain}: h264 320x240, 10.00 fps" in checked.out
+        again = call("init", plain, "--name", "by-environment")
+        assert (again.code, again.err) == (0, ""), again
         monkeypatch.setenv("CAM_PASSWORD", "gehe-nicht")
         refused = call("check", tmp_path / "127-0-0-1.yaml")
         assert refused.code == 1
-    seen = done.out + checked.out + refused.out + refused.err + all_text(tmp_path)
+    seen = done.out + checked.out + again.out + refused.out + refused.err + all_text(tmp_path)
     assert "gehe" not in seen
     assert "viewer" not in seen

@@ -347,15 +347,44 @@ def test_a_camera_whose_rules_always_fail_restarts_nothing(
         assert service._cameras["b"].processed > 10
 
 
-def test_a_detector_with_a_new_name_goes_on(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:
+def test_a_detector_with_a_new_name_goes_on_and_the_old_one_is_released(
+    cameras: Cameras, tmp_path: Path, models_dir: Path
+) -> None:
     cameras({"a": 10.0, "b": 10.0})
     path = site(tmp_path, ["a", "b"], detectors={"main": {}})
-    with in_this_process(path, lambda planned: Boxes()) as service:
+    loaded: list[Boxes] = []
+
+    def load(planned: Any) -> Boxes:
+        loaded.append(Boxes())
+        return loaded[-1]
+
+    with in_this_process(path, load) as service:
         old = started(service, 2)
         site(tmp_path, ["a", "b"], detectors={"core": {}})
         service.request_reload()
         wait_until(lambda: service._cameras.get("a", old["a"]) is not old["a"], "it is not taken over")
         wait_until(lambda: all(camera.processed > 5 for camera in service._cameras.values()), "no frame goes through")
+        assert [model.closed for model in loaded] == [1, 0]
+
+
+def test_what_a_reload_that_fails_has_loaded_is_released(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:
+    cameras({"a": 10.0})
+    path = site(tmp_path, ["a"], detectors={"main": {}})
+    loaded: list[Boxes] = []
+
+    def load(planned: Any) -> Boxes:
+        loaded.append(Boxes(label="car"))
+        return loaded[-1]
+
+    with in_this_process(path, load) as service:
+        found = started(service, 1)
+        # the checkpoint knows dogs; the detector that is loaded in its place does not
+        site(tmp_path, ["a"], {"labels": ["dog"]}, detectors={"core": {}})
+        service.request_reload()
+        wait_until(lambda: service.health()[1]["reload_error"], "it is not reported")
+        assert "has no label 'dog'" in service.health()[1]["reload_error"]
+        assert service._cameras == found
+        assert [model.closed for model in loaded] == [0, 1]
 
 
 def test_a_camera_that_is_away_is_no_hung_thread(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:

@@ -19,7 +19,10 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from tests.support.mosquitto import Certificates
 
 Codec = Literal["h264", "h265"]
 _ENCODERS = {"h264": ("libx264", "x264-params"), "h265": ("libx265", "x265-params")}
@@ -128,6 +131,7 @@ class RtspCamera:
         cameras: int = 0,
         path: str = "/cam",
         port: int = 0,
+        tls: Certificates | None = None,
     ) -> None:
         """Set what it is; it starts on entering.
 
@@ -139,21 +143,22 @@ class RtspCamera:
             cameras: 0 for one camera at ``path``; N for cameras at ``/cam0`` to ``/camN-1``.
             path: Where the camera is.
             port: 0 for a free one; it stays the same over ``stop`` and ``start``.
+            tls: The certificate that it shows over ``rtsps://``; ``None`` for ``rtsp://``.
         """
         self.film = film or Film()
         self.login, self.audio, self.audio_first = login, audio, audio_first
-        self.cameras, self.path, self.port = cameras, path, port
+        self.cameras, self.path, self.port, self.tls = cameras, path, port, tls
         self._process: subprocess.Popen[str] | None = None
 
     @property
     def url(self) -> str:
         """Where the (first) camera is, without a login."""
-        return f"rtsp://127.0.0.1:{self.port}{self.paths[0]}"
+        return self.urls[0]
 
     @property
     def urls(self) -> list[str]:
         """Where all cameras are."""
-        return [f"rtsp://127.0.0.1:{self.port}{path}" for path in self.paths]
+        return [f"{'rtsps' if self.tls else 'rtsp'}://127.0.0.1:{self.port}{path}" for path in self.paths]
 
     @property
     def paths(self) -> list[str]:
@@ -177,6 +182,7 @@ class RtspCamera:
             setattr(self, name, value)
         settings = {
             "port": self.port, "units": str(encoded(self.film)), "codec": self.film.codec, "fps": self.film.fps,
+            "tls": [str(self.tls.cert), str(self.tls.key)] if self.tls else None,
             "login": self.login, "audio": self.audio, "audio_first": self.audio_first, "paths": self.paths,
         }  # fmt: skip
         self._process = subprocess.Popen(
@@ -356,12 +362,22 @@ def serve(settings: dict[str, Any]) -> None:
         token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, role)
         auth.add_basic(GstRtspServer.RTSPAuth.make_basic(*settings["login"]), token)
         server.set_auth(auth)
+    if settings["tls"]:
+        from gi.repository import Gio
+
+        auth = server.get_auth() or GstRtspServer.RTSPAuth()
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(*settings["tls"]))
+        if not settings["login"]:
+            token = GstRtspServer.RTSPToken()
+            token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, role)
+            auth.set_default_token(token)
+        server.set_auth(auth)
     for path in settings["paths"]:
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(_launch(codec, settings["audio"], settings["audio_first"]))
         factory.set_shared(True)
         factory.connect("media-configure", configure)
-        if settings["login"]:
+        if settings["login"] or settings["tls"]:
             allowed = GstRtspServer.RTSPPermissions()
             for permission in ("ACCESS", "CONSTRUCT"):
                 name = getattr(GstRtspServer, f"RTSP_PERM_MEDIA_FACTORY_{permission}")

@@ -173,6 +173,7 @@ class Boxes:
         self.calls: list[tuple[float, int]] = []
         self.hang = threading.Event()
         self.go_on = threading.Event()
+        self.closed = 0
         self.last_times = StageTimes(0.0, 0.0, 0.0)
         self._class = self.labels.index(label)
 
@@ -190,7 +191,8 @@ class Boxes:
         return Detections(box, np.array([0.9], np.float32), np.array([self._class], np.int64), self.labels)
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Nothing to release; counted."""
+        self.closed += 1
 
 
 class MemoryCamera:
