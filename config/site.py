@@ -5,7 +5,6 @@ Every key that is not written has the default shown here. Relative paths are rel
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -27,14 +26,13 @@ from pydantic import (
 from config.faults import YamlPath
 from config.mqtt_text import MAX_PREFIX, MqttSecret, MqttText
 from config.paths import folder_fault, is_same, kind_of, read_fault, resolved, without_nul, write_fault
+from config.quadrilateral import flat_corner, seen_from_one_side
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 Relative = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Relative, Relative]
 Metres = tuple[float, float]
 FourPoints = tuple[Metres, Metres, Metres, Metres]
-_FLAT = 0.002
-"""A triangle is flat when it is less high than this share of its longest side."""
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 FilePath = Annotated[Path, AfterValidator(without_nul)]
 RuntimeName = Literal["torch", "tensorflow", "litert", "onnxruntime", "openvino", "tensorrt"]
@@ -187,25 +185,17 @@ class Calibration(Strict):
     @field_validator("image", "ground_m")
     @classmethod
     def _is_a_quadrilateral(cls, points: FourPoints) -> FourPoints:
-        for left_out in range(3, -1, -1):
-            a, b, c = (point for index, point in enumerate(points) if index != left_out)
-            longest = max(math.dist(a, b), math.dist(b, c), math.dist(a, c))
-            if abs(_turn(a, b, c)) <= _FLAT * longest**2:
-                first, second, third = (f"[{x:g}, {y:g}]" for x, y in (a, b, c))
-                raise ValueError(
-                    f"the points {first}, {second} and {third} lie on one line, or nearly: from such nothing can be "
-                    "measured; take the corners of a large rectangle on the ground"
-                )
+        if corner := flat_corner(points):
+            first, second, third = (f"[{x:g}, {y:g}]" for x, y in corner)
+            raise ValueError(
+                f"the points {first}, {second} and {third} lie on one line, or nearly: from such nothing can be "
+                "measured; take the corners of a large rectangle on the ground"
+            )
         return points
 
     @model_validator(mode="after")
     def _is_seen_from_one_side(self) -> Self:
-        corners = [[index for index in range(4) if index != left_out] for left_out in range(4)]
-        turns = [
-            _turn(*(self.image[index] for index in corner)) * _turn(*(self.ground_m[index] for index in corner))
-            for corner in corners
-        ]
-        if not (all(turn > 0 for turn in turns) or all(turn < 0 for turn in turns)):
+        if not seen_from_one_side(self.image, self.ground_m):
             raise ValueError("no camera sees these ground points so; write the points of both lists in the same order")
         return self
 
@@ -228,11 +218,6 @@ class RuleSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     kind: str = Field(min_length=1, description="one of those in scenarios.md; the other keys depend on it")
-
-
-def _turn(a: Metres, b: Metres, c: Metres) -> float:
-    """Twice the area of a triangle; the sign says which way round it goes."""
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 def _polygon(value: Any) -> Any:

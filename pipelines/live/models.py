@@ -102,9 +102,9 @@ def load_models(
             except ConfigError as error:
                 faults += error.faults
                 codes.add(error.exit_code)
-                continue
-            for remark in remarks(camera.plan, labels_of(camera, models).labels):
-                log.warning("cameras.%s: %s", camera.name, remark)
+            else:
+                for remark in remarks(camera.plan, labels_of(camera, models).labels):
+                    log.warning("cameras.%s: %s", camera.name, remark)
     if faults:
         for name, model in models.items():
             if model is not (kept or {}).get(name):

@@ -15,12 +15,12 @@ from config.site import Mqtt
 from pipelines.events import ObjectEvent, ObjectState
 from pipelines.geometry import Xy
 from pipelines.home_assistant import discovery
+from pipelines.live.counters import certain_counters, open_places
 from pipelines.live.plan import PlannedCamera, SitePlan
 from pipelines.live.telling import Telling
 from pipelines.live.totals import Notes, Total, Totals
 from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, topic_word, zones_by_track
 from pipelines.metrics import Pace
-from pipelines.scenario import CameraPlan, PlannedRule
 from pipelines.values import CounterKey, FrameResult
 from streams.message import Message
 from streams.mqtt import MqttPublisher, is_event
@@ -512,22 +512,6 @@ class SitePublisher:
 def _moved(message: Message, before: str, prefix: str) -> Message:
     """A message with another prefix of its topic."""
     return message if before == prefix else replace(message, topic=prefix + message.topic.removeprefix(before))
-
-
-def certain_counters(plan: CameraPlan) -> tuple[CounterKey, ...]:
-    """Counters that are there before a model is: those of optional rules come with their first frame, if they come."""
-    certain = tuple(rule for rule in plan.rules if not rule.config.optional)
-    return tuple(replace(plan, rules=certain).rule_set("", 1, 1).counters())
-
-
-def open_places(rules: Iterable[PlannedRule]) -> list[CounterKey]:
-    """Where counters may come that nobody named, of rules for all labels and optional ones: their first two words."""
-    open_ended = [rule for rule in rules if rule.config.labels is None or rule.config.optional]
-    by_place = [rule.config for rule in open_ended if rule.config.counts_by_place]
-    places: list[CounterKey] = [(head, rule.name) for rule in open_ended for head in ("totals", "values")]
-    places += [("counts", str(line)) for config in by_place if (line := getattr(config, "line", None))]
-    places += [("occupancy", str(zone)) for config in by_place if (zone := getattr(config, "zone", None))]
-    return places
 
 
 def _enabled(note: str, by_file: bool) -> bool:

@@ -16,6 +16,8 @@ from pipelines.values import Track
 KMH = 3.6
 """Kilometres an hour in a metre a second."""
 _STEP_M = 0.5
+_HOLD = 0.75
+"""Of a window: for so long it must be too fast on end; a box that jumps ahead once seems so for 0.6 of it."""
 _IMPOSSIBLE_MS = 90.0
 """Metres a second that no vehicle does: the tracker went over to another object."""
 
@@ -90,7 +92,7 @@ class ThroughZone:
                 run = self._run(stay, pts_s)
                 run.way.add(stay.track, feet[stay.track.id])
                 self._look(run, velocities[stay.track.id], pts_s)
-                if run.above_s is not None and not run.told and pts_s - run.above_s >= self._window_s / 2:
+                if run.above_s is not None and not run.told and pts_s - run.above_s >= _HOLD * self._window_s:
                     run.told = True
                     yield _passage(stay.track, run, run.now, is_done=False, was_told=False)
         for change in changes:

@@ -58,8 +58,8 @@ class Speed:
     """A speed for each passage, and an event for what is faster than the limit.
 
     In a zone the speed is that of the foot point over the ground, smoothed over ``window_s``; it is above the limit
-    when it was for half a window on end. The speed of a passage is the way divided by the time. Between two lines it is
-    the distance divided by the time between the two crossings, each interpolated between its two frames.
+    when it was for three quarters of a window on end. The speed of a passage is the way divided by the time. Between
+    two lines it is the distance divided by the time between the two crossings, each interpolated between two frames.
     """
 
     kind: ClassVar[str] = "speed"

@@ -51,9 +51,9 @@ def first_lines(process: subprocess.Popen[str], count: int) -> list[str]:
 
 
 def test_the_second_waits_and_takes_what_the_first_made(tmp_path: Path) -> None:
-    with start(tmp_path, 1.5) as first:
+    with start(tmp_path, 5) as first:
         assert first_lines(first, 2)[1] == "making"
-        with start(tmp_path, 1.5) as second:
+        with start(tmp_path, 5) as second:
             assert second.communicate(timeout=30)[0].splitlines() == [
                 "waiting for another process that exports m to onnx fp32, any size",
                 "found m",

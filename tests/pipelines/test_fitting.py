@@ -17,9 +17,9 @@ from detectors.detections import Detections
 from detectors.detector import StageTimes
 from pipelines.analysis import Analysis
 from pipelines.fitting import fitted, remarks, rules_off
+from pipelines.live.counters import certain_counters, open_places
 from pipelines.live.models import load_models
 from pipelines.live.plan import plan_site
-from pipelines.live.publishing import certain_counters, open_places
 from pipelines.scenario import CameraPlan, plan_camera
 from streams.frame import Frame
 

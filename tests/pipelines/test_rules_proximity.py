@@ -86,7 +86,7 @@ def test_at_the_limit_it_does_not_flicker() -> None:
     rows += vehicle(lambda t: (5.5 + noise.normal(0, 0.1), 12.0), end=60)
     found = actions(play(near(), rows, until=65))
     assert found in ([], ["near", "apart"])
-    assert actions(play(near(metres=3.1), rows, until=65)) == ["near", "apart"]
+    assert actions(play(near(metres=3.1, grace_s=0), rows, until=65)) == ["near", "apart"]
 
 
 def test_who_comes_back_is_told_again() -> None:

@@ -130,6 +130,11 @@ def test_what_is_seen_too_briefly_is_not_measured() -> None:
     assert rule.state()["unmeasured"] == 1
 
 
+def test_a_box_that_jumps_a_car_s_length_ahead_is_no_speeder() -> None:
+    rows = drive(lambda t: (6, 8 + t * 40 / KMH + (1.5 if t > 2 else 0)), end=5)
+    assert [event.data["action"] for event in play(speeding(limit_kmh=46), rows, until=9)] == ["passage"]
+
+
 def test_a_box_that_jumps_to_another_car_is_no_aeroplane() -> None:
     rows = drive(lambda t: (6, 12 + 8 * t) if t < 2 else (6, 12 + 8 * t - 14), end=5)
     for event in play(speeding(limit_kmh=300), rows, until=9):
@@ -177,6 +182,13 @@ def test_who_trembles_on_the_first_line_has_its_time_from_the_last_touch() -> No
 def test_back_and_forth_over_one_line_is_no_passage() -> None:
     feet = [y for _ in range(5) for y in (5, 8, 12, 15, 12, 8)]
     assert play(timing(), drive(lambda t: (6.0, feet[min(round(t * 10), 29)]), end=3)) == []
+
+
+def test_who_turns_round_behind_the_second_line_has_passed_once() -> None:
+    def path(t: float) -> Xy:
+        return 6.0, 10 * t if t < 3.5 else 70 - 10 * t if t < 4.5 else 10 * t - 20
+
+    assert len(play(timing(), drive(path, end=6))) == 1
 
 
 def test_beside_the_lines_is_no_passage() -> None:

@@ -93,6 +93,17 @@ def test_the_way_outside_does_not_count() -> None:
     assert play(going(), rows) == []
 
 
+def test_who_comes_round_again_the_right_way_is_told_of_nothing() -> None:
+    """Through the zone, back outside of it, and through it again."""
+
+    def path(t: float) -> Xy:
+        if t < 10:
+            return 150 + 80 * t, 400
+        return (950 - 80 * (t - 10), 900) if t < 18 else (310 + 60 * (t - 18), 900 if t < 18.3 else 400)
+
+    assert play(going(), walk(path, end=26)) == []
+
+
 @pytest.mark.parametrize(
     ("angle", "step"), [(0, (0.0, -60.0)), (90, (60.0, 0.0)), (180, (0.0, 60.0)), (270, (-60.0, 0.0))]
 )

@@ -20,6 +20,7 @@ from pipelines.runner import run
 from pipelines.scenario import RuleSet
 from pipelines.tracker import Tracker
 from pipelines.values import FrameResult
+from pipelines.wall_clock import WallClock
 from streams.errors import OutputError, SourceError
 from streams.frame import Frame
 
@@ -87,7 +88,7 @@ def go(frames: Frames, detector: Slow, sink: Collector, stop: threading.Event | 
     metrics = RunMetrics()
     keep = BoxFilter(LABELS, None, 0, ())
     tracker = Tracker(TrackerConfig(), 10)
-    analysis = Analysis(keep, tracker, RuleSet([]))
+    analysis = Analysis(keep, tracker, RuleSet([], WallClock()))
     run(frames, detector, analysis, [sink], metrics, stop or threading.Event())  # type: ignore[arg-type]
     return metrics
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-RESULTS = ("detections.jsonl", "events.jsonl", "fps.csv", "summary.json")
+RESULTS = ("bins.csv", "detections.jsonl", "events.jsonl", "fps.csv", "summary.json")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
