@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import select
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 log = logging.getLogger(__name__)
 
 
 class Stop(threading.Event):
-    """Set by a signal.
+    """Set by a signal, without a lock: a handler that waits for a lock which the interrupted code holds never ends.
 
     Attributes:
         watched: Whether something looks at it and will end by itself soon.
@@ -23,6 +25,25 @@ class Stop(threading.Event):
         super().__init__()
         self.watched = False
         self.at_once = False
+        self._is_set = False
+        self._told, self._teller = socket.socketpair()  # what is written stays there: it wakes everybody who waits
+        self._teller.setblocking(False)
+
+    def is_set(self) -> bool:
+        """Whether there was a signal."""
+        return self._is_set
+
+    def set(self) -> None:
+        """There was a signal."""
+        self._is_set = True
+        with suppress(BlockingIOError):  # it is told already
+            self._teller.send(b"!")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for a signal, for so many seconds at most."""
+        if not self._is_set:
+            select.select([self._told], [], [], timeout)
+        return self._is_set
 
 
 @contextmanager

@@ -97,7 +97,7 @@ class Service:
         self._started = time.time()
         self._started_s = time.monotonic()
         self._stop = threading.Event()
-        self._reload_wanted = threading.Event()
+        self._reload_wanted = False  # no Event: a signal handler must not wait for its lock
         self._reloading: threading.Thread | None = None
         self._reloaded: tuple[SitePlan, dict[str, Model]] | None = None
         self._reload_error: str | None = None
@@ -121,7 +121,7 @@ class Service:
 
     def request_reload(self) -> None:
         """Read the site file again as soon as possible; safe in a signal handler."""
-        self._reload_wanted.set()
+        self._reload_wanted = True
 
     def stats(self) -> StatsPayload:
         """All figures now."""
@@ -386,8 +386,8 @@ class Service:
                 self._take_over(plan, models)
             self._notifier.ready()
             return
-        if self._reload_wanted.is_set() and self._loaded.is_set():
-            self._reload_wanted.clear()
+        if self._reload_wanted and self._loaded.is_set():
+            self._reload_wanted = False
             self._notifier.reloading()
             self._reloading = threading.Thread(target=self._read_again, name="reload", daemon=True)
             self._reloading.start()

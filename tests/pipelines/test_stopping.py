@@ -17,6 +17,27 @@ print("ended")
 """
 
 
+SIGNALS = """
+import faulthandler, random, signal, time
+from pipelines.stopping import Stop
+faulthandler.dump_traceback_later(20, exit=True)
+stops, end = [], time.monotonic() + 1.5
+signal.signal(signal.SIGALRM, lambda *_: stops[-1].set())
+while time.monotonic() < end:
+    stops = [Stop()]
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 2e-4))
+    while not stops[-1].wait(1e-6):
+        pass
+print("ended")
+"""
+
+
+def test_a_signal_in_the_middle_of_a_wait_does_not_hang() -> None:
+    """The lock of threading's own Event would be held by the code that the handler has interrupted."""
+    done = subprocess.run([sys.executable, "-c", SIGNALS], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr
+
+
 def run(before: str, work: float) -> tuple[int, str, float]:
     start = time.monotonic()
     code = HANGS.format(before=before, work=work)
