@@ -39,6 +39,14 @@ class Stop(threading.Event):
         with suppress(BlockingIOError):  # it is told already
             self._teller.send(b"!")
 
+    def clear(self) -> None:
+        """Forget it, for another use in the same process."""
+        self._is_set = False
+        self._told.setblocking(False)
+        with suppress(BlockingIOError):
+            while self._told.recv(64):
+                pass
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for a signal, for so many seconds at most."""
         if not self._is_set:
