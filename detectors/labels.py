@@ -21,19 +21,13 @@ from detectors.tflite_file import read_tflite_detector
 log = logging.getLogger(__name__)
 
 
-def labels_ahead(model: ResolvedModel, wanted: tuple[str, ...] | None = None) -> tuple[str, ...] | None:
-    """The labels that a model will have when it is loaded.
-
-    Args:
-        model: A model file that may be loaded.
-        wanted: Names that the configuration gives to its classes, instead of those in the file.
+def labels_ahead(model: ResolvedModel) -> tuple[str, ...] | None:
+    """The labels in a model file that may be loaded.
 
     Returns:
         The labels in class order, or ``None``: they are known only once the model is loaded, or the file is damaged,
         which loading it will say better.
     """
-    if wanted is not None:
-        return wanted
     if model.labels is not None:
         return model.labels
     if model.path.suffix == ".pt":

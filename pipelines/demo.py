@@ -24,7 +24,7 @@ from detectors.pull import PullError
 from pipelines.analyze import LoadedModel, Progress, analyze, make_folder
 from pipelines.jobs import Wishes, folder_name, jobs_of, prepare, refuse_streams
 from pipelines.scene import make_scene
-from pipelines.stopping import watching
+from pipelines.stopping import Stop, watching
 from pipelines.terminal import busy, summary_table
 from streams.embedded_broker import EmbeddedBroker
 from streams.files import write_text_atomic
@@ -217,7 +217,7 @@ def _hold_signals(hold: bool) -> None:
 
 def _child(wishes: Wishes, channel: Any) -> None:
     """One run; reports ``("progress", Progress)`` about ten times a second and ``("end", summary or sentence)``."""
-    stop = threading.Event()
+    stop = Stop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells us by SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _hold_signals(False)

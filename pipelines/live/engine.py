@@ -77,7 +77,7 @@ class Engine:
         """Release what was retired; called by the thread that ran it."""
         while not self._retired.empty():
             model = self._retired.get()
-            if all(model is not other for other in self.models.values()):
+            if not model.left_behind and all(model is not other for other in self.models.values()):
                 model.detector.close()
 
     @property
@@ -114,6 +114,9 @@ class Engine:
     def restart(self, prepare: Callable[[], None]) -> None:
         """Leave threads that hang behind, and begin with new ones."""
         self.restarts += 1
+        self._retired = queue.SimpleQueue()  # what waits there, the hanging thread may use
+        for model in self.models.values():
+            model.left_behind = True
         if self._current is not None:
             self._current.leave()
         self._current = _Run(self, prepare)

@@ -43,6 +43,8 @@ class Model:
     frames: int = 0
     rate: Rate = field(default_factory=Rate)
     times: RecentHistogram = field(default_factory=RecentHistogram)
+    left_behind: bool = False
+    """Whether a thread that hangs may still use it: then it must not be released."""
 
     @property
     def batch(self) -> int:

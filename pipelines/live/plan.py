@@ -37,6 +37,8 @@ class PlannedDetector:
     config: DetectorConfig
     model: ResolvedModel
     named: bool
+    labels: tuple[str, ...] | None
+    """The labels it will have, where they can be read without loading it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def _wrong_labels(document: Document[Site], cameras: Iterable[PlannedCamera]) ->
     """Labels that models do not have, of models whose labels can be read without loading them."""
     faults: list[str] = []
     for camera in cameras:
-        known = {one.name: labels for one in camera.detectors if (labels := labels_ahead(one.model, one.config.labels))}
+        known = {one.name: one.labels for one in camera.detectors if one.labels is not None}
         if camera.detectors and len(known) == len(document.value.detector_names(camera.config)):
             try:
                 check_labels(document, camera, known)
@@ -204,9 +206,10 @@ def _plan_detector(document: Document[Site], name: str, say: Callable[[str], Non
     check_runtime(config)
     named = "model" in document.value.detectors[name].model_fields_set
     model = resolve(config.model) if named else chosen(None, say)
-    if (own := labels_ahead(model)) is not None:
-        check_count(model, len(own), config.labels)
-    return PlannedDetector(name, config, model, named)
+    labels = labels_ahead(model)
+    if labels is not None:
+        check_count(model, len(labels), config.labels)
+    return PlannedDetector(name, config, model, named, config.labels or labels)
 
 
 def _plan_camera(

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,7 @@ class Service:
                 self._guarded(self._look_at_file)
             self._guarded(self._reload_if_wanted)
             if self._loaded.is_set():
-                self._guarded(lambda now=now: self._watch(now))  # type: ignore[misc]
+                self._guarded(partial(self._watch, now))
                 self._expiry.look(now, self._plan, lambda: self._cameras)
                 if self._all_over():
                     return "done"
@@ -355,7 +356,7 @@ class Service:
         while not self._stop.is_set():
             with suppress(queue.Empty):
                 switch, name, on = self._switches.get(timeout=TICK_S)
-                self._guarded(lambda switch=switch, name=name, on=on: self._switch(switch, name, on))  # type: ignore[misc]
+                self._guarded(partial(self._switch, switch, name, on))
 
     def _switch(self, switch: SwitchName, name: str, on: bool) -> None:
         with self._lock:

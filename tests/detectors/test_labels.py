@@ -29,10 +29,6 @@ def test_they_are_those_of_the_loaded_checkpoint(models_dir: Path) -> None:
     assert labels_ahead(resolve("yolov8n")) == read_checkpoint(path).labels
 
 
-def test_own_names_come_first(tmp_path: Path) -> None:
-    assert labels_ahead(own(tmp_path / "x.pt"), ("a", "b")) == ("a", "b")
-
-
 class Harmful:
     """Runs a command when it is read as pickles are."""
 

@@ -232,12 +232,15 @@ def test_a_detector_that_hangs_is_left_behind(
     with Subscriber(broker.address) as seen, in_this_process(path, load) as service:
         service._watchdog.limit_s = 2.0
         found = started(service, 1)
+        (hanging,) = service._engine.models.values()
         made[0].hang.set()
         seen.wait(lambda messages: [m for m in messages if m.text == "degraded"], "it is not told")
         wait_until(lambda: len(made) == 2, "nothing is started again")
+        service._engine.retire([hanging])  # as a reload does
         seen.wait_for("sightline/a/status", "online")
         wait_until(lambda: found["a"].processed > 0 and made[1].calls, "no frame goes through")
         assert service.stats().service.restarts == 1
+        assert made[0].closed == 0  # the old thread is in it
         made[0].go_on.set()  # the old thread comes back, and finds that it is no longer needed
         before = len(made[0].calls)
         time.sleep(1)
