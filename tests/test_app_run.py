@@ -65,8 +65,8 @@ def mqtt_of(broker: Mosquitto, **more: Any) -> dict[str, Any]:
 
 
 def detection_fps(stats: Received) -> float:
-    """What ``stats`` say of the street."""
-    fps: float = stats.json["cameras"]["street"]["detection_fps"]
+    """What ``stats`` say of the street; 0 in those that went out before it was taken over."""
+    fps: float = stats.json["cameras"].get("street", {}).get("detection_fps", 0.0)
     return fps
 
 
