@@ -26,6 +26,7 @@ from pydantic import (
 from config.faults import YamlPath
 from config.mqtt_text import MAX_PREFIX, MqttSecret, MqttText
 from config.paths import folder_fault, is_same, kind_of, read_fault, resolved, without_nul, write_fault
+from config.polygon import going_round_once, of_three_or_more, with_area
 from config.quadrilateral import flat_corner, seen_from_one_side
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
@@ -220,19 +221,6 @@ class RuleSpec(BaseModel):
     kind: str = Field(min_length=1, description="one of those in scenarios.md; the other keys depend on it")
 
 
-def _polygon(value: Any) -> Any:
-    if isinstance(value, list) and len(value) < 3:
-        raise ValueError(f"a polygon needs at least 3 points, this one has {len(value)}")
-    return value
-
-
-def _with_area(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    (x0, y0), (x1, y1) = points[0], next((point for point in points if point != points[0]), points[0])
-    if all(abs((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)) < 1e-12 for x, y in points):
-        raise ValueError("all points of this polygon lie on one line: it has no inside")
-    return points
-
-
 def _line(value: Any) -> Any:
     if isinstance(value, list) and len(value) != 2:
         raise ValueError(f"a line has exactly 2 points, this one has {len(value)}")
@@ -267,7 +255,9 @@ def _complete_source(source: str) -> str:
 
 Labels = Annotated[tuple[str, ...], BeforeValidator(_some_labels)]
 Line = Annotated[tuple[Point, Point], BeforeValidator(_line), AfterValidator(_with_length)]
-Polygon = Annotated[tuple[Point, ...], BeforeValidator(_polygon), AfterValidator(_with_area)]
+Polygon = Annotated[
+    tuple[Point, ...], BeforeValidator(of_three_or_more), AfterValidator(with_area), AfterValidator(going_round_once)
+]
 
 
 class SourceTls(Strict):

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from config.site import Name
-from pipelines.geometry import Area
 from pipelines.rules.base import PeopleRuleConfig, Surroundings, event
 from pipelines.rules.evidence import Clock, Debounced
 from pipelines.rules.memory import TrackMemory
+from pipelines.rules.sights import those_in
 from pipelines.rules.wearing import wearers
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -80,7 +80,7 @@ class MissingGear:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._zone = None if config.zone is None else Area(surroundings.zones[config.zone])
+        self._zone = None if config.zone is None else surroundings.zone_sight(config.zone, config.anchor)
         self._known = frozenset((*config.worn, *config.missing))
         self._min_height = config.min_size * surroundings.size[1]
         self._lost_s = surroundings.lost_s
@@ -94,7 +94,12 @@ class MissingGear:
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
         step_s = self._clock.step(pts_s)
-        people = self._memory.update(self._persons(tracks), pts_s)
+        persons = [
+            track
+            for track in those_in(self._zone, tracks, pts_s)
+            if self._config.wants(track.label) and track.height >= self._min_height
+        ]
+        people = self._memory.update(persons, pts_s)
         self._people = len(people)
         events = []
         for (track, wearer), is_missing in zip(people, self._verdicts(people, tracks), strict=True):
@@ -109,16 +114,6 @@ class MissingGear:
                 del self._without[key]
         self._memory.evict(pts_s)
         return events
-
-    def _persons(self, tracks: Sequence[Track]) -> list[Track]:
-        config = self._config
-        return [
-            track
-            for track in tracks
-            if config.wants(track.label)
-            and track.height >= self._min_height
-            and (self._zone is None or self._zone.contains(config.anchor_of(track)))
-        ]
 
     def _verdicts(self, people: Sequence[tuple[Track, _Wearer]], tracks: Sequence[Track]) -> list[bool | None]:
         """Whether each person is without; ``None`` where this frame does not say."""

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.geometry import Area
 from pipelines.rules.base import PeopleRuleConfig, Surroundings, event
 from pipelines.rules.evidence import Clock, Debounced
 from pipelines.rules.memory import TrackMemory
+from pipelines.rules.sights import those_in
 from pipelines.rules.trail import Trail
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -85,7 +85,7 @@ class PersonDown:
         self.name = config.full_name
         self._config = config
         self._source_id = surroundings.source_id
-        self._zone = None if config.zone is None else Area(surroundings.zones[config.zone])
+        self._zone = None if config.zone is None else surroundings.zone_sight(config.zone, config.anchor)
         self._size = surroundings.size
         self._lost_s = surroundings.lost_s
         self._clock = Clock()
@@ -101,7 +101,12 @@ class PersonDown:
         """Take the confirmed tracks of the next frame."""
         step_s = self._clock.step(pts_s)
         events = []
-        for track, posture in self._memory.update(self._persons(tracks), pts_s):
+        persons = [
+            track
+            for track in those_in(self._zone, tracks, pts_s)
+            if self._config.wants(track.label) or self._is_called_down(track)
+        ]
+        for track, posture in self._memory.update(persons, pts_s):
             posture.seen_s = pts_s
             self._look(track, posture, step_s, pts_s)
             events += self._tell(track, posture, pts_s)
@@ -110,15 +115,6 @@ class PersonDown:
                 del self._down[key]
         self._memory.evict(pts_s)
         return events
-
-    def _persons(self, tracks: Sequence[Track]) -> list[Track]:
-        config = self._config
-        return [
-            track
-            for track in tracks
-            if (config.wants(track.label) or self._is_called_down(track))
-            and (self._zone is None or self._zone.contains(config.anchor_of(track)))
-        ]
 
     def _is_called_down(self, track: Track) -> bool:
         for label in track.labels_now:

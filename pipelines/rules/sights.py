@@ -126,3 +126,11 @@ class MotionSight:
                 self._velocities[track.id] = None if at is None else course.add(pts_s, at)
             self._memory.evict(pts_s)
         return self._velocities
+
+
+def those_in(sight: ZoneSight | None, tracks: Sequence[Track], pts_s: float) -> Sequence[Track]:
+    """The tracks of the frame at hand that are in a zone; all of them where there is none."""
+    if sight is None:
+        return tracks
+    ids = sight.ids(tracks, pts_s)
+    return [track for track in tracks if track.id in ids]

@@ -182,6 +182,17 @@ ONE_FAULT = {
     "line without length": (camera("lines:\n  l: [[0, 1], [0, 1]]\n"), "site.yaml:6: cameras.a.lines.l: this line st"),
     "zone of two": (camera("zones:\n  z: [[0, 0], [0, 1]]\n"), "z: a polygon needs at least 3 points, this one has 2"),
     "zone without area": (camera("zones:\n  z: [[0, 0], [0, 1], [0, 0.5]]\n"), "zones.z: all points of this polygon"),
+    "zone of one point outside": (
+        camera("zones:\n  z: [[0, 0], [0, 1.01], [1, 1]]\n"),
+        "site.yaml:6: cameras.a.zones.z[1][1]: must be at most 1, not 1.01",
+    ),
+    "zone with a point that is no number": (camera("zones:\n  z: [[0, 0], [0, .nan], [1, 1]]\n"), "zones.z[1][1]: "),
+    "zone like a bow": (
+        camera("zones:\n  z: [[0.1, 0.1], [0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]\n"),
+        "site.yaml:6: cameras.a.zones.z: this polygon crosses or touches itself: its edges from point 1 to point 2 and "
+        "from point 3 to point 4 meet; write its points in the order in which they follow each other around it",
+    ),
+    "mask like a bow": (camera("masks: [[[0, 0], [1, 1], [1, 0], [0, 1]]]\n"), "cameras.a.masks[0]: this polygon cro"),
     "mask without depth": (camera("masks: [[[0, 0], [1, 0]]]\n"), "cameras.a.masks[0]: a polygon needs at leas"),
     # nothing behind a key, or nothing in it
     "empty server": (
