@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from pipelines.geometry import Xy, inside
+from pipelines.ground import KMH, Ground
+from pipelines.rules.course import Course
 from pipelines.rules.memory import TrackMemory
 from pipelines.values import Track
 
@@ -27,6 +29,8 @@ LEAVES_BEYOND = 0.2
 """Of the box's height: what is stationary moves again when it is further than this from its place."""
 SMOOTH_S = 0.5
 """Time constant of the mean position, in media seconds; a trembling box stands still on average."""
+SPEED_WINDOW_S = 1.0
+"""Media seconds over which a speed is smoothed."""
 TINY = 1e-9
 
 Box = tuple[float, float, float, float]
@@ -60,7 +64,9 @@ class ObjectState(BaseModel):
     current_zones: tuple[str, ...] = Field((), description="zones its foot is in")
     entered_zones: tuple[str, ...] = Field((), description="zones its foot has been in, in order")
     stationary: bool = False
-    speed_kmh: float | None = None
+    speed_kmh: float | None = Field(
+        None, description="over the ground, smoothed over a second; null without a calibration, or while not known"
+    )
     has_snapshot: bool = False
     has_clip: bool = False
 
@@ -92,6 +98,8 @@ class _Life:
     top_score: float = 0.0
     current_zones: tuple[str, ...] = ()
     entered_zones: tuple[str, ...] = ()
+    course: Course | None = None
+    speed_kmh: float | None = None
     told: ObjectState | None = None
     told_s: float = 0.0
 
@@ -115,7 +123,12 @@ class ObjectLives:
     """
 
     def __init__(
-        self, camera: str, zones: Mapping[str, Sequence[Xy]], lost_s: float, has_snapshot: bool = False
+        self,
+        camera: str,
+        zones: Mapping[str, Sequence[Xy]],
+        lost_s: float,
+        has_snapshot: bool = False,
+        ground: Ground | None = None,
     ) -> None:
         """Start without objects.
 
@@ -124,7 +137,9 @@ class ObjectLives:
             zones: Polygons in pixels, by name.
             lost_s: Media seconds unseen after which an object has ended.
             has_snapshot: What the states say of snapshots.
+            ground: From pixels to metres; ``None``: the states have no speed.
         """
+        self._ground = ground
         self._camera = camera
         self._zones = {name: tuple(polygon) for name, polygon in zones.items()}
         self._lost_s = lost_s
@@ -177,6 +192,7 @@ class ObjectLives:
 
     def _begin(self, track: Track) -> _Life:
         life = _Life(object_id(self._captured_at), self._captured_at, Stillness(), track)
+        life.course = None if self._ground is None else Course(SPEED_WINDOW_S)
         self._lives[life.id] = life
         return life
 
@@ -185,6 +201,10 @@ class ObjectLives:
         life.top_score = max(life.top_score, track.score)
         life.stillness.look(track, pts_s)
         foot = track.foot
+        if life.course is not None and self._ground is not None:
+            on_ground = self._ground.point(foot)
+            velocity = None if on_ground is None else life.course.add(pts_s, on_ground)
+            life.speed_kmh = None if velocity is None else round(KMH * math.hypot(*velocity), 1)
         now = tuple([name for name, polygon in self._zones.items() if inside(polygon, foot)])
         if now != life.current_zones:
             life.current_zones = now
@@ -216,6 +236,7 @@ class ObjectLives:
             current_zones=life.current_zones,
             entered_zones=life.entered_zones,
             stationary=life.stillness.stationary,
+            speed_kmh=life.speed_kmh,
             has_snapshot=self._has_snapshot,
         )
 

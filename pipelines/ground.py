@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from config.site import Calibration
 from pipelines.geometry import Xy
 
+KMH = 3.6
+"""Metres a second → kilometres an hour."""
 _NEAR_HORIZON = 1e-4
 """What lies ten thousand times as far away as the calibrated points is taken for sky."""
 

@@ -94,6 +94,10 @@ class CameraPlan:
         """The zones in pixels of a picture of this size."""
         return {name: scale(zone, width, height) for name, zone in self.zones.items()}
 
+    def ground(self, width: int, height: int) -> Ground | None:
+        """From pixels of pictures of this size to metres; ``None`` where the camera is not calibrated."""
+        return Ground.of(self.calibration, width, height) if self.calibration else None
+
     def start_of(self, video: Path, told: float | None) -> float | None:
         """When a recording began, where a schedule wants to know.
 
@@ -131,7 +135,7 @@ class CameraPlan:
             self.pixel_zones(width, height),
             self.tracker.lost_s,
             (width, height),
-            Ground.of(self.calibration, width, height) if self.calibration else None,
+            self.ground(width, height),
             wall,
         )
         return RuleSet([RULE_KINDS[rule.config.kind][1](rule.config, surroundings) for rule in self.rules], wall)

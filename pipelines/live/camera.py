@@ -411,7 +411,9 @@ class LiveCamera:
         self._analysis = Analysis.of(plan, self.labels, self.name, *size, self.planned.config.detect_fps)
         self._zones = plan.pixel_zones(*size)
         has_snapshot = self._snapshots is not None
-        self._lives = ObjectLives(self.name, self._zones, plan.tracker.lost_s, has_snapshot) if self.topics else None
+        if self.topics is not None:
+            ground = plan.ground(*size)
+            self._lives = ObjectLives(self.name, self._zones, plan.tracker.lost_s, has_snapshot, ground)
         return self._analysis
 
     def _watched(self, pts_s: float) -> float:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pipelines.geometry import Area, Xy
+from pipelines.ground import KMH
 from pipelines.rules.base import Place, RuleConfig, Surroundings, metres_faults
 from pipelines.rules.evidence import GAP_S
-from pipelines.rules.passages import KMH
 from pipelines.rules.presence import Presence, Stay
 from pipelines.values import CounterKey, Event, Scalar, Track
 

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipelines.geometry import Tripline, Xy
+from pipelines.ground import KMH
 from pipelines.rules.base import RuleConfig, Surroundings
 from pipelines.rules.memory import TrackMemory
 from pipelines.rules.presence import Presence, Stay
 from pipelines.rules.way import Way
 from pipelines.values import Track
 
-KMH = 3.6
-"""Kilometres an hour in a metre a second."""
 _STEP_M = 0.5
 _HOLD = 0.75
 """Of a window: for so long it must be too fast on end; a box that jumps ahead once seems so for 0.6 of it."""

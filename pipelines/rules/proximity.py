@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipelines.geometry import Xy
+from pipelines.ground import KMH
 from pipelines.rules.base import Place, RuleConfig, Surroundings, event, metres_faults
 from pipelines.rules.label_counts import LabelCounts
 from pipelines.rules.memory import TrackMemory
-from pipelines.rules.passages import KMH
 from pipelines.values import CounterKey, Event, Scalar, Track
 
 _APART = 1.2

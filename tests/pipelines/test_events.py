@@ -12,6 +12,7 @@ import pytest
 
 from pipelines.events import ObjectEvent, ObjectLives, ObjectState, object_id
 from pipelines.values import Track
+from tests.support.road import GROUND, drive, shaken, stretch
 from tests.support.tracks import LOST_S, Row, frames, steps, walk
 
 UNIX = 1_700_000_000.0
@@ -69,6 +70,41 @@ def test_zones_by_the_foot_point() -> None:
     assert (update.before.current_zones, update.after.current_zones) == (("left",), ("right",))
     assert update.after.entered_zones == ("left", "right")
     assert (update.after.frame_time, update.after.box) == (UNIX + 2.5, (275.0, 100.0, 325.0, 200.0))
+
+
+@pytest.mark.parametrize("fps", [5, 10, 25])
+def test_the_speed_over_the_ground_of_a_calibrated_camera(fps: float) -> None:
+    """36 km/h along the road for 4 s with boxes that tremble by 1 %, then standing for 4 s."""
+    target = ObjectLives("gate", {"road": stretch(0, 60)}, LOST_S, ground=GROUND)
+    rows = shaken(drive(lambda t: (4.0, 5 + 10 * min(t, 4.0)), end=8, fps=fps), 0.01)
+    speeds = {}
+    for t, tracks in frames(rows, fps=fps):
+        target.update(tracks, t, UNIX + t)
+        speeds[t] = next(iter(target.open.values())).speed_kmh
+    assert speeds[0.0] is None and speeds[0.2] is None  # half a second must have been seen
+    going = [speed for t, speed in speeds.items() if 1 <= t <= 4]
+    standing = [speed for t, speed in speeds.items() if t > 5.2]
+    assert all(speed is not None and abs(speed - 36) < 4 for speed in going)
+    assert sum(speed or 0.0 for speed in going) / len(going) == pytest.approx(36, abs=1)
+    assert all(speed is not None and speed < 3 for speed in standing)
+
+
+def test_the_last_speed_stands_in_the_end_and_there_is_none_beyond_the_horizon_or_without_a_calibration() -> None:
+    target = ObjectLives("gate", {}, LOST_S, ground=GROUND)
+    *_, (_, end) = live(target, drive(lambda t: (4.0, 5 + 10 * t), end=2), until=6)
+    assert end.type == "end"
+    assert end.after.speed_kmh == pytest.approx(36, abs=1)
+    in_the_sky = live(target, walk(lambda t: (500 + 9 * t, 20), end=4, id=2), until=8)
+    bare = live(lives(), walk(lambda t: (100 + 50 * t, 200), end=4), until=8)
+    assert {event.after.speed_kmh for _, event in (*in_the_sky, *bare)} == {None}
+
+
+def test_a_speed_goes_on_over_an_id_switch() -> None:
+    rows = drive(lambda t: (4.0, 5 + 10 * t), end=3)
+    target = ObjectLives("gate", {}, LOST_S, ground=GROUND)
+    live(target, [row._replace(id=1 if row.t < 1.5 else 2) for row in rows if row.t <= 1.6])
+    (state,) = target.open.values()
+    assert state.speed_kmh == pytest.approx(36, abs=1)
 
 
 def test_updates_come_once_a_second_with_the_latest_state() -> None:

@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from pipelines.geometry import Xy
+from pipelines.ground import KMH
 from pipelines.rules.course import Course
 from pipelines.rules.distance import Distance, DistanceConfig
-from pipelines.rules.passages import KMH
 from pipelines.rules.speed import RECENT_S, Speed, SpeedConfig
 from pipelines.values import Event
 from tests.support.road import across, calibrated, drive, shaken, stretch
