@@ -321,7 +321,7 @@ class Outputs(Strict):
     """Where results are written."""
 
     bin_minutes: float = Field(
-        15, ge=0.5, le=1440, description="length of the bins of time in which counts are summed up (`bins`)"
+        15, ge=0.5, le=1440, description="length of the bins of time in which counts are summed up (`bins.csv`)"
     )
     jsonl: JsonlOutput | None = Field(None, description="without this block `run` writes no result files")
 

@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from pipelines.values import CounterKey, Event, FrameResult
 from pipelines.wall_clock import WallClock
@@ -51,23 +51,49 @@ class Row:
         return start, self.offset_s, self.movement, self.direction, self.label, self.count, self.observed_s
 
 
+@dataclass(frozen=True, slots=True)
+class _Bin:
+    """When a bin begins.
+
+    Attributes:
+        begin_s: Media seconds.
+        clock_s: Unix seconds; media seconds where nobody knows the time.
+        zone: Time zone of the place; ``None`` where nobody knows the time.
+    """
+
+    begin_s: float
+    clock_s: float
+    zone: tzinfo | None
+
+    @property
+    def start(self) -> datetime | None:
+        """The begin by the clock on the wall."""
+        return None if self.zone is None else datetime.fromtimestamp(round(self.clock_s), self.zone)
+
+    def earlier(self, by_s: float) -> _Bin:
+        """One that begins so many seconds before."""
+        return _Bin(self.begin_s - by_s, self.clock_s - by_s, self.zone)
+
+
 class Bins:
     """Counts of ``line_crossing`` and ``flow_matrix`` per bin. Takes frames in order; gives rows when a bin is over."""
 
-    def __init__(self, minutes: float, wall: WallClock | None = None) -> None:
+    def __init__(self, minutes: float, wall: WallClock | None = None, most_gap_s: float = MOST_GAP_S) -> None:
         """Begin.
 
         Args:
             minutes: Length of a bin.
             wall: The time at the place: bins begin at full quarters of its hours, say. ``None``: they begin with the
                 recording.
+            most_gap_s: Media seconds between two frames that still count as watched.
         """
         self._length_s = minutes * 60
         self._wall = wall
+        self._most_gap_s = most_gap_s
         self._keys: dict[Movement, None] = {}
         self._counts: Counter[Movement] = Counter()
         self._observed_s = 0.0
-        self._begin_s: float | None = None
+        self._bin: _Bin | None = None
         self._last_s = 0.0
 
     def update(self, result: FrameResult) -> list[Row]:
@@ -84,46 +110,53 @@ class Bins:
 
     def finish(self) -> list[Row]:
         """The rows of the bin that is not over."""
-        return [] if self._begin_s is None else list(self._rows(self._begin_s, self._observed_s))
+        return [] if self._bin is None else list(self._rows(self._bin, self._observed_s))
 
     def _move_on(self, pts_s: float) -> list[Row]:
-        if self._begin_s is None:
-            self._begin_s, self._last_s = self._bin_of(pts_s), pts_s
+        now = self._bin_of(pts_s)
+        if self._bin is None:
+            self._bin, self._last_s = now, pts_s
             return []
         step_s, self._last_s = pts_s - self._last_s, pts_s
         rows: list[Row] = []
-        if pts_s >= self._begin_s + self._length_s:
-            rows += self._rows(self._begin_s, self._observed_s)
-            begin_s = self._bin_of(pts_s)
-            for empty in self._between(self._begin_s, begin_s):
+        if self._is_another(now.clock_s - self._bin.clock_s):
+            rows += self._rows(self._bin, self._observed_s)
+            for empty in self._between(self._bin, now):
                 self._counts.clear()
                 rows += self._rows(empty, 0.0)
             self._counts.clear()
-            self._begin_s, self._observed_s = begin_s, 0.0
-        if 0 < step_s <= MOST_GAP_S:
+            self._bin, self._observed_s = now, 0.0
+        if 0 < step_s <= self._most_gap_s:
             self._observed_s += step_s
         return rows
 
-    def _bin_of(self, pts_s: float) -> float:
-        """Media seconds at which the bin of a moment begins."""
+    def _is_another(self, later_s: float) -> bool:
+        """Whether a bin that begins so much later, by the clock, is not this one.
+
+        A camera's clock trembles, and is set from time to time: what brings it back by less than a bin brings no bin
+        back. A day on which clocks are changed is one bin, if bins are days.
+        """
+        return later_s >= self._length_s / 2 or later_s <= -1.5 * self._length_s
+
+    def _bin_of(self, pts_s: float) -> _Bin:
+        """The bin of a moment of media time."""
         if self._wall is None:
-            return math.floor(pts_s / self._length_s) * self._length_s
+            begin_s = math.floor(pts_s / self._length_s) * self._length_s
+            return _Bin(begin_s, begin_s, None)
         local = self._wall.local(pts_s)
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-        return pts_s - ((local - midnight) / timedelta(seconds=1)) % self._length_s
+        since_s = ((local - midnight) / timedelta(seconds=1)) % self._length_s
+        return _Bin(pts_s - since_s, local.timestamp() - since_s, local.tzinfo)
 
-    def _between(self, before_s: float, begin_s: float) -> Iterator[float]:
-        missing = min(_MOST_EMPTY, round((begin_s - before_s) / self._length_s) - 1)
+    def _between(self, before: _Bin, now: _Bin) -> Iterator[_Bin]:
+        missing = min(_MOST_EMPTY, round((now.clock_s - before.clock_s) / self._length_s) - 1)
         for number in range(missing, 0, -1):
-            yield begin_s - number * self._length_s
+            yield now.earlier(number * self._length_s)
 
-    def _rows(self, begin_s: float, observed_s: float) -> Iterator[Row]:
-        start = None if self._wall is None else self._wall.local(begin_s)
-        if start is not None:
-            start = (start + timedelta(microseconds=500_000)).replace(microsecond=0)
+    def _rows(self, which: _Bin, observed_s: float) -> Iterator[Row]:
         for key in sorted(self._keys):
             count = self._counts[key] if observed_s > 0 or self._counts[key] else None
-            yield Row(start, round(begin_s, 3), *key, count, round(observed_s, 1))
+            yield Row(which.start, round(which.begin_s, 3), *key, count, round(observed_s, 1))
 
 
 def _movements(counters: Mapping[CounterKey, int]) -> Iterator[Movement]:

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from config.errors import ConfigError
 from config.site import Snapshots
 from detectors.detections import Detections
@@ -18,6 +16,7 @@ from detectors.detector import StageTimes
 from pipelines.analysis import Analysis
 from pipelines.events import ObjectEvent, ObjectLives
 from pipelines.geometry import Xy
+from pipelines.live.files import CameraFiles
 from pipelines.live.outputs import Job, Outputs
 from pipelines.live.plan import PlannedCamera
 from pipelines.live.publishing import CameraStatus, CameraTopics, SwitchName
@@ -26,7 +25,6 @@ from pipelines.merge import MergedLabels
 from pipelines.messages import CameraStats
 from pipelines.metrics import Histogram, Rate, RecentHistogram
 from pipelines.motion import MotionGate
-from pipelines.sinks.rotating import RotatingSink
 from pipelines.values import CounterKey, FrameResult
 from streams.feed import CameraFeed
 from streams.frame import Frame
@@ -34,7 +32,6 @@ from streams.open_live import live_source
 from streams.taken import FeedStatus, Taken
 
 log = logging.getLogger(__name__)
-_NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
 _MOST_GAP_S = 2.0
 """Media seconds between two analysed frames that still count as watched."""
 
@@ -92,8 +89,9 @@ class LiveCamera:
         self._wake = wake
         self._snapshots = snapshots
         self._views = BestViews()
-        self._sink: RotatingSink | None = None
         self._dropped_results = 0
+        wanted = planned.outputs
+        self._files = None if wanted is None else CameraFiles(planned, wanted, outputs, self._lost)
         self._lock = threading.RLock()
         switches = topics.switches if topics is not None else {"detect": True, "enabled": planned.config.enabled}
         self.enabled, self.detecting = switches["enabled"], switches["detect"]
@@ -177,12 +175,8 @@ class LiveCamera:
         if feed is not None and not feed.stop(timeout_s):
             log.warning("camera %s: its capture thread does not end; it is left behind", self.name)
         self._report()
-        self._outputs.put(Job(f"camera {self.name}", self._close_files, self._lost))
-
-    def _close_files(self) -> None:
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            sink.close("stopped")
+        if self._files is not None:
+            self._files.close(is_for_good=self._closed)
 
     def _keep_figures(self, feed: CameraFeed | None) -> None:
         """What a feed that ends has counted stays in the totals."""
@@ -435,9 +429,8 @@ class LiveCamera:
 
     def _write(self, result: FrameResult, events: Sequence[ObjectEvent]) -> None:
         """Hand result files and snapshots over to the thread of outputs."""
-        if self.planned.outputs is not None and (result.analysed or result.events):
-            light = dataclasses.replace(result, frame=dataclasses.replace(result.frame, image=_NO_PICTURE))
-            self._outputs.put(Job(f"camera {self.name}", lambda: self._to_files(light), self._lost))
+        if self._files is not None:
+            self._files.take(result)
         if self._snapshots is not None and self.topics is not None:
             self._snap(result, events, self.topics, self._snapshots)
 
@@ -458,19 +451,10 @@ class LiveCamera:
                     )
                 )
 
-    def _to_files(self, result: FrameResult) -> None:
-        if self._sink is None and self.planned.outputs is not None:
-            self._sink = RotatingSink(*self.planned.outputs)
-        if self._sink is not None:
-            self._sink.write(result)
-
     def prune_files(self) -> None:
         """Delete its old result files; in the thread of outputs, as all that is done with them."""
-        sink = self._sink
-        if sink is None and self.planned.outputs is not None:
-            sink = RotatingSink(*self.planned.outputs)
-        if sink is not None:
-            sink.prune()
+        if self._files is not None:
+            self._files.prune()
 
     def _lost(self) -> None:
         self._dropped_results += 1

@@ -56,6 +56,7 @@ class PlannedCamera:
         outputs: Folder, size and days of its result files, if any.
         realtime: For a file: whether it is played at its own pace, and frames are dropped as a camera drops them.
         loop: For a file: whether it starts again at its end.
+        bin_minutes: Length of the bins in which counts are summed up.
     """
 
     name: str
@@ -68,6 +69,7 @@ class PlannedCamera:
     outputs: tuple[Path, float, float] | None
     realtime: bool
     loop: bool
+    bin_minutes: float = 15.0
 
     @property
     def is_file(self) -> bool:
@@ -89,6 +91,7 @@ class PlannedCamera:
         return (
             self.config, self.source, self.password, self.plan.labels, rules, dict(self.plan.lines),
             dict(self.plan.zones), self.plan.timezone, detectors, self.outputs, self.realtime, self.loop,
+            self.bin_minutes,
         )  # fmt: skip
 
 
@@ -239,7 +242,9 @@ def _plan_camera(
         wanted = site.outputs.jsonl
         outputs = (document.resolve(wanted.path) / name, wanted.rotate_mb, wanted.keep_days)
     chosen_detectors = tuple(detectors[key] for key in dict.fromkeys(site.detector_names(camera)) if key in detectors)
-    return PlannedCamera(name, camera, source, password, tls, plan, chosen_detectors, outputs, realtime, loop)
+    return PlannedCamera(
+        name, camera, source, password, tls, plan, chosen_detectors, outputs, realtime, loop, site.outputs.bin_minutes
+    )
 
 
 def tls_of(document: Document[Site], where: YamlPath, camera: Camera) -> CameraTls:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.detections import Detections
@@ -72,6 +73,50 @@ def test_bins_begin_at_full_quarters_of_the_place() -> None:
     ]  # fmt: skip
 
 
+def live(begin: datetime, seconds: int, minutes: float, skew: Callable[[int], float] = lambda at: 0.0) -> list[Row]:
+    """Rows of a camera whose frames tell the time, one a second, some of them a little wrong."""
+    zone = begin.tzinfo
+    assert zone is not None
+    wall = WallClock(zone)
+    bins, rows = Bins(minutes, wall), []
+    for at in range(seconds):
+        wall.note(at, begin.timestamp() + at + skew(at))
+        rows += bins.update(result(at, crossing()))
+    return rows + bins.finish()
+
+
+@pytest.mark.parametrize(
+    "skew", [lambda at: 0.7 * (-1) ** at, lambda at: -3e-4 * at, lambda at: 5.0 if at > 600 else 0]
+)
+def test_a_camera_s_clock_may_tremble_drift_or_be_set_and_no_bin_comes_twice(skew: Callable[[int], float]) -> None:
+    rows = live(datetime(2026, 11, 26, 7, 52, 30, tzinfo=UTC), 2400, 15, skew)
+    assert [row.start.isoformat() if row.start else "" for row in rows] == [
+        f"2026-11-26T{time}:00+00:00" for time in ("07:45", "08:00", "08:15", "08:30")
+    ]  # fmt: skip
+    assert sum(row.count or 0 for row in rows) == 2400
+    assert [row.observed_s for row in rows] == pytest.approx([450, 900, 900, 150], abs=6)
+
+
+def test_a_clock_that_is_set_far_back_begins_a_bin_anew() -> None:
+    rows = live(datetime(2026, 11, 26, 8, 0, tzinfo=UTC), 1200, 15, lambda at: -3600.0 if at > 1000 else 0.0)
+    assert [row.start.isoformat() if row.start else "" for row in rows] == [
+        f"2026-11-26T{time}:00+00:00" for time in ("08:00", "08:15", "07:15")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("day", "hours"), [(datetime(2026, 3, 29), 23), (datetime(2026, 10, 25), 25)])
+def test_a_day_on_which_clocks_are_changed_is_one_bin_and_its_quarters_are_quarters(day: datetime, hours: int) -> None:
+    begin = day.replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    wall = WallClock(ZoneInfo("Europe/Berlin"), begin.timestamp())
+    times = [60.0 * minute for minute in range(hours * 60 + 30)]
+    days = run(Bins(1440, wall), [result(time, crossing()) for time in times])
+    assert [(row.offset_s, row.count) for row in days] == [(0, hours * 60), (hours * 3600, 30)]
+    quarters = run(Bins(15, wall), [result(time, crossing()) for time in times])
+    assert [row.count for row in quarters] == [15] * (4 * hours + 2)
+    assert len({row.start.isoformat() for row in quarters if row.start}) == len(quarters)
+
+
+@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 5000, allow_nan=False), min_size=1, max_size=60), st.sampled_from([0.5, 1, 15, 60]))
 def test_nothing_is_lost_and_bins_do_not_overlap(steps: list[float], minutes: float) -> None:
     times = np.cumsum(steps).tolist()

@@ -6,13 +6,14 @@ import json
 import os
 import re
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streams.errors import OutputError
-from streams.rotating import Pruner, RotatingJsonLines
+from streams.rotating import Pruner, RotatingCsv, RotatingJsonLines
 
 NAME = re.compile(r"events-(\d{8}T\d{6})(?:-(\d+))?\.jsonl")
 
@@ -145,6 +146,35 @@ def test_a_full_disk_is_one_sentence_and_the_next_line_is_tried_again(small_disk
     writer.write({"number": written, "text": "x" * 3000})
     writer.close()
     assert lines(small_disk)[-1]["number"] == written
+
+
+def test_a_table_begins_a_new_file_each_day_each_with_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock:
+        day = 26
+
+        @classmethod
+        def now(cls, zone: Any) -> datetime:
+            return datetime(2026, 11, cls.day, 23, 45, tzinfo=zone)
+
+    monkeypatch.setattr("streams.rotating.datetime", Clock)
+    old = days_ago(tmp_path / "bins-20250101T000000.csv", 3)
+    other = days_ago(tmp_path / "bins-20250101T000000.jsonl", 3)
+    table = RotatingCsv(tmp_path, "bins", ("start", "count"), 1, 2)
+    table.write(("a", 1))
+    table.write(("b", None))
+    Clock.day = 27
+    table.write(("c", 3))
+    table.close()
+    table.close()
+    assert {path.name: path.read_text() for path in tmp_path.glob("bins-2026*")} == {
+        "bins-20261126T234500.csv": "start,count\na,1\nb,\n",
+        "bins-20261127T234500.csv": "start,count\nc,3\n",
+    }
+    assert not old.exists() and other.exists()
+    with pytest.raises(ValueError, match="2 values, got 1"):
+        table.write(("d",))
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
