@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -159,10 +161,12 @@ def _read_coco(file: Path, pictures: Sequence[Laid], option: str) -> Truth:
         boxes: dict[Any, list[Box]] = {}
         for one in content["annotations"]:
             x, y, w, h = (float(value) for value in one["bbox"])
-            track = None if one.get("track_id") is None else int(one["track_id"])
+            if not all(map(math.isfinite, (x, y, w, h))) or w < 0 or h < 0:
+                raise ValueError(f"bbox {one['bbox']} has a number that is none, or a width or height below 0")
+            track = None if one.get("track_id") is None else operator.index(one["track_id"])
             box = Box(categories[one["category_id"]], (x, y, w, h), bool(one.get("iscrowd")), track)
             boxes.setdefault(one["image_id"], []).append(box)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ConfigError(
             f"{option}: {file} is not a COCO file with images, categories and annotations ({type(error).__name__}: "
             f"{str(error)[:80]})"
@@ -174,7 +178,7 @@ def _read_coco(file: Path, pictures: Sequence[Laid], option: str) -> Truth:
 
 def _text(file: Path, option: str) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError(f"{option}: {file} cannot be read ({reason})") from error

@@ -14,6 +14,7 @@ from pipelines.compare.frames import Laid
 from pipelines.compare.truth import Truth, read_truth
 from pipelines.evaluate.names import Names
 
+_MOST_DIGITS = 15
 Role = Literal["object", "ignored", "crowd"]
 
 
@@ -118,10 +119,11 @@ def _renamed(truth: Truth, names: Names) -> list[tuple[TrueBox, ...]]:
 
 
 def _number_of(path: Path, picture: str) -> int:
-    found = re.findall(r"\d+", Path(picture).stem)
-    if not found:
+    found = re.findall(r"[0-9]+", Path(picture).stem)
+    if not found or len(found[-1]) > _MOST_DIGITS:
         raise ConfigError(
-            f"--truth: {path}: the name of {picture} has no number; number the files as the frames, 000001 say"
+            f"--truth: {path}: the name of {picture[:80]} has no number of a frame; number the files as the frames, "
+            "000001 say"
         )
     return int(found[-1])
 
@@ -133,10 +135,10 @@ def _coco_pictures(file: Path, size: tuple[int, int]) -> list[str]:
         ConfigError: It has none, or one of another size.
     """
     try:
-        images: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["images"]
+        images: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8-sig"))["images"]
         names = [Path(image["file_name"]).name for image in images]
         sizes = [(image.get("width"), image.get("height")) for image in images]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"--truth: {file} is not a COCO file with images ({str(error)[:80]})") from error
     for name, (width, height) in zip(names, sizes, strict=True):
         if width and height and (width, height) != size:

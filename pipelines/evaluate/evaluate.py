@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,8 @@ def prepare(wishes: EvaluateWishes) -> Prepared:
     """
     if not wishes.truth:
         raise ConfigError("nothing to compare with: name the truth with --truth")
+    if not 0 <= wishes.tolerance_s < math.inf:
+        raise ConfigError(f"--tolerance is {wishes.tolerance_s:g}; write seconds, 0 or more")
     names = wishes.reading.names
     raw = read_run(wishes.results, Names())
     run = renamed(raw, names)

@@ -16,6 +16,10 @@ from pipelines.rules import RULE_KINDS
 
 COLUMNS = ("kind", "name", "label", "direction", "time_s")
 OPTIONAL = ("seconds", "value")
+DIRECTIONS: Mapping[str, tuple[str, str]] = {
+    "line_crossing": ("in", "out"), "zone_count": ("enter", "leave"),
+}  # fmt: skip
+"""The words of kinds that go both ways, the same at each line or zone."""
 _FORM = f"a header {','.join(COLUMNS)} (and {', '.join(OPTIONAL)} if wanted), then a row for each event"
 
 
@@ -58,6 +62,8 @@ def read_events(file: Path, names: Names, last_s: float | None = None, option: s
             raise ConfigError(f"{where}: unknown kind {kind!r}; allowed: {', '.join(RULE_KINDS)}")
         if not name:
             raise ConfigError(f"{where}: the column 'name' is empty; it names the line or zone")
+        if (ways := DIRECTIONS.get(kind)) and row["direction"] not in ("", *ways):
+            raise ConfigError(f"{where}: direction {row['direction']!r} of {kind}; allowed: {', '.join(ways)}, or none")
         watched.add((kind, name))
         time_s = _value(where, row, "time_s")
         if time_s is None:
@@ -131,6 +137,11 @@ def _rows(file: Path, option: str) -> Iterator[tuple[int, Mapping[str, str]]]:
         header = [word.strip() for word in next(reader, [])]
         if missing := [name for name in COLUMNS if name not in header]:
             raise ConfigError(f"{option}: {file}, line 1: no column {missing[0]!r}; an events CSV has {_FORM}")
+        if len(set(header)) < len(header):
+            twice = next(name for name in header if header.count(name) > 1)
+            raise ConfigError(
+                f"{option}: {file}, line 1: the column {twice!r} is there twice; an events CSV has {_FORM}"
+            )
         if unknown := [name for name in header if name not in (*COLUMNS, *OPTIONAL)]:
             raise ConfigError(f"{option}: {file}, line 1: unknown column {unknown[0]!r}; an events CSV has {_FORM}")
         for words in reader:

@@ -11,6 +11,7 @@ from config.loader import load
 from config.site import Site
 from pipelines.evaluate.box_truth import BoxTruth
 from pipelines.evaluate.event_truth import EventTruth, events_csv
+from pipelines.evaluate.mot import MOST_FPS
 from pipelines.evaluate.replay import happenings, places_of
 from pipelines.evaluate.truth_files import FPS_APART, Reading, read_boxes
 from pipelines.geometry import inside, scale
@@ -51,6 +52,8 @@ def write_events_of_tracks(wishes: TracksWishes) -> EventTruth:
         ConfigError: Truth, site file or video cannot be read, or do not fit together.
         OutputError: The CSV cannot be written.
     """
+    if wishes.fps is not None and not 0 < wishes.fps <= MOST_FPS:
+        raise ConfigError(f"--fps is {wishes.fps:g}; write the frames a second of the annotated video, 25 say")
     document = load(wishes.config, Site)
     name = camera_name(document, wishes.camera)
     plan = plan_camera(document, name, wishes.scenario)

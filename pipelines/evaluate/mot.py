@@ -29,6 +29,12 @@ CLASSES: Mapping[int, tuple[str, Role]] = {
     13: ("person", "crowd"),
 }
 """Class number → what YOLO calls it, and what it is for a score. Others (occluders) are no objects."""
+MOST_FRAMES = 6_000_000
+"""More than a day at 60 frames a second; what counts further is no number of a frame."""
+MOST_FPS = 10_000
+_MOST_ID = 2**53
+_MOST_SIDES = 10
+"""A box that is larger than so many pictures is none."""
 _FORM = "frame,id,left,top,width,height,consider,class,visibility"
 
 
@@ -73,6 +79,8 @@ def read_mot(
     Raises:
         ConfigError: A row is broken, double, or outside of the picture; with file and line.
     """
+    if not 0 <= min_visibility <= 1:
+        raise ConfigError(f"--min-visibility is {min_visibility:g}; write a number from 0 to 1")
     info = _read_info(file)
     classes = _classes(file)
     rows: dict[int, list[TrueBox]] = {}
@@ -86,6 +94,10 @@ def read_mot(
             raise ConfigError(f"{where}: frame {frame} is after the end; seqinfo.ini says seqLength={info.frame_count}")
         if (before := seen.setdefault((frame, track), number)) != number:
             raise ConfigError(f"{where}: object {track} stands in frame {frame} twice, first in line {before}")
+        if frame - first >= MOST_FRAMES or abs(track) > _MOST_ID:
+            raise ConfigError(
+                f"{where}: frame {frame:g} or object {track:g} is beyond every video; is it the right file?"
+            )
         _check_inside(where, box, info.size or size)
         name, role = classes.get(class_id, ("", "object"))
         label = names(name, class_id)
@@ -104,14 +116,17 @@ def read_mot(
 
 
 def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(_text(file).splitlines(), 1):
+        if line.strip():
+            yield number, [word.strip() for word in line.split(",")]
+
+
+def _text(file: Path) -> str:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError(f"--truth: {file} cannot be read ({reason})") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            yield number, [word.strip() for word in line.split(",")]
 
 
 def _values(
@@ -138,10 +153,12 @@ def _check_inside(where: str, box: tuple[float, float, float, float], size: tupl
     if size is None:
         return
     left, top, right, bottom = box
-    if left >= size[0] or top >= size[1] or right <= 0 or bottom <= 0:
+    is_far = left >= size[0] or top >= size[1] or right <= 0 or bottom <= 0
+    if is_far or right - left > _MOST_SIDES * size[0] or bottom - top > _MOST_SIDES * size[1]:
         words = ", ".join(f"{value:g}" for value in (left, top, right - left, bottom - top))
+        lies = "lies outside of" if is_far else "is much larger than"
         raise ConfigError(
-            f"{where}: the box {words} lies outside of the picture of {size[0]}x{size[1]}; is it the truth of a video "
+            f"{where}: the box {words} {lies} the picture of {size[0]}x{size[1]}; is it the truth of a video "
             "of another size?"
         )
 
@@ -150,7 +167,7 @@ def _classes(file: Path) -> Mapping[int, tuple[str, Role]]:
     beside = file.with_name("labels.txt")
     if not beside.is_file():
         return CLASSES
-    lines = [line.strip() for line in beside.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.strip() for line in _text(beside).splitlines() if line.strip()]
     return {number: (name, "object") for number, name in enumerate(lines, 1)}
 
 
@@ -170,7 +187,24 @@ def _read_info(file: Path) -> _Info:
         fps = float(part["frameRate"]) if "frameRate" in part else None
         count = int(part["seqLength"]) if "seqLength" in part else None
         size = (int(part["imWidth"]), int(part["imHeight"])) if "imWidth" in part and "imHeight" in part else None
+        _check_info(fps, count, size)
     except (configparser.Error, KeyError, ValueError, OSError) as error:
         reason = str(error).replace("\n", " ")[:80]
-        raise ConfigError(f"--truth: {place / 'seqinfo.ini'} has no [Sequence] with numbers ({reason})") from error
+        raise ConfigError(
+            f"--truth: {place / 'seqinfo.ini'} has no [Sequence] with numbers of a video ({reason})"
+        ) from error
     return _Info(fps, count, size)
+
+
+def _check_info(fps: float | None, count: int | None, size: tuple[int, int] | None) -> None:
+    """Refuse what no video has.
+
+    Raises:
+        ValueError: A number is out of range; says which.
+    """
+    if fps is not None and not 0 < fps <= MOST_FPS:
+        raise ValueError(f"frameRate={fps:g}")
+    if count is not None and not 0 < count <= MOST_FRAMES:
+        raise ValueError(f"seqLength={count}")
+    if size is not None and not all(0 < side <= 100_000 for side in size):
+        raise ValueError(f"imWidth={size[0]}, imHeight={size[1]}")

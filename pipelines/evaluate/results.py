@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -91,15 +92,20 @@ def read_run(folder: Path, names: Names) -> Run:
     objects = list(_lines(folder / "detections.jsonl"))
     if not objects:
         raise ConfigError(f"{folder / 'detections.jsonl'} has no frames: there is nothing to evaluate")
-    seen = sorted({one["label"] for _, line in objects for one in line.get("objects", ()) if "label" in one})
+    seen = sorted({label for number, line in objects for label in _labels(folder, number, line)})
     labels = tuple(dict.fromkeys([*(summary.get("labels") or ()), *seen]))
     numbers = {label: number for number, label in enumerate(labels)}
-    frames = tuple(_frame(folder, number, line, labels, numbers) for number, line in objects)
+    frames: list[RunFrame] = []
+    for number, line in objects:
+        frame = _frame(folder, number, line, labels, numbers)
+        if frame.index != len(frames) or (frames and frame.pts_s <= frames[-1].pts_s):
+            raise _no_frame(folder, number, f"frame {len(frames)} and a later pts_s are expected")
+        frames.append(frame)
     rules: Mapping[str, Mapping[str, Any]] = summary.get("rules") or {}
     places = frozenset(
         (str(rule["kind"]), str(rule.get("line") or rule.get("zone") or name)) for name, rule in rules.items()
     )
-    return renamed(Run(folder, summary, frames, tuple(_events(folder / "events.jsonl")), labels, places), names)
+    return renamed(Run(folder, summary, tuple(frames), tuple(_events(folder / "events.jsonl")), labels, places), names)
 
 
 def renamed(run: Run, names: Names) -> Run:
@@ -129,9 +135,8 @@ def renamed_events(events: Iterable[Happening], names: Names) -> Iterator[Happen
 def _summary(folder: Path) -> dict[str, Any]:
     file = folder / "summary.json"
     try:
-        summary: Any = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(summary, dict) or len(summary["size"]) != 2:
-            raise KeyError("size")
+        summary: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        _check_summary(summary)
     except FileNotFoundError:
         inside = sorted(path.parent.name for path in folder.glob("*/summary.json")) if folder.is_dir() else []
         hint = f"; inside of it are {', '.join(inside[:5])}: name one" if inside else ""
@@ -141,6 +146,28 @@ def _summary(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file} is not a summary that analyze wrote ({str(error)[:80]})") from error
     return summary
+
+
+def _check_summary(summary: Any) -> None:
+    """Refuse what lacks a key that is read, or has something else behind it.
+
+    Raises:
+        KeyError: A key is missing.
+        TypeError: Something is of another kind.
+        ValueError: A number is out of range.
+    """
+    if not isinstance(summary, dict):
+        raise TypeError("it is not an object")
+    width, height = summary["size"]
+    if not (isinstance(width, int) and isinstance(height, int) and min(width, height) > 0):
+        raise ValueError(f"size is {summary['size']}")
+    labels, rules, confidence = summary.get("labels"), summary.get("rules"), summary.get("confidence")
+    if labels is not None and not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
+        raise TypeError("labels are not a list of names")
+    if rules is not None and not (isinstance(rules, dict) and all("kind" in rule for rule in rules.values())):
+        raise TypeError("rules are not rules by name")
+    if confidence is not None and not 0 <= float(confidence) <= 1:
+        raise ValueError(f"confidence is {confidence}")
 
 
 def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -161,6 +188,21 @@ def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, content
 
 
+def _labels(folder: Path, number: int, line: Mapping[str, Any]) -> list[str]:
+    """The labels of a frame's boxes."""
+    try:
+        labels = [one["label"] for one in line["objects"]]
+        if not all(isinstance(label, str) for label in labels):
+            raise TypeError("a label is no text")
+    except (KeyError, TypeError) as error:
+        raise _no_frame(folder, number, str(error)) from error
+    return labels
+
+
+def _no_frame(folder: Path, number: int, why: str) -> ConfigError:
+    return ConfigError(f"{folder / 'detections.jsonl'}, line {number} is not a frame as analyze writes it ({why[:60]})")
+
+
 def _frame(
     folder: Path, number: int, line: Mapping[str, Any], labels: tuple[str, ...], numbers: Mapping[str, int]
 ) -> RunFrame:
@@ -170,18 +212,22 @@ def _frame(
         scores = np.array([one["score"] for one in kept], np.float32)
         classes = np.array([numbers[one["label"]] for one in kept], np.int64)
         ids = np.array([UNTRACKED if one["id"] is None else one["id"] for one in kept], np.int64)
-        return RunFrame(int(line["frame"]), float(line["pts_s"]), Detections(boxes, scores, classes, labels), ids)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{folder / 'detections.jsonl'}, line {number} is not a frame as analyze writes it ({str(error)[:60]})"
-        ) from error
+        pts_s = float(line["pts_s"])
+        if not (np.isfinite(boxes).all() and math.isfinite(pts_s) and ((scores >= 0) & (scores <= 1)).all()):
+            raise ValueError("a number is out of range")
+        return RunFrame(int(line["frame"]), pts_s, Detections(boxes, scores, classes, labels), ids)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _no_frame(folder, number, str(error)) from error
 
 
 def _events(file: Path) -> Iterator[Happening]:
     for number, line in _lines(file):
         try:
             label = "" if line["label"] is None else str(line["label"])
-            yield Happening.of_event(line["kind"], line["rule"], label, line["data"], float(line["pts_s"]))
+            one = Happening.of_event(line["kind"], line["rule"], label, line["data"], float(line["pts_s"]))
+            if not math.isfinite(one.time_s):
+                raise ValueError(f"its time is {one.time_s}")
+            yield one
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             where = f"{file}, line {number}"
             raise ConfigError(f"{where} is not an event as analyze writes it ({str(error)[:60]})") from error

@@ -55,6 +55,8 @@ def parse_sweep(text: str, least_confidence: float | None) -> list[dict[str, flo
         if key not in SETTINGS:
             allowed = ", ".join([*SETTINGS, *(f"{new} (= {old})" for new, old in ALIASES.items())])
             raise ConfigError(f"--sweep: unknown setting {name!r}; allowed: {allowed}")
+        if key in tried:
+            raise ConfigError(f"--sweep: {key} is named twice; write all of its values at once, {key}=FROM:TO:STEP")
         tried[key] = _values(part, values) if values else _usual(key, least_confidence)
         _check(key, part, tried[key], least_confidence)
     if not tried:
@@ -87,9 +89,10 @@ def _values(part: str, text: str) -> tuple[float, ...]:
 
 def _check(key: str, part: str, values: Sequence[float], least_confidence: float | None) -> None:
     largest = {"lost_s": math.inf, "min_frames": math.inf}.get(key, 1.0)
-    if not all(0 < value < largest for value in values) or (key == "min_frames" and not all(v >= 2 for v in values)):
-        raise ConfigError(f"--sweep: {part!r}: {key} must be {'at least 2' if key == 'min_frames' else 'above 0'}"
-                          f"{' and below 1' if largest == 1.0 else ''}")  # fmt: skip
+    is_count = key == "min_frames"
+    if not all(0 < value < largest for value in values) or (is_count and any(v < 2 or v % 1 for v in values)):
+        least = "a whole number of at least 2" if is_count else "above 0"
+        raise ConfigError(f"--sweep: {part!r}: {key} must be {least}{' and below 1' if largest == 1.0 else ''}")
     if key == "confidence" and least_confidence is not None and min(values) < least_confidence:
         raise ConfigError(
             f"--sweep: {part!r}: the results hold boxes above {least_confidence:g} only; analyse again with "

@@ -70,6 +70,10 @@ def _read(path: Path, run: Run, reading: Reading) -> Truths:
         )
     if path.suffix == ".csv":
         events = read_events(path, reading.names, run.frames[-1].pts_s)
+        if not events.watched:
+            raise ConfigError(
+                f"--truth: {path} has no row but the header; a row without a time says that nothing happened"
+            )
         check_against(events, run.places, run.labels, f"{run.folder}'s run")
         return Truths(events=events)
     boxes = read_boxes(path, run.size, run.labels, reading)

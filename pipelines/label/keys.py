@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from config.errors import ConfigError
+from pipelines.evaluate.event_truth import DIRECTIONS
 from pipelines.rules import RULE_KINDS
 from pipelines.scenario import CameraPlan
 
-_DIRECTIONS: Mapping[str, tuple[str, str]] = {
-    "line_crossing": ("in", "out"), "zone_count": ("enter", "leave"),
-}  # fmt: skip
 _PAIRS = ("io", "kl", "nm", "we", "sd", "xc", "rt", "fg", "vb", "12", "34", "56", "78", "90")
 _SINGLES = "quyahjzp"
 ALLOWED = frozenset(string.ascii_lowercase + string.digits)
@@ -55,9 +53,12 @@ def parse_keys(texts: Iterable[str]) -> dict[str, Meaning]:
             )
         if words[0] not in RULE_KINDS:
             raise ConfigError(f"--keys: {text!r}: unknown kind {words[0]!r}; allowed: {', '.join(RULE_KINDS)}")
+        meant = Meaning(*words)
+        if (ways := DIRECTIONS.get(meant.kind)) and meant.direction not in ("", *ways):
+            raise ConfigError(f"--keys: {text!r}: unknown direction {meant.direction!r}; allowed: {', '.join(ways)}")
         if key in keys:
             raise ConfigError(f"--keys: {key!r} has two meanings; choose another key for one")
-        keys[key] = Meaning(*words)
+        keys[key] = meant
     return keys
 
 
@@ -87,7 +88,7 @@ def keys_of(plan: CameraPlan, where: str) -> dict[str, Meaning]:
         kind, place = rule.config.kind, rule.place or rule.name
         labels: Sequence[str] = rule.config.labels or ()
         label = labels[0] if len(labels) == 1 else ""
-        directions = _DIRECTIONS.get(kind)
+        directions = DIRECTIONS.get(kind)
         free = next(pairs, None) if directions else next(singles, None)
         if free is None:
             raise ConfigError(f"{where} has more rules than there are keys; choose some with --keys")

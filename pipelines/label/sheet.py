@@ -27,7 +27,7 @@ class Sheet:
         self._lock = threading.Lock()
         if file.is_dir():
             raise ConfigError(f"--out: {file} is a folder; name a file, truth.csv say")
-        truth = read_events(file, Names(), option="--out") if file.exists() else None
+        truth = read_events(file, Names(), option="--out") if file.exists() and file.stat().st_size else None
         self._rows: list[Happening] = list(truth.happenings) if truth else []
         self._watched = truth.watched if truth else frozenset[tuple[str, str]]()
         self._save(self._rows)

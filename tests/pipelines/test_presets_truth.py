@@ -13,8 +13,9 @@ of an object, in its middle. Times are those of frames, good to three of them.
 - restaurant.csv (``classroom.mp4``, the same source): four people sit at four tables from the first frame to the last.
 - pedestrian.csv (``person-bicycle-car-detection.mp4``, the same source): somebody with a bicycle comes into
   ``walk_square`` from above (frame 10), and over ``kerb`` to the right (frame 21 the person's middle, 24 the
-  bicycle's); a car drives up through ``walk_lane``, in at frame 9 and out at 27, so it has been there for a second in frame 22. The person is 30
-  pixels high, half of them behind the bicycle, and found by YOLOv8n from frame 26 on only: too late for both.
+  bicycle's); a car drives up through ``walk_lane``, in at frame 9 and out at 27, so it has been there for a second in
+  frame 22. The person is 30 pixels high, half of them behind the bicycle, and found by YOLOv8n from frame 26 on only:
+  too late for both.
 - passage.csv (``one-by-one-person-detection.mp4``, the same source): six people one after the other, from below to a
   table, and away to the right.
 
