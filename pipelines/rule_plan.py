@@ -86,7 +86,9 @@ def _place(
                 allowed = ", ".join(known) or f"none: the camera has no {several}"
                 return [], [document.fault((*where, key), f"unknown {one} {unknown[0]!r}; allowed: {allowed}")]
         if EACH in (pattern := _pattern(config, one)):
-            configs = [_at(each, one, pattern, name, place) for each in configs for name in _fitting(known, pattern)]
+            skipped = _fitting(known, config.skip) if config.skip else ()
+            names = [name for name in _fitting(known, pattern) if name not in skipped]
+            configs = [_at(each, one, pattern, name, place) for each in configs for name in names]
         if EACH in (pattern := _pattern(config, several)):
             fitting = tuple(_fitting(known, pattern))
             enough = len(fitting) >= config.least_places
@@ -121,7 +123,9 @@ def _names(config: RuleConfig, key: str) -> Sequence[str]:
 
 
 def _fitting(known: Iterable[str], pattern: str) -> list[str]:
-    """The names that fit a pattern with one ``*``."""
+    """The names that fit a pattern with one ``*``, or the one that is it."""
+    if EACH not in pattern:
+        return [name for name in known if name == pattern]
     head, _, tail = pattern.partition(EACH)
     least = len(head) + len(tail)
     return [name for name in known if len(name) >= least and name.startswith(head) and name.endswith(tail)]
@@ -133,7 +137,7 @@ def _at(config: RuleConfig, key: str, pattern: str, name: str, place: Place) -> 
     stood_for = name[len(head) : len(name) - len(tail)]
     update: dict[str, Any] = {key: name, "name": f"{config.name}_{name}" if config.name else None}
     for other, value in config:
-        if other not in ("line", "zone", "lines", "zones", "name") and isinstance(value, str) and EACH in value:
+        if other not in ("line", "zone", "lines", "zones", "name", "skip") and isinstance(value, str) and EACH in value:
             found = value.replace(EACH, stood_for)
             update[other] = found if found in place.lines or found in place.zones else None
     return config.model_copy(update=update)

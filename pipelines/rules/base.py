@@ -70,6 +70,11 @@ class RuleConfig(Strict):
     optional: bool = Field(
         False, description="leaves out labels the model lacks, and is off, with a warning, where it cannot do without"
     )
+    skip: str | None = Field(
+        None,
+        min_length=1,
+        description='lines or zones that the "*" of `line` or `zone` does not stand for: "way_*", say',
+    )
     label_keys: ClassVar[tuple[str, ...]] = ("labels",)
     """Its keys that are lists of labels; a kind with others than ``labels`` names them here."""
 

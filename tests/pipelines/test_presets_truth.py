@@ -137,7 +137,8 @@ def until(truth: Path, media_s: float) -> str:
 
 
 def case(name: str) -> Any:
-    return pytest.param(CASES[name], marks=pytest.mark.slow if name.endswith("whole") else (), id=name)
+    long = (pytest.mark.slow, pytest.mark.timeout(3600)) if name.endswith("whole") else ()
+    return pytest.param(CASES[name], marks=long, id=name)
 
 
 @pytest.mark.parametrize("case", [case(name) for name in CASES])

@@ -214,7 +214,7 @@ WRONG = {
         [
             "site.yaml:11: cameras.cam.rules[0].seconds: this key is required",
             "site.yaml:11: cameras.cam.rules[0].second: unknown key (did you mean 'seconds'?); allowed: anchor, "
-            "grace_s, kind, labels, name, optional, seconds, zone",
+            "grace_s, kind, labels, name, optional, seconds, skip, zone",
         ],
     ),
     "wrong values": (
@@ -555,3 +555,19 @@ def test_another_time_zone_or_ground_is_another_camera_for_a_reload(
     assert first.same_as(planned("version: 1", ""))
     assert not first.same_as(planned("version: 1\ntimezone: Asia/Tokyo", ""))
     assert not first.same_as(planned("version: 1", CALIBRATION))
+
+
+@pytest.mark.parametrize(
+    ("skip", "left"),
+    [('"b*"', ["gate"]), ("gate", ["back"]), ('"*"', []), ("other", ["gate", "back"])],
+)
+def test_what_a_wildcard_does_not_stand_for(skip: str, left: list[str], tmp_path: Path) -> None:
+    found = plan(tmp_path, f'    rules:\n      - {{kind: line_crossing, line: "*", skip: {skip}}}\n')
+    assert names(found) == [f"line_crossing_{name}" for name in left]
+
+
+def test_lines_that_are_directions_are_not_counted_over_by_the_traffic_preset(tmp_path: Path) -> None:
+    text = GEOMETRY.replace("back:", "way_1:").replace("box:", "lane_1:")
+    found = names(plan(tmp_path, "    scenario: traffic\n", text))
+    assert [name for name in found if name.startswith("line_crossing")] == ["line_crossing_gate"]
+    assert "wrong_way_lane_1" in found
