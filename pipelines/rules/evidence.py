@@ -132,7 +132,7 @@ class Share:
     @property
     def value(self) -> float | None:
         """The share, in [0, 1]; ``None`` as long as there is less evidence than asked for."""
-        if self._known < self._seconds - _TINY:
+        if self._known <= 0 or self._known < self._seconds - _TINY:
             return None
         return min(1.0, max(0.0, self._so / self._known))
 

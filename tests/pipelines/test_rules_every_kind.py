@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -147,6 +148,48 @@ def test_a_mirrored_video_has_the_same_events(case: str, script: list[tuple[str,
         return [tuple(swapped.get(value, value) if isinstance(value, str) else value for value in row) for row in rows]
 
     assert told(True, flipped) == told(False, rows)
+
+
+SLOW: list[tuple[str, list[tuple[float, float, float]]]] = [
+    ("car", [(0, 500, 980), (9, 500, 400), (12, 500, 330)]),  # up the road, over both lines
+    ("car", [(1, 300, 340), (4, 300, 600), (9, 300, 600), (13, 250, 960)]),  # down, with a stop in the zone
+    ("person", [(2, 60, 720), (5, 350, 620), (14, 350, 620), (17, 300, 980)]),  # in from the side, stands, leaves
+    ("person", [(2.5, 60, 800), (5.5, 420, 640), (12, 420, 640), (15, 420, 980)]),
+    ("truck", [(3, 940, 700), (8, 600, 690), (13, 150, 690), (15, 40, 690)]),  # across, along the near line
+    ("truck", [(6, 350, 590), (9, 350, 590)]),  # a small box on the third one, which says that gear is missing
+]
+"""Who goes where: seconds, and the foot's place in pixels, in straight lines."""
+
+
+def slow_rows(fps: float) -> list[Row]:
+    rows = []
+    for number, (label, stations) in enumerate(SLOW, 1):
+        times, xs, ys = (np.array(column) for column in zip(*stations, strict=True))
+        for index in range(math.ceil(times[0] * fps), int(times[-1] * fps) + 1):
+            x, y = float(np.interp(index / fps, times, xs)), float(np.interp(index / fps, times, ys))
+            rows.append(Row(round(index / fps, 6), number, label, x, y, 20 + y / 10 if number < 6 else 20))
+    return rows
+
+
+@every_kind
+def test_slow_motion_has_the_same_events_at_any_frame_rate(case: str) -> None:
+    """Of each object the same things in the same order, at nearly the same time: a way is known to a step of it."""
+    apart_s = 1.0 if case == "distance" else 0.5
+    told: dict[int, dict[int | None, list[tuple[Any, ...]]]] = {}
+    times: dict[int, dict[int | None, list[float]]] = {}
+    for fps in (5, 10, 25):
+        rule, rows = make(case), slow_rows(fps)
+        told[fps], times[fps] = {}, {}
+        for t, tracks in frames(rows, fps=fps, until=28):
+            for event in rule.update(tracks, t):
+                words = ("action", "state", "from", "to", "direction", "level", "over_limit")
+                told[fps].setdefault(event.track_id, []).append(tuple(map(event.data.get, words)))
+                times[fps].setdefault(event.track_id, []).append(t)
+    assert told[5] == told[10] == told[25]
+    assert told[10] or case in ("heatmap", "person_down"), "nothing happens"
+    for key, moments in times[25].items():
+        for fps in (5, 10):
+            assert times[fps][key] == pytest.approx(moments, abs=apart_s), (fps, key)
 
 
 def crowd(start: int, count: int) -> Iterator[tuple[float, list[Track]]]:

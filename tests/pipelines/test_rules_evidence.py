@@ -94,6 +94,14 @@ def test_share_of_one_long_step_is_full() -> None:
     assert share.value == 0.0
 
 
+def test_a_first_frame_stands_for_no_time_and_is_no_evidence() -> None:
+    share = Share(1e-300)
+    share.add(True, 0.0)
+    assert share.value is None
+    share.add(True, 0.1)
+    assert share.value == 1.0
+
+
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 5)), max_size=200))
 def test_share_is_a_share_and_stays_small(frames: list[tuple[bool, float]]) -> None:
     share = Share(2.0)
