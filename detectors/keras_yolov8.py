@@ -189,8 +189,9 @@ def build_heads(state: State, size: tuple[int, int]) -> keras.Model:
         size: (height, width) of the pictures in pixels, multiples of 32.
 
     Returns:
-        A model from (1, H, W, 3) float32 RGB in [0, 1] to six outputs: (1, h, w, 4·R) logits of the distances for the
-        strides 8, 16 and 32, then (1, h, w, C) logits of the classes. ``detectors.families.yolo_heads`` decodes them.
+        A model from (1, H, W, 3) float32 RGB in [0, 1] to nine outputs: (1, h, w, 4·R) logits of the distances for the
+        strides 8, 16 and 32, then (1, h, w, C) logits of the classes, then (1, h, w) the largest of these.
+        ``detectors.families.yolo_heads`` decodes them.
 
     Raises:
         ModelError: The state dict is not that of a plain YOLOv8 detector.
@@ -200,7 +201,7 @@ def build_heads(state: State, size: tuple[int, int]) -> keras.Model:
     bins = state[f"{HEAD}.dfl.conv.weight"].reshape(-1)
     if not np.array_equal(bins, np.arange(len(bins))):
         raise _not_yolov8("its distances are not spread over 0, 1, 2, …")
-    return _model(_import_keras(), _SizelessBuilder(state), size, _raw_heads)
+    return _model(_import_keras(), _SizelessBuilder(state), size, _heads_and_best)
 
 
 def _model(
@@ -257,3 +258,11 @@ def _raw_heads(b: _Builder, levels: tuple[Any, Any, Any]) -> list[Any]:
     boxes = [b.branch(x, f"{HEAD}.cv2.{i}") for i, x in enumerate(levels)]
     scores = [b.branch(x, f"{HEAD}.cv3.{i}") for i, x in enumerate(levels)]
     return [*boxes, *scores]
+
+
+def _heads_and_best(b: _Builder, levels: tuple[Any, Any, Any]) -> list[Any]:
+    """Raw heads, and the largest logit of each cell: found here while it is in the caches, by all threads."""
+    import keras
+
+    heads = _raw_heads(b, levels)
+    return [*heads, *(keras.ops.max(classes, axis=-1) for classes in heads[len(levels) :])]

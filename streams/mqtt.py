@@ -464,6 +464,7 @@ class MqttPublisher:
             connection.end()
         for thread in self._threads[1:]:
             thread.join(_END_S)
+        self._served = None  # it holds us, and two sockets, until the garbage collector comes by
         return left if self.outbox.path is None else self.depth
 
     # Sending

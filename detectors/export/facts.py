@@ -13,7 +13,7 @@ from detectors.checksum import sha256_of
 from detectors.errors import ModelError
 
 FACTS = "sightline.json"
-FORMAT = 2
+FORMAT = 3
 """Grows when exports change, so that older ones are not used."""
 
 Target = Literal["onnx", "openvino", "litert", "saved_model", "tensorrt"]

@@ -21,7 +21,7 @@ from detectors.runtimes.tensorflow_import import import_tensorflow
 from detectors.runtimes.threads import cpu_threads
 from detectors.saved_model import save_saved_model
 
-OUTPUTS = ("sides_0", "sides_1", "sides_2", "classes_0", "classes_1", "classes_2")
+OUTPUTS = tuple(f"{name}_{level}" for name in ("sides", "classes", "best") for level in range(3))
 """Names of the outputs, in the order of ``detectors.families.yolo_heads``."""
 
 SIGNATURE = "serving_default"

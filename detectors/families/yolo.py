@@ -25,7 +25,7 @@ class YoloFamily:
 
     Input of the network: (N, H, W, 3) uint8 BGR, as pictures are. Output: (N, 4 + C, A) float32, box centre and size in
     input pixels followed by class probabilities. Or the raw heads of L levels, finest first: L times (N, h, w, 4·R)
-    logits of distances, then L times (N, h, w, C) logits of classes.
+    logits of distances, then L times (N, h, w, C) logits of classes, then L times (N, h, w) the largest of these.
     Or, end to end: (N, K, 6) float32, corners x1, y1, x2, y2 in input pixels, score and class; these get no NMS.
     """
 
@@ -102,7 +102,7 @@ class YoloFamily:
         levels = self._levels(outputs, len(meta))
         found = []
         for row, box in enumerate(meta):
-            heads = [(sides[row], classes[row]) for sides, classes in levels]
+            heads = [(sides[row], classes[row], best[row]) for sides, classes, best in levels]
             found.append(self._kept(box, *decode_heads(heads, box.padded[0], self.confidence)))
         return found
 
@@ -128,22 +128,22 @@ class YoloFamily:
             found.append(Detections(xyxy, kept[:, 4].copy(), class_id, self.labels))
         return found
 
-    def _levels(self, outputs: tuple[Tensor, ...], count: int) -> list[tuple[Tensor, Tensor]]:
-        """Pairs of side and class logits, one for each level."""
-        half = len(outputs) // 2
-        levels = list(zip(outputs[:half], outputs[half:], strict=False))
-        good = len(outputs) % 2 == 0 and all(
+    def _levels(self, outputs: tuple[Tensor, ...], count: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Side logits, class logits and the largest of these, for each level."""
+        third = len(outputs) // 3
+        levels = list(zip(outputs[:third], outputs[third : 2 * third], outputs[2 * third :], strict=False))
+        good = len(outputs) % 3 == 0 and all(
             sides.ndim == classes.ndim == 4
-            and sides.shape[:3] == classes.shape[:3]
+            and sides.shape[:3] == classes.shape[:3] == best.shape
             and (sides.shape[0], sides.shape[3] % 4, classes.shape[3]) == (count, 0, len(self.labels))
-            for sides, classes in levels
+            for sides, classes, best in levels
         )
         if not good:
             shapes = ", ".join(str(output.shape) for output in outputs)
             raise ModelError(
                 f"the network's outputs have the shapes {shapes}; the heads of a YOLO for {len(self.labels)} labels "
-                f"are ({count}, h, w, 4·R) and then ({count}, h, w, {len(self.labels)}) for each level; check that the "
-                "label list belongs to this model"
+                f"are ({count}, h, w, 4·R), ({count}, h, w, {len(self.labels)}) and ({count}, h, w) for each level; "
+                "check that the label list belongs to this model"
             )
         return levels
 

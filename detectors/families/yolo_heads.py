@@ -6,6 +6,7 @@ when it is computed in integers, and nothing of it depends on the size of the pi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -18,42 +19,37 @@ Float = NDArray[np.float32]
 
 
 def decode_heads(
-    levels: Sequence[tuple[Tensor, Tensor]], input_height: int, confidence: float
+    levels: Sequence[tuple[Tensor, Tensor, Tensor]], input_height: int, confidence: float
 ) -> tuple[Float, Float, NDArray[np.int64]]:
     """Boxes of one picture that score above ``confidence``, in the order of their anchors.
 
     Args:
-        levels: For each level, finest first: (h, w, 4·R) logits of the distances left, top, right and bottom, and
-            (h, w, C) logits of the classes.
+        levels: For each level, finest first: (h, w, 4·R) logits of the distances left, top, right and bottom,
+            (h, w, C) logits of the classes, and (h, w) the largest of these.
         input_height: Height of the network's input in pixels; with h it tells the pixels per cell.
         confidence: In (0, 1).
 
     Returns:
         xyxy (K, 4) float32 in input pixels, score (K,) float32, class_id (K,) int64.
     """
-    least = float(np.log(confidence / (1 - confidence)))
-    rows = [_scoring(classes, least) for _, classes in levels]
+    least = math.log(confidence / (1 - confidence))
+    rows = [np.flatnonzero(best.reshape(-1).astype(np.float32, copy=False) > least) for *_, best in levels]
     reach = levels[0][0].shape[2] // 4
-    bins: Float = _picked([sides.reshape(-1, 4, reach) for sides, _ in levels], rows)
-    logits: Float = _picked([classes.reshape(-1, classes.shape[2]) for _, classes in levels], rows)
-    grids = [_grid(sides.shape[0], sides.shape[1], input_height) for sides, _ in levels]
+    bins: Float = _picked([sides.reshape(-1, 4, reach) for sides, *_ in levels], rows)
+    logits: Float = _picked([classes.reshape(-1, classes.shape[2]) for _, classes, _ in levels], rows)
+    grids = [_grid(sides.shape[0], sides.shape[1], input_height) for sides, *_ in levels]
     cells = _picked(grids, rows)
     centres, stride = cells[:, :2], cells[:, 2:]
     weights = np.exp(bins - bins.max(axis=2, keepdims=True))
-    distances = (weights @ np.arange(reach, dtype=np.float32)) / weights.sum(axis=2)
+    distances = (weights @ _bins(reach)) / weights.sum(axis=2)
     xyxy = np.concatenate((centres - distances[:, :2], centres + distances[:, 2:]), axis=1) * stride
     score = 1 / (1 + np.exp(-logits.max(axis=1)))
     return xyxy, score, logits.argmax(axis=1).astype(np.int64, copy=False)
 
 
-def _scoring(classes: Tensor, least: float) -> NDArray[np.intp]:
-    """The cells of a level, by number and in order, with a class above ``least``."""
-    logits: Float = classes.reshape(-1).astype(np.float32, copy=False)
-    hits = np.flatnonzero(logits > least)  # one pass; the best of each cell would be the slowest step
-    cells: NDArray[np.intp] = hits // classes.shape[2]
-    new = np.ones(len(cells), np.bool_)
-    np.not_equal(cells[1:], cells[:-1], out=new[1:])
-    return cells[new]
+@lru_cache(maxsize=8)
+def _bins(reach: int) -> Float:
+    return np.arange(reach, dtype=np.float32)
 
 
 @lru_cache(maxsize=64)

@@ -8,8 +8,11 @@ import psutil
 
 
 def cpu_threads() -> int:
-    """The physical cores that this process may use."""
+    """The physical cores that this process may use, unless ``OMP_NUM_THREADS`` says another number of its cores."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if wanted.isdecimal() and int(wanted):
+        return min(allowed, int(wanted))
     return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +51,7 @@ class TorchRuntime:
         self.device = str(self._device)
         self.precision = precision
         self._dtype = resolve_dtype(precision, self._device)
-        if self._device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        if self._device.type == "cpu":
             torch.set_num_threads(cpu_threads())
         self._module = _prepare(checkpoint.module, self._device, self._dtype)
         self._traces: dict[tuple[int, ...], Any] = {}

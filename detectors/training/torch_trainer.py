@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -54,7 +53,7 @@ class TorchTrainer:
         torch.manual_seed(SEED)
         self._device = resolve_device(device)
         self.device = str(self._device)
-        if self._device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        if self._device.type == "cpu":
             torch.set_num_threads(cpu_threads())
         module: Any = checkpoint.module.fuse()  # type: ignore[operator]
         _take(module, read_weights(weights))

@@ -16,18 +16,18 @@ HEIGHT, WIDTH, REACH = 96, 160, 16
 
 
 def raw_heads(seed: int, count: int = 1) -> tuple[Tensor, ...]:
-    """Six outputs of random logits, few of which score."""
+    """Nine outputs: random logits, few of which score, and the largest of each cell."""
     random = np.random.default_rng(seed)
     cells = [(HEIGHT // stride, WIDTH // stride) for stride in (8, 16, 32)]
     sides = [random.normal(0, 3, (count, *cell, 4 * REACH)).astype(np.float32) for cell in cells]
     classes = [random.normal(-4, 2, (count, *cell, len(LABELS))).astype(np.float32) for cell in cells]
-    return (*sides, *classes)
+    return (*sides, *classes, *(logits.max(axis=-1) for logits in classes))
 
 
 def decoded(heads: tuple[Tensor, ...]) -> Tensor:
     """What YOLOv8's own last layer makes of them: (N, 4 + C, A), written the long way."""
     columns = []
-    for sides, classes, stride in zip(heads[:3], heads[3:], (8, 16, 32), strict=True):
+    for sides, classes, stride in zip(heads[:3], heads[3:6], (8, 16, 32), strict=True):
         n, h, w, _ = sides.shape
         spread = np.exp(sides.astype(np.float64).reshape(n, h, w, 4, REACH))
         left, top, right, bottom = np.moveaxis(spread @ np.arange(REACH) / spread.sum(-1), -1, 0)
@@ -58,7 +58,7 @@ def test_nothing_scores() -> None:
     assert len(found) == 0
 
 
-@pytest.mark.parametrize("spoil", ["labels", "sides", "odd", "cells"])
+@pytest.mark.parametrize("spoil", ["labels", "sides", "odd", "cells", "best"])
 def test_heads_of_another_network_are_refused(spoil: str) -> None:
     family = YoloFamily((*LABELS, "one more") if spoil == "labels" else LABELS, (HEIGHT, WIDTH))
     _, meta = family.preprocess([np.zeros((HEIGHT, WIDTH, 3), np.uint8)])
@@ -69,6 +69,8 @@ def test_heads_of_another_network_are_refused(spoil: str) -> None:
         heads.pop()
     if spoil == "cells":
         heads[3] = heads[3][:, 1:]
+    if spoil == "best":
+        heads[6] = heads[6][:, 1:]
     with pytest.raises(ModelError, match="check that the label list belongs to this model"):
         family.postprocess(tuple(heads), meta)
 

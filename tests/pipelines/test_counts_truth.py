@@ -97,9 +97,10 @@ def analysed(
     request: pytest.FixtureRequest, models_dir: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Run]:
     """Summary and events of a video on one framework; each video is analysed once."""
-    folder = tmp_path_factory.mktemp(request.param)
+    runtime, imgsz = request.param
+    folder = tmp_path_factory.mktemp(runtime)
     (folder / "site.yaml").write_text(SITE)
-    config = DetectorConfig.model_validate({"runtime": request.param})
+    config = DetectorConfig.model_validate({"runtime": runtime, "imgsz": imgsz})
     model = LoadedModel(resolve("yolov8n"), config, lambda line: None)
 
     @cache
@@ -118,17 +119,13 @@ def at_frame(event: dict[str, Any], summary: dict[str, Any]) -> int:
     return round(event["data"]["at_pts_s"] * (summary["frames"] - 1) / summary["media_s"])
 
 
-def case(runtime: str, name: str) -> Any:
-    """A framework and a video; the short form counts the street on one: both give the same boxes (test_parity)."""
-    is_long = name != "worker-zone-detection" and (runtime, name) != ("torch", "traffic")
-    return pytest.param(runtime, name, marks=pytest.mark.slow if is_long else ())
+CASES = [((runtime, 640), name) for runtime in ("torch", "tensorflow") for name in TRUTH]
+SHORT = [(("torch", 416), "traffic"), (("torch", 640), "worker-zone-detection")]
+"""Both frameworks give the same boxes (test_parity), and the street is in reach of a smaller input."""
+LONG = [pytest.param(*case, marks=pytest.mark.slow) for case in CASES if case not in SHORT]
 
 
-@pytest.mark.parametrize(
-    ("analysed", "name"),
-    [case(runtime, name) for runtime in ("torch", "tensorflow") for name in TRUTH],
-    indirect=["analysed"],
-)
+@pytest.mark.parametrize(("analysed", "name"), [*SHORT, *LONG], indirect=["analysed"])
 def test_counts_are_true(name: str, analysed: Callable[[str], Run]) -> None:
     truth = TRUTH[name]
     summary, events = analysed(name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from detectors.detections import Detections
@@ -250,3 +251,52 @@ def test_a_switch_that_fails_is_not_the_last(
         seen.say("sightline/a/enabled/set", "OFF")
         seen.say("sightline/a/detect/set", "OFF")
         seen.wait_for("sightline/a/detect/state", "OFF")
+
+
+def test_many_reloads_leave_nothing_behind(broker: Mosquitto, tmp_path: Path) -> None:
+    """Each brings a camera and a model that are new, and ends those before."""
+    process = psutil.Process()
+
+    def held() -> tuple[int, int, int]:
+        return threading.active_count(), process.num_fds(), len(process.children())
+
+    def reload_as(number: int) -> None:
+        before = dict(service._cameras)
+        write(tmp_path, "ab", broker, {"detect_fps": 20 - number % 2}, detections={"max_hz": 5 + number % 3})
+        service.request_reload()
+        wait_until(lambda: all(service._cameras.get(name) not in (None, before[name]) for name in "ab"), "no reload")
+        at_work(service)
+
+    with in_this_process(write(tmp_path, "ab", broker), lambda planned: Swings()) as service:
+        at_work(service)
+        reload_as(1)
+        wait_until(lambda: service.health()[1]["broker"] == "connected", "it does not connect")
+        first = held()
+        for number in range(2, 8):
+            reload_as(number)
+        wait_until(lambda: held() <= first, f"more is held than before: {held()}, then {first}", 10)
+        assert service.health()[1]["reload_error"] is None
+
+
+def test_it_stops_in_time_in_the_middle_of_a_reload(broker: Mosquitto, tmp_path: Path) -> None:
+    """A model that takes long to load holds nobody up; the reload comes to nothing."""
+    loading, go_on = threading.Event(), threading.Event()
+
+    def loader(planned: Any) -> Swings:
+        if planned.config.iou != 0.7:
+            loading.set()
+            go_on.wait(30)
+        return Swings()
+
+    path = write(tmp_path, "a", broker)
+    try:
+        with in_this_process(path, loader) as service:
+            at_work(service)
+            content = path.read_text().replace("version: 1", "version: 1\ndetectors: {main: {iou: 0.5}}")
+            path.write_text(content)
+            service.request_reload()
+            assert loading.wait(10)
+            begin = time.monotonic()
+        assert time.monotonic() - begin < 5
+    finally:
+        go_on.set()
