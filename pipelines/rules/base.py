@@ -11,7 +11,7 @@ from pydantic import Field
 from config.site import Name, Strict
 from pipelines.geometry import Xy
 from pipelines.ground import Ground
-from pipelines.rules.sights import Anchor, GroundSight, MotionSight, PointSight, ZoneSight
+from pipelines.rules.sights import Anchor, GroundSight, MotionSight, ObjectSight, PointSight, ZoneSight
 from pipelines.values import CounterKey, Event, Scalar, Track
 from pipelines.wall_clock import WallClock
 
@@ -167,6 +167,11 @@ class Surroundings:
     def point_sight(self, anchor: Anchor) -> PointSight:
         """Where the points that count are, in pixels."""
         return self._once(("point", anchor), lambda: PointSight(anchor))
+
+    def object_sight(self, labels: Collection[str] | None, keep_s: float, handover_s: float) -> ObjectSight:
+        """Which objects the tracks of some labels, or all, are, over id switches."""
+        key = None if labels is None else frozenset(labels)
+        return self._once(("objects", key, keep_s, handover_s), lambda: ObjectSight(key, keep_s, handover_s))
 
     def ground_sight(self) -> GroundSight:
         """Where feet are in metres.

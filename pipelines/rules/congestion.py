@@ -108,7 +108,7 @@ class Congestion:
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        self._presence.update(tracks, pts_s, self._config.labels)
+        self._presence.update(tracks, pts_s)
         elapsed = self._elapsed(pts_s)
         stays = [stay for stay in self._presence.stays if _is_there(stay, pts_s)]
         self._density.add(self._density_of(stays), elapsed)

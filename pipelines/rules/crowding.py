@@ -72,7 +72,7 @@ class Crowding:
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
         step_s = self._clock.step(pts_s)
-        self._presence.update(tracks, pts_s, self._config.labels)
+        self._presence.update(tracks, pts_s)
         people = len(self._presence.stays)
         self._people.update(people, step_s)
         self._crowded_s += step_s if self._episode.active else 0.0

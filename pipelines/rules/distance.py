@@ -62,7 +62,7 @@ class Distance:
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        changes = self._presence.update(tracks, pts_s, self._config.labels)
+        changes = self._presence.update(tracks, pts_s)
         feet = self._sight.feet(tracks, pts_s)
         events = []
         wanted = math.inf if self._config.metres is None else self._config.metres

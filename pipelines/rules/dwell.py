@@ -38,7 +38,7 @@ class Dwell:
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        self._presence.update(tracks, pts_s, self._config.labels)
+        self._presence.update(tracks, pts_s)
         events = []
         for stay in self._presence.stays:
             stayed = stay.last_inside_s - (stay.entered_s or 0.0)

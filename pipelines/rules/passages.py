@@ -73,7 +73,6 @@ class ThroughZone:
         limit_kmh: float | None,
     ) -> None:
         """Measure in the zone of a rule, of a calibrated camera."""
-        self._labels = config.labels
         self._sight = surroundings.ground_sight()
         self._motion = surroundings.motion_sight(window_s)
         self._window_s = window_s
@@ -84,7 +83,7 @@ class ThroughZone:
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> Iterator[Passage]:
         """Take the next frame; give the passages that ended, and those that have just become too fast."""
-        changes = self._presence.update(tracks, pts_s, self._labels)
+        changes = self._presence.update(tracks, pts_s)
         velocities, feet = self._motion.velocities(tracks, pts_s), self._sight.feet(tracks, pts_s)
         for stay in self._presence.stays:
             if stay.is_seen(pts_s):

@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pipelines.rules.base import RuleConfig, Surroundings
-from pipelines.rules.memory import HANDOVER_S, TrackMemory
-from pipelines.rules.sights import ZoneSight
+from pipelines.rules.memory import HANDOVER_S
+from pipelines.rules.sights import Known, ZoneSight
 from pipelines.values import Track
 
 SETTLE_S = 0.09
 """Media seconds inside before an object has entered: two looks at 10 fps, four at 25 fps."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Stay:
     """One object's relation to a zone.
 
     Attributes:
-        track: The object as last seen.
+        known: The object.
         entered_s: Media time at which it came in; ``None`` while it is outside.
         first_inside_s: Media time since which it has been seen inside; ``None`` while it is outside.
         last_inside_s: Media time at which it was last seen inside.
         reported: Free for the rule: whether this stay was reported.
-        first: The object as it was first seen, inside or not; kept over an id switch.
         own: Free for the rule; ``None`` in a stay that is new to it. It outlasts the stay, as the object does.
     """
 
-    track: Track
+    known: Known
     entered_s: float | None = None
     first_inside_s: float | None = None
     last_inside_s: float = 0.0
     reported: bool = False
-    first: Track = field(init=False)
     own: Any = None
 
-    def __post_init__(self) -> None:
-        """Remember the beginning."""
-        self.first = self.track
+    @property
+    def track(self) -> Track:
+        """The object as last seen."""
+        return self.known.track
+
+    @property
+    def first(self) -> Track:
+        """The object as it was first seen, inside or not; kept over an id switch."""
+        return self.known.first
 
     def is_seen(self, pts_s: float) -> bool:
         """Whether it is seen inside in the frame of this media time."""
@@ -65,11 +69,21 @@ class Presence:
     at all for ``lost_s``; it then left when it was last seen inside.
     """
 
-    def __init__(self, sight: ZoneSight, grace_s: float, lost_s: float, handover_s: float = HANDOVER_S) -> None:
+    def __init__(
+        self,
+        sight: ZoneSight,
+        surroundings: Surroundings,
+        labels: Collection[str] | None,
+        grace_s: float,
+        lost_s: float,
+        handover_s: float = HANDOVER_S,
+    ) -> None:
         """Start with an empty zone.
 
         Args:
             sight: Who is in the zone in a frame.
+            surroundings: Has what rules look at together.
+            labels: Those that are followed; ``None``: all.
             grace_s: Media seconds outside after which an object has left.
             lost_s: Media seconds unseen after which an object has left.
             handover_s: As of ``TrackMemory``.
@@ -77,42 +91,61 @@ class Presence:
         self._sight = sight
         self._grace_s = grace_s
         self._lost_s = max(lost_s, grace_s)
-        self._memory: TrackMemory[Stay] = TrackMemory(Stay, 2 * self._lost_s, handover_s)
+        self._objects = surroundings.object_sight(labels, 2 * self._lost_s, handover_s)
+        self._touching: dict[int, Stay] = {}  # seen inside, and not seen outside since then
         self._inside: dict[int, Stay] = {}
 
     @classmethod
     def of(cls, config: RuleConfig, surroundings: Surroundings, grace_s: float, share: float | None = None) -> Presence:
         """In the zone of a rule, together with what other rules find out there."""
-        return cls(surroundings.zone_sight(config.place, config.anchor, share), grace_s, surroundings.lost_s)
+        sight = surroundings.zone_sight(config.place, config.anchor, share)
+        return cls(sight, surroundings, config.labels, grace_s, surroundings.lost_s)
 
     @property
     def stays(self) -> Sequence[Stay]:
         """Those inside now."""
         return list(self._inside.values())
 
-    def update(self, tracks: Sequence[Track], pts_s: float, labels: Collection[str] | None = None) -> list[Change]:
+    def update(self, tracks: Sequence[Track], pts_s: float) -> list[Change]:
         """Take the confirmed tracks of the next frame.
 
         Args:
             tracks: All of them, as the rule was given them: then what other rules have found out holds, too.
             pts_s: Media time.
-            labels: Those that are followed; ``None``: all.
         """
         changes = []
         ids = self._sight.ids(tracks, pts_s)
-        wanted = tracks if labels is None else [track for track in tracks if track.label in labels]
-        for track, stay in self._memory.update(wanted, pts_s):
-            stay.track = track
+        for track, known in self._objects.pairs(tracks, pts_s):
             if track.id not in ids:
-                stay.first_inside_s = None
                 continue
+            stay: Stay | None = known.notes.get(self)
+            if stay is None:
+                stay = known.notes[self] = Stay(known)
             stay.last_inside_s = pts_s
             if stay.first_inside_s is None:
                 stay.first_inside_s = pts_s
+                self._touching[id(stay)] = stay
             if stay.entered_s is None and pts_s - stay.first_inside_s >= SETTLE_S:
                 stay.entered_s, stay.reported = stay.first_inside_s, False
                 self._inside[id(stay)] = stay
                 changes.append(Change(track, True, stay.entered_s, 0.0, stay))
+        self._step_outside(pts_s)
+        return changes + self._leave(pts_s)
+
+    def _step_outside(self, pts_s: float) -> None:
+        """Those that are seen elsewhere are not inside, in this frame; who is not seen for long is forgotten."""
+        for key, stay in list(self._touching.items()):
+            if stay.last_inside_s == pts_s:
+                continue
+            if stay.track.last_seen_s == pts_s:
+                stay.first_inside_s = None
+                del self._touching[key]
+            elif pts_s - stay.track.last_seen_s > 2 * self._lost_s:
+                del self._touching[key]
+
+    def _leave(self, pts_s: float) -> list[Change]:
+        """Those who were seen outside, or not at all, for long enough."""
+        changes = []
         for key, stay in list(self._inside.items()):
             if stay.last_inside_s == pts_s:
                 continue
@@ -123,5 +156,4 @@ class Presence:
                 changes.append(Change(stay.track, False, stay.last_inside_s, stayed, stay))
                 stay.entered_s = None
                 del self._inside[key]
-        self._memory.evict(pts_s)
         return changes

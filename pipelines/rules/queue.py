@@ -101,7 +101,7 @@ class Queue:
         self._lost_s = max(surroundings.lost_s, config.absence_s)
         hole = None if config.service is None else surroundings.zones[config.service]
         sight = ZoneSight(surroundings.zones[config.zone], surroundings.point_sight(config.anchor), hole=hole)
-        self._presence = Presence(sight, config.grace_s, self._lost_s, config.absence_s)
+        self._presence = Presence(sight, surroundings, config.labels, config.grace_s, self._lost_s, config.absence_s)
         self._undecided: dict[int, Stay] = {}
         self._clock = Clock()
         self._length = Level()
@@ -120,7 +120,7 @@ class Queue:
         """Take the confirmed tracks of the next frame."""
         step_s = self._clock.step(pts_s)
         events: list[Event] = []
-        for change in self._presence.update(tracks, pts_s, self._config.labels):
+        for change in self._presence.update(tracks, pts_s):
             if change.entered:
                 self._enter(change.stay)
             else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from pipelines.geometry import Area, Xy
 from pipelines.ground import Ground
@@ -74,6 +75,54 @@ class ZoneSight:
         points = self._points.points(tracks, pts_s)
         found = {key for key, point in points.items() if contains(point)}
         return found if self._hole is None else {key for key in found if not self._hole.contains(points[key])}
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """One object, over id switches.
+
+    Attributes:
+        track: As it was seen last.
+        first: As it was seen first.
+        notes: What those who look at it keep of it, by a key of their own.
+    """
+
+    track: Track
+    first: Track = field(init=False)
+    notes: dict[Any, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Remember the beginning."""
+        self.first = self.track
+
+
+class ObjectSight:
+    """Which objects the tracks of the frame at hand are, for rules that look at the same labels."""
+
+    def __init__(self, labels: Collection[str] | None, keep_s: float, handover_s: float) -> None:
+        """Follow the tracks of these labels, or all.
+
+        Args:
+            labels: Those that are followed; ``None``: all.
+            keep_s: As of ``TrackMemory``.
+            handover_s: Likewise.
+        """
+        self._labels = labels
+        self._memory: TrackMemory[Known] = TrackMemory(Known, keep_s, handover_s)
+        self._tracks, self._pts_s = _NONE, -1.0
+        self._pairs: list[tuple[Track, Known]] = []
+
+    def pairs(self, tracks: Sequence[Track], pts_s: float) -> Sequence[tuple[Track, Known]]:
+        """Tracks and their objects; asked again for the same frame, it knows."""
+        if tracks is not self._tracks or pts_s != self._pts_s:
+            self._tracks, self._pts_s = tracks, pts_s
+            labels = self._labels
+            wanted = tracks if labels is None else [track for track in tracks if track.label in labels]
+            self._pairs = self._memory.update(wanted, pts_s)
+            for track, known in self._pairs:
+                known.track = track
+            self._memory.evict(pts_s)
+        return self._pairs
 
 
 class GroundSight:

@@ -74,7 +74,7 @@ class Stopped:
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        changes = self._presence.update(tracks, pts_s, self._config.labels)
+        changes = self._presence.update(tracks, pts_s)
         events = []
         for change in changes:
             rest, change.stay.own = change.stay.own, None

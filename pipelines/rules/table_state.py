@@ -61,7 +61,7 @@ class TableState:
         step_s = self._clock.step(pts_s)
         if self._since_s is None:
             self._since_s = pts_s
-        self._presence.update(tracks, pts_s, self._config.labels)
+        self._presence.update(tracks, pts_s)
         stays = self._presence.stays
         self._people = len(stays)
         self._seen_s = max((stay.last_inside_s for stay in stays), default=self._seen_s)

@@ -81,7 +81,7 @@ class WrongWay:
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        changes = self._presence.update(tracks, pts_s, self._config.labels)
+        changes = self._presence.update(tracks, pts_s)
         for change in changes:
             if change.entered and change.stay.own is not None:  # it came back: what it did outside does not count
                 change.stay.own.furthest = -math.inf

@@ -48,7 +48,7 @@ class ZoneCount:
         if self._start_s is None:
             self._start_s = self._last_s = pts_s
         self._last_s = pts_s
-        changes = self._presence.update(tracks, pts_s, self._config.labels)
+        changes = self._presence.update(tracks, pts_s)
         for key in self._occupancy:
             self._occupancy[key] = 0
         for label, count in Counter(stay.track.label for stay in self._presence.stays).items():

@@ -52,7 +52,7 @@ class ZoneIntrusion:
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        self._presence.update(tracks, pts_s, self._config.labels)
+        self._presence.update(tracks, pts_s)
         self._look_at_the_clock(pts_s)
         events = []
         now = []

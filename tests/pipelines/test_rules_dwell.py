@@ -95,7 +95,7 @@ def test_memory_is_bounded() -> None:
         spot = 210 + 37 * number % 180
         for frame in (0, 1):
             play(rule, [Row(number / 5 + frame / 10, number, "person", spot, 200, 8)])
-        most = max(most, len(rule._presence._memory) + len(rule._presence.stays))
+        most = max(most, len(rule._presence._objects._memory) + len(rule._presence.stays))
     assert most <= 4 * LOST_S * 10
     play(rule, [Row(3_000.0, 99_999, "person", 600, 200)])
-    assert (len(rule._presence._memory), len(rule._presence.stays)) == (1, 0)
+    assert (len(rule._presence._objects._memory), len(rule._presence.stays)) == (1, 0)

@@ -117,4 +117,4 @@ def test_in_metres_a_far_car_stops_as_a_near_one_does() -> None:
 def test_memory_ends_with_the_track() -> None:
     rule = stopping()
     play(rule, [Row(t / 10, 1, "car", 300, 300) for t in range(50)], until=15)
-    assert len(rule._presence._memory) == 0
+    assert len(rule._presence._objects._memory) == 0

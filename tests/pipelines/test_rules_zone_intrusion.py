@@ -126,4 +126,4 @@ def test_a_live_camera_tells_the_time_itself() -> None:
 def test_memory_ends_with_the_track() -> None:
     rule = intrusion()
     play(rule, steps([IN] * 20), until=4 * LOST_S + 2)
-    assert (len(rule._presence._memory), len(rule._presence.stays)) == (0, 0)
+    assert (len(rule._presence._objects._memory), len(rule._presence.stays)) == (0, 0)
