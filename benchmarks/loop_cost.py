@@ -4,7 +4,7 @@ The boxes are a real model's on a real video, found beforehand; pictures are 640
 feeds, the engine, the tracker, the rules, the outbox and the connection to a real Mosquitto are those of ``run``. What
 is measured is the CPU time of the whole process by the frames it handled.
 
-    python -m benchmarks.loop_cost VIDEO [--cameras 4] [--seconds 20] [--model yolov8n]
+    python -m benchmarks.loop_cost VIDEO [--cameras 4] [--seconds 20] [--model yolov8n] [--batch-wait 100]
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def pictures_of(video: Path, seconds: int = 10) -> list[Any]:
     return found
 
 
-def site_of(cameras: int, broker_port: int, folder: Path, model: str) -> Path:
+def site_of(cameras: int, broker_port: int, folder: Path, model: str, batch_wait_ms: float) -> Path:
     """A site file with rules, events, counters and messages for each frame."""
     camera = {
         "source": "rtsp://127.0.0.1/never-opened",
@@ -84,7 +84,7 @@ def site_of(cameras: int, broker_port: int, folder: Path, model: str) -> Path:
     site = {
         "version": 1,
         "mqtt": {"port": broker_port},
-        "detectors": {"main": {"model": model}},
+        "detectors": {"main": {"model": model, "batch_wait_ms": batch_wait_ms}},
         "cameras": {f"cam{number}": camera for number in range(cameras)},
     }
     path = folder / "site.yaml"
@@ -98,6 +98,7 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--cameras", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--batch-wait", type=float, default=0.0, help="batch_wait_ms of the detector")
     parser.add_argument("--model", help="default: yolov8n, or what can be had")
     arguments = parser.parse_args()
     model = chosen(arguments.model)
@@ -108,7 +109,7 @@ def main() -> None:
     known = Answers(detector, answers)
     setattr(live_camera, "live_source", lambda *_, **__: MemoryCamera(pictures, FPS))  # noqa: B010 - in place of a real camera
     with tempfile.TemporaryDirectory() as name, Mosquitto(Path(name)) as broker:
-        path = site_of(arguments.cameras, broker.port, Path(name), str(model.path))
+        path = site_of(arguments.cameras, broker.port, Path(name), str(model.path), arguments.batch_wait)
         plan = plan_site(path, False, False, print)
         service = Service(path, plan, loader=lambda planned: known)  # type: ignore[arg-type, return-value]
         stop = threading.Event()
@@ -119,11 +120,12 @@ def main() -> None:
         time.sleep(arguments.seconds)
         frames, cpu = handled(service) - frames, time.process_time() - cpu
         published = service.stats().service
+        latency = max(camera.latency_ms["p95"] for camera in service.stats().cameras.values())
         stop.set()
         running.join()
     print(
         f"{arguments.cameras} cameras, {frames} frames with {boxes:.1f} boxes each, broker {published.broker}: "
-        f"{cpu / frames * 1e3:.2f} ms CPU a frame"
+        f"{cpu / frames * 1e3:.2f} ms CPU a frame, p95 latency {latency:.0f} ms"
     )
 
 

@@ -154,6 +154,9 @@ class Detector(Strict):
         le=64,
         description="pictures in one forward pass at most, live only; the parts of a tiled one stay together",
     )
+    batch_wait_ms: float = Field(
+        0, ge=0, le=1000, description="how long a frame waits for those of other cameras, to share a pass; live only"
+    )
 
 
 class Motion(Strict):

@@ -1,8 +1,8 @@
 """Many cameras, few models: one thread owns the models and takes the newest frames, one follows with the results.
 
 Each round serves cameras that share their detectors, tiles and the size of their pictures, beginning with the one that
-has waited longest. No camera is waited for: what has no frame has no part in the round. A thread that hangs is left
-behind and replaced. What fails is left alone for a second, and nobody else waits for it.
+has waited longest. No camera is waited for unless ``batch_wait_ms`` says so: one without a frame has no part in it.
+A thread that hangs is left behind and replaced. What fails is left alone for a second, and nobody else waits for it.
 """
 
 from __future__ import annotations
@@ -150,6 +150,7 @@ class _Run:
         self._follow_since: float | None = None
         self._tell = Telling(log, logging.ERROR, _TELL_AGAIN_S)
         self._retry_s: list[tuple[_Group, float]] = []  # what has failed, and when it is tried again
+        self._gathering_s: float | None = None  # since when a frame waits for those of other cameras
         self.prepared = threading.Event()
         self.results: queue.Queue[_Done] = queue.Queue(maxsize=_QUEUE)
         self._threads = [
@@ -202,19 +203,22 @@ class _Run:
         if not waiting:
             return False
         waiting.sort(key=lambda camera: camera.picked_s)
+        models = self._models_of(waiting[0]) or []
+        tiles = waiting[0].planned.plan.tiles
+        pictures = min((model.batch for model in models), default=1)
+        limit = max(1, pictures // parts_of(tiles))
+        shared = _alike(waiting, waiting[0])
+        wait_s = min((model.batch_wait_s for model in models), default=0.0)
+        if wait_s and len(shared) < min(limit, _coming(cameras, waiting[0])):
+            self._gathering_s = now if self._gathering_s is None else self._gathering_s
+            if (left_s := self._gathering_s + wait_s - now) > 0:
+                self._engine.wait(left_s)
+                return True
+        self._gathering_s = None
         self._busy = 1
         self._infer_since = now
         try:
-            models = self._models_of(waiting[0]) or []
-            first = waiting[0].planned
-            tiles = first.plan.tiles
-            shared = [
-                camera
-                for camera in waiting
-                if (camera.planned.detectors, camera.planned.plan.tiles) == (first.detectors, tiles)
-            ]
-            pictures = min((model.batch for model in models), default=1)
-            batch = self._take(shared, max(1, pictures // parts_of(tiles)))
+            batch = self._take(shared, limit)
             try:
                 if batch:
                     self._detect(models, batch, tiles)
@@ -317,6 +321,21 @@ class _Run:
             finally:
                 self._follow_since = None
                 self.results.task_done()
+
+
+def _alike(cameras: Sequence[LiveCamera], one: LiveCamera) -> list[LiveCamera]:
+    """Those that use the same detectors and tiles as one of them."""
+    planned = one.planned
+    return [
+        camera
+        for camera in cameras
+        if (camera.planned.detectors, camera.planned.plan.tiles) == (planned.detectors, planned.plan.tiles)
+    ]
+
+
+def _coming(cameras: Sequence[LiveCamera], one: LiveCamera) -> int:
+    """How many of those like it have a frame, or will have one soon."""
+    return sum(camera.expects_results for camera in _alike(cameras, one))
 
 
 def _group(camera: LiveCamera) -> _Group:

@@ -51,6 +51,11 @@ class Model:
         """Pictures in one forward pass at most."""
         return self.planned.config.batch
 
+    @property
+    def batch_wait_s(self) -> float:
+        """Seconds that a frame waits for others."""
+        return self.planned.config.batch_wait_ms / 1e3
+
     def stats(self) -> DetectorStats:
         """The detector's figures now."""
         detector = self.detector

@@ -160,6 +160,31 @@ def test_a_batch_holds_cameras_of_one_size(cameras: Cameras, tmp_path: Path, mod
     assert {next(iter(found)) for found in shapes} == {(48, 64, 3), (60, 80, 3)}
 
 
+@pytest.mark.parametrize("wait_ms", [0, 150])
+def test_frames_wait_for_those_of_other_cameras_where_they_may(
+    cameras: Cameras, tmp_path: Path, models_dir: Path, wait_ms: float
+) -> None:
+    """Four cameras of 10 fps, which begin at different times, and one that is switched off: nobody waits for it."""
+    boxes = Boxes()
+    cameras(dict.fromkeys("abcd", 10.0))
+    path = site(tmp_path, list("abcd"), {"detect_fps": 10}, detectors={"main": {"batch": 4, "batch_wait_ms": wait_ms}})
+    with in_this_process(path, lambda planned: boxes) as service:
+        found = started(service, 4)
+        boxes.calls.clear()
+        rates = shares(found, 3)
+        frames = [count for _, count in boxes.calls]
+        service._switch("enabled", "d", False)
+        boxes.calls.clear()
+        time.sleep(1)
+        begin = found["a"].processed
+        time.sleep(1)
+        assert found["a"].processed - begin >= 7
+    assert rates == {name: pytest.approx(10, abs=1.5) for name in "abcd"}
+    assert max(frames) <= 4
+    if wait_ms:
+        assert statistics.mean(frames) > 2.5
+
+
 def test_cameras_with_and_without_tiles_share_a_model(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:
     boxes = Boxes()
     batches: list[list[tuple[int, ...]]] = []
