@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from config import site
 from dashboard import files, monitoring
-from dashboard.api import session
+from dashboard.api import cameras, commands, session, stream
 from dashboard.guard import Guard
-from dashboard.middleware import Bodies, Headers, Names
+from dashboard.middleware import Bodies, Headers, Names, Patience
+from dashboard.news import News
 from dashboard.refusal import Refusal
+from dashboard.views import Views
 from pipelines.analyze import sightline_version
 from pipelines.live.face import CannotBeAsked, SiteFace
 
@@ -57,9 +59,14 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
     app.state.parts = {}  # what of the page is there, for /api/session
     app.include_router(monitoring.router(config, face, is_guarded=True))
     app.include_router(files.router())
+    views, news = app.state.views, app.state.news = Views(face), News(face)
     app.include_router(session.router(face))
+    app.include_router(cameras.router(face))
+    app.include_router(commands.router(face))
+    app.include_router(stream.router(face, views, news))
     _answer_errors(app)
     app.add_middleware(Bodies)
+    app.add_middleware(Patience)
     app.add_middleware(Names, names=(config.host, *config.names))
     app.add_middleware(Headers)
     return app
