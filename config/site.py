@@ -26,6 +26,7 @@ from pydantic import (
 from config.faults import YamlPath
 from config.mqtt_text import MAX_PREFIX, MqttSecret, MqttText
 from config.paths import folder_fault, is_same, kind_of, read_fault, resolved, without_nul, write_fault
+from config.polygon import crossing
 from config.quadrilateral import flat_corner, seen_from_one_side
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
@@ -233,6 +234,16 @@ def _with_area(points: tuple[Point, ...]) -> tuple[Point, ...]:
     return points
 
 
+def _uncrossed(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    if sides := crossing(points):
+        first, second = (f"{side + 1} and {(side + 1) % len(points) + 1}" for side in sides)
+        raise ValueError(
+            f"this polygon crosses itself: the side between points {first} and the one between points {second}; "
+            "name its corners in the order in which one walks around it"
+        )
+    return points
+
+
 def _line(value: Any) -> Any:
     if isinstance(value, list) and len(value) != 2:
         raise ValueError(f"a line has exactly 2 points, this one has {len(value)}")
@@ -267,7 +278,9 @@ def _complete_source(source: str) -> str:
 
 Labels = Annotated[tuple[str, ...], BeforeValidator(_some_labels)]
 Line = Annotated[tuple[Point, Point], BeforeValidator(_line), AfterValidator(_with_length)]
-Polygon = Annotated[tuple[Point, ...], BeforeValidator(_polygon), AfterValidator(_with_area)]
+Polygon = Annotated[
+    tuple[Point, ...], BeforeValidator(_polygon), AfterValidator(_with_area), AfterValidator(_uncrossed)
+]
 
 
 class SourceTls(Strict):
