@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -33,8 +34,13 @@ def edited(path: Path, text: str, change: Callable[[Any], None]) -> str:
         change: Changes ruamel's tree in place. Raises what it likes.
 
     Raises:
-        ConfigError: It is not valid YAML.
+        ConfigError: It is not valid YAML, or ruamel.yaml is not installed.
     """
+    if importlib.util.find_spec("ruamel") is None:
+        raise ConfigError(
+            f"{path}:1: to change this file and keep its comments needs ruamel.yaml, which is not installed; "
+            "run pip install 'sightline[server]'"
+        )
     mark = _BOM if text.startswith(_BOM) else ""
     newline = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
     plain = _BREAK.sub("\n", text.removeprefix(_BOM))

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pipelines.live.face import SiteFace
 
 from config.errors import SightlineError, in_a_log
 from dashboard.history.pictures import Box, thumbnail
 from dashboard.history.sampler import Sampler, add_figures, figures_of
 from dashboard.history.store import Batch, EventRow, HistoryError, Store
+from pipelines.live.face import SiteFace
 from pipelines.values import Event, FrameResult
 
 log = logging.getLogger(__name__)

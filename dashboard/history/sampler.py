@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from pipelines.live.face import CameraFace
-
 from dashboard.history.cells import WIDTHS, amount, cell_of, counter_of
 from dashboard.history.store import Batch, DetectorKey, Figures
+from pipelines.live.face import CameraFace
 from pipelines.messages import StatsPayload
 from pipelines.values import CounterKey, grows
 
