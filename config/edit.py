@@ -231,7 +231,10 @@ def _bring(written: Any, index: int, rule: dict[str, Any]) -> None:
         written.insert(index, node(rule))
         return
     if same[0] != index:
+        behind = written.ca.items.get(same[0])  # a comment on its line, which ``pop`` would lose
         written.insert(index, written.pop(same[0]))
+        if behind is not None:
+            written.ca.items[index] = behind
     fill(written[index], rule)
 
 

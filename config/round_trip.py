@@ -34,7 +34,7 @@ def edited(path: Path, text: str, change: Callable[[Any], None]) -> str:
         change: Changes ruamel's tree in place. Raises what it likes.
 
     Raises:
-        ConfigError: It is not valid YAML, or ruamel.yaml is not installed.
+        ConfigError: It is not valid YAML, would not be, or ruamel.yaml is not installed.
     """
     if importlib.util.find_spec("ruamel") is None:
         raise ConfigError(
@@ -51,8 +51,11 @@ def edited(path: Path, text: str, change: Callable[[Any], None]) -> str:
     new = _written(writer, tree)
     if new == base:
         return text
+    wanted = _content(new)
+    if isinstance(wanted, _Broken):
+        raise ConfigError(f"{path}: this cannot be changed with the comments in their places; change the text by hand")
     result = "\n".join(merged(plain.split("\n"), base.split("\n"), new.split("\n")))
-    if _content(result) != _content(new):  # a layout that cannot be followed; the writer's own is right
+    if _content(result) != wanted:  # a layout that cannot be followed; the writer's own is right
         result = new
     return mark + result.replace("\n", newline)
 
