@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from config import site
 from dashboard import files, monitoring
-from dashboard.api import cameras, commands, session, stream
+from dashboard.api import cameras, commands, compares, events, history, session, stream, system
+from dashboard.api import config as configuration
+from dashboard.backing import Backing
 from dashboard.guard import Guard
 from dashboard.middleware import Bodies, Headers, Names, Patience
 from dashboard.news import News
@@ -56,7 +58,8 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
         redirect_slashes=False,
     )
     app.state.guard = Guard(config)
-    app.state.parts = {}  # what of the page is there, for /api/session
+    backing = app.state.backing = Backing(config, face)
+    app.state.parts = {"history": backing.reader is not None}  # what of the page is there, for /api/session
     app.include_router(monitoring.router(config, face, is_guarded=True))
     app.include_router(files.router())
     views, news = app.state.views, app.state.news = Views(face), News(face)
@@ -64,6 +67,11 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
     app.include_router(cameras.router(face))
     app.include_router(commands.router(face))
     app.include_router(stream.router(face, views, news))
+    app.include_router(configuration.router(face, backing.editor))
+    app.include_router(history.router(backing.reader))
+    app.include_router(events.router(backing.reader))
+    app.include_router(compares.router(backing.compares))
+    app.include_router(system.router(face, backing.recorder, backing.tail))
     _answer_errors(app)
     app.add_middleware(Bodies)
     app.add_middleware(Patience)
