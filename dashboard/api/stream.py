@@ -91,7 +91,7 @@ def router(face: SiteFace, views: Views, news: News) -> "APIRouter":
 
     @routes.get("/stream", response_class=StreamingResponse, responses=_answers("text/event-stream"))
     async def stream(request: Request, who: Reader) -> StreamingResponse:
-        """`stats` each second, `counts` and `status` when they change, `event` as it is seen, `config` after a reload."""
+        """`stats` each second, `counts` and `status` when they change, `event` as seen, `config` after a reload."""
         guard = guard_of(request)
 
         async def events(listener: Listener) -> AsyncIterator[bytes]:
