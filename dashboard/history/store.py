@@ -153,7 +153,8 @@ class Store:
             HistoryError: The disk is full, or does not take it.
         """
         try:
-            if shutil.disk_usage(self.path.parent).free < _RESERVE_BYTES:
+            disk = shutil.disk_usage(self.path.parent)
+            if disk.free < min(_RESERVE_BYTES, disk.total // 20):
                 raise HistoryError(f"the disk of {self.path} is full; the history goes on when there is room again")
             self._db.execute("BEGIN IMMEDIATE")
             try:
