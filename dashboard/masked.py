@@ -17,7 +17,7 @@ _LEAST = 4
 """Shorter words are hidden where they stand as a password, and nowhere else."""
 _WORD = "hidden"
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-(?P<default>[^}]*))?\}")
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?P<login>[^\s?#\"']+)@", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,31}://(?P<login>[^\s?#\"']+)@", re.IGNORECASE)
 _COMMENTED = re.compile(r"(?m)#.*?\b(?:password|password_hash)\s*:\s*(?P<value>[^\s#][^\n]*)")
 _BLOCK_HEAD = re.compile(r"[|>][^\n]*\n")
 Span = tuple[int, int]

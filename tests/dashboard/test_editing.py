@@ -55,8 +55,11 @@ def test_what_is_shown_has_no_secret_and_comes_back_whole(editor: SiteEditor) ->
         ("[0.9, 0.5]]", "[0.9, 1.5]]", Fault("cameras.gate.lines.road[1][1]", 6, "must be at most 1, not 1.5")),
         ("  gate:", "  stats:", Fault("cameras.stats", 3, "a camera cannot be called 'stats': that is a word of the "
                                                          "MQTT topics")),
-        ("cameras:", "cameras: [", Fault(None, 3, "not valid YAML: expected ',' or ']', but got ':'")),
-        ("source", "sauce", Fault("cameras.gate.source", 3, "this key is required")),
+        ("cameras:", "cameras: [", Fault(None, 4, "not valid YAML: expected ',' or ']', but got ':'")),
+        ("    lines:", "    detect_fps: many\n    lines:", Fault("cameras.gate.detect_fps", 5, "expected a number, not "
+                                                                                            "'many'")),
+        ("  gate:", "  front gate:", Fault("cameras.front gate", 3, "'front gate' has characters that are not allowed; "
+                                                                   "use a-z, 0-9, - and _ only")),
     ],
 )  # fmt: skip
 def test_faults_have_their_place(editor: SiteEditor, old: str, new: str, fault: Fault) -> None:
@@ -173,7 +176,8 @@ def test_undoing_into_a_wrong_file_is_refused(tmp_path: Path) -> None:
         ("cameras.a: the rules need labels", Fault("cameras.a", None, "the rules need labels")),
         ("yolov8n was not found: pull it", Fault(None, None, "yolov8n was not found: pull it")),
         ("model: it is gone", Fault(None, None, "model: it is gone")),
-        ("F:2: cameras.a.scenario: other.yaml:4: rules[0]: no", Fault("cameras.a.scenario", 2, "other.yaml:4: rules[0]: no")),
+        ("F:2: cameras.a.scenario: other.yaml:4: rules[0]: no", 
+         Fault("cameras.a.scenario", 2, "other.yaml:4: rules[0]: no")),
     ],
 )  # fmt: skip
 def test_sentences_are_taken_apart(sentence: str, expected: Fault) -> None:
