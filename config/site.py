@@ -18,44 +18,31 @@ from pydantic import (
     Field,
     PositiveInt,
     SecretStr,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from config.faults import YamlPath
 from config.mqtt_text import MAX_PREFIX, MqttSecret, MqttText
-from config.paths import folder_fault, is_same, kind_of, read_fault, resolved, without_nul, write_fault
+from config.paths import folder_fault, is_same, kind_of, read_fault, resolved, write_fault
 from config.polygon import going_round_once, of_three_or_more, with_area
 from config.quadrilateral import flat_corner, seen_from_one_side
+from config.server import Server as Server
+from config.strict import FilePath as FilePath
+from config.strict import Name as Name
+from config.strict import Strict as Strict
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 Relative = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Relative, Relative]
 Metres = tuple[float, float]
 FourPoints = tuple[Metres, Metres, Metres, Metres]
 Pixels = Annotated[int, Field(ge=32, le=4096)]
-FilePath = Annotated[Path, AfterValidator(without_nul)]
 RuntimeName = Literal["torch", "tensorflow", "litert", "onnxruntime", "openvino", "tensorrt"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 BackendName = Literal["auto", "opencv", "gstreamer"]
 
 RESERVED_NAMES = frozenset({"available", "events", "stats", "command"})
 """Words of the MQTT tree that no camera may be called."""
-
-
-class Strict(BaseModel):
-    """Base of all configuration models: unknown keys are errors and values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        wanted = cls.model_fields[info.field_name].annotation if info.field_name else None
-        if isinstance(value, bool) and wanted in (int, float):
-            raise ValueError(f"expected a number, not {str(value).lower()}")
-        return value
 
 
 class Tls(Strict):
@@ -329,15 +316,6 @@ class Outputs(Strict):
     jsonl: JsonlOutput | None = Field(None, description="without this block `run` writes no result files")
 
 
-class Server(Strict):
-    """The one HTTP server (``run``): /healthz always."""
-
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8600, ge=0, le=65535, description="TCP port; 0 takes a free one")
-    metrics: bool = Field(True, description="whether to serve /metrics (Prometheus)")
-    dashboard: bool = Field(True, description="whether to serve the page; not used yet")
-
-
 class Log(Strict):
     """What ``run`` says of itself."""
 
@@ -416,7 +394,7 @@ class Site(Strict):
         return [(where, text) for where, text in (*found, *self._written(file)) if text]
 
     def _written(self, file: Path) -> list[tuple[YamlPath, str | None]]:
-        """What is wrong with the outbox and the log: each is a file of its own."""
+        """What is wrong with the outbox, the log and the history: each is a file of its own."""
         log = resolved(file, self.log.path) if self.log.path else None
         box = resolved(file, self.mqtt.outbox.path) if self.mqtt else None
         found: list[tuple[YamlPath, str | None]] = []
@@ -427,6 +405,12 @@ class Site(Strict):
             is_taken = "this file itself" if is_same(log, file) else "the outbox" if box and is_same(log, box) else ""
             fault = f"{log} is {is_taken}; name another" if is_taken else write_fault(log, may_be_device=True)
             found.append((("log", "path"), fault))
+        if self.server is not None and self.server.dashboard and self.server.history.enabled:
+            history = resolved(file, self.server.history.path)
+            others = {"this file itself": file, "the outbox": box, "the log": log}
+            taken = [word for word, other in others.items() if other is not None and is_same(history, other)]
+            fault = f"{history} is {taken[0]}; name another" if taken else write_fault(history)
+            found.append((("server", "history", "path"), fault))
         return found
 
     def detector_names(self, camera: Camera) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The one HTTP server: ``/healthz`` and ``/metrics``, by uvicorn in a thread of its own."""
+"""The one HTTP server: uvicorn in a thread of its own."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from config import site
 from config.errors import SightlineError
-from dashboard.prometheus import registry
-from pipelines.messages import StatsPayload
+from dashboard.application import application
+from dashboard.backing import Backing
+from pipelines.live.face import SiteFace
+from pipelines.server_plan import open_fault
 
 if TYPE_CHECKING:
     import uvicorn
-    from fastapi import FastAPI, Request, Response
 
 log = logging.getLogger(__name__)
 _START_S = 10.0
 _STOP_S = 1.8
 _GRACE_S = 1
-_NO_STORE = {"Cache-Control": "no-store"}
-Health = tuple[bool, dict[str, Any]]
+_MOST_CONNECTIONS = 300
+_MOST_HEADERS = 32_768
+_SEND_BUFFER = 128 * 1024
+"""Bytes that the system keeps for a slow client: what waits there is old when it comes."""
 
 
 class ServerError(SightlineError, OSError):
@@ -34,20 +36,20 @@ class ServerError(SightlineError, OSError):
 
 
 class Server:
-    """Serves what it is given; the callables run in threads of the server."""
+    """Serves a site; what it asks of the site runs in threads of the server."""
 
-    def __init__(self, config: site.Server, stats: Callable[[], StatsPayload], healthy: Callable[[], Health]) -> None:
+    def __init__(self, config: site.Server, face: SiteFace) -> None:
         """Remember what to serve.
 
         Args:
             config: Where to listen, and what for.
-            stats: The present numbers, asked for at each scrape.
-            healthy: Whether all is well, and what to say of it: small, JSON, without secrets.
+            face: The site.
         """
         self._config = config
-        self._stats = stats
-        self._healthy = healthy
+        self._face = face
+        self._app: Any = None
         self._uvicorn: uvicorn.Server | None = None
+        self._backing: Backing | None = None
         self._thread: threading.Thread | None = None
         self._port = config.port
 
@@ -61,6 +63,19 @@ class Server:
         """Host and port as they are written in a URL."""
         return _host_port(self._config.host, self._port)
 
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"{'http' if self._config.tls is None else 'https'}://{self.address}"
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody has the page open."""
+        views, news = (
+            (getattr(self._app.state, part, None) for part in ("views", "news")) if self._app else (None, None)
+        )
+        return bool((views is not None and views.watchers) or (news is not None and news.listeners))
+
     def start(self) -> None:
         """Start; it listens when this returns.
 
@@ -72,7 +87,7 @@ class Server:
         try:
             import uvicorn
 
-            app = application(self._config, self._stats, self._healthy)
+            app = self._app = application(self._config, self._face)
         except ImportError as error:
             raise ServerError(
                 f"the HTTP server needs {error.name or error}, which is not installed; "
@@ -80,8 +95,12 @@ class Server:
             ) from error
         listener = _listen(self._config.host, self._config.port)
         address, self._port = listener.getsockname()[:2]
-        if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
-            log.warning("http://%s is open to the network, and there is no login yet", _host_port(address, self._port))
+        try:
+            self._check_open(address)
+        except ServerError:
+            listener.close()
+            raise
+        tls = self._config.tls
         settings = uvicorn.Config(
             app,
             loop="asyncio",
@@ -90,6 +109,11 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who a client is, it must not say itself
+            limit_concurrency=_MOST_CONNECTIONS,
+            h11_max_incomplete_event_size=_MOST_HEADERS,
+            ssl_certfile=str(tls.certificate) if tls is not None else None,
+            ssl_keyfile=str(tls.key) if tls is not None else None,
             timeout_graceful_shutdown=_GRACE_S,
         )
         self._uvicorn = uvicorn.Server(settings)
@@ -104,43 +128,40 @@ class Server:
                 listener.close()
                 raise ServerError(f"the HTTP server on {_host_port(address, self._port)} does not start; see the log")
             time.sleep(0.005)
+        self._backing = getattr(app.state, "backing", None)
+        if self._backing is not None:
+            self._backing.start()
+
+    def _check_open(self, address: str) -> None:
+        """Say what others than this machine can do there.
+
+        Raises:
+            ServerError: They could see and change everything.
+        """
+        if ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+            return
+        config, url = self._config, self.url
+        if not config.dashboard:
+            log.warning("%s is open to the network: /healthz and /metrics have no login", url)
+        elif config.password_hash is None:
+            raise ServerError(open_fault(config.host))
+        elif config.tls is None:
+            log.warning("%s is open to the network without TLS: passwords can be read on their way", url)
 
     def stop(self) -> None:
         """Stop within 2 seconds: no new connections, requests under way have a second; safe to call twice."""
         if self._uvicorn is None or self._thread is None:
             return
+        for part in ("views", "news"):
+            if (streams := getattr(self._app.state, part, None)) is not None:
+                streams.close()
         self._uvicorn.should_exit = True
         self._thread.join(_STOP_S)
         if self._thread.is_alive():
             log.warning("a request to the HTTP server does not end; it is left behind")
+        if self._backing is not None:
+            self._backing.stop()
         self._uvicorn = self._thread = None
-
-
-def application(config: site.Server, stats: Callable[[], StatsPayload], healthy: Callable[[], Health]) -> FastAPI:
-    """The routes.
-
-    Raises:
-        ImportError: The extra is not installed.
-    """
-    from fastapi import FastAPI, Response
-    from fastapi.responses import JSONResponse
-    from prometheus_client.exposition import choose_encoder
-    from starlette.routing import Route
-
-    def healthz(request: Request) -> Response:
-        well, said = healthy()
-        return JSONResponse(said, 200 if well else 503, _NO_STORE)
-
-    numbers = registry(stats)
-
-    def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(numbers), 200, {**_NO_STORE, "Content-Type": content_type})
-
-    routes = [Route("/healthz", healthz)]
-    if config.metrics:
-        routes.append(Route("/metrics", metrics))
-    return FastAPI(routes=list(routes), openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -153,7 +174,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        return socket.create_server(address[:2], family=family)
+        listener = socket.create_server(address[:2], family=family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # connections inherit it
+        return listener
     except UnicodeError as error:
         raise ServerError(
             f"the HTTP server cannot listen on {place[:80]}; that is no name of a host: server.host"
