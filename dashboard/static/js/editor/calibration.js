@@ -11,10 +11,10 @@ export function calibrationPanel(own) {
   const box = h('div');
   const said = h('p', {class: 'fault', role: 'status', hidden: true});
   const note = h('p', {class: 'hint'});
-  let inputs = null;
+  let inputs;
   const update = () => {
     const {calibration} = own.steps.now;
-    if (Boolean(calibration) !== Boolean(inputs)) {
+    if (inputs === undefined || Boolean(calibration) !== Boolean(inputs)) {
       inputs = calibration ? form(own) : null;
       replace(box, calibration ? inputs.element : offer(own));
     }

@@ -35,7 +35,7 @@ function shape(draw, item) {
     'aria-label': `${item.kind} ${item.name}`, 'aria-pressed': String(chosen), 'data-key': `item-${item.id}`, 'data-item': item.id});
   group.append(svg('path', {class: 'reach', d: path(draw, item.points, closed)}), svg('path', {class: 'stroke', d: path(draw, item.points, closed)}));
   if (!closed) { group.append(arrow(draw, item)); }
-  group.append(...label(draw, closed ? middle(item.points) : item.points[0], item.name, closed ? 0 : -14));
+  group.append(...label(draw, closed ? top(item.points) : item.points[0], item.name, closed ? 14 : -14));
   if (!chosen) { return group; }
   const handles = item.points.map((point, index) => handle(draw, point, `${item.id}-${index}`,
     closed ? `Corner ${index + 1} of ${item.name}: ${percent(point)}` : `End ${'AB'[index]} of ${item.name}: ${percent(point)}`, closed ? '' : 'AB'[index]));
@@ -55,6 +55,9 @@ function arrow(draw, item) {
   return svg('g', {class: 'arrow'}, svg('path', {d: `M${mx} ${my}L${tx} ${ty}${head}`}),
     svg('text', {x: tx + nx * 11 * draw.unit, y: ty + ny * 11 * draw.unit, 'font-size': 12 * draw.unit, 'text-anchor': 'middle', 'dominant-baseline': 'middle'}, 'in'));
 }
+
+/** The middle between the two highest corners. */
+const top = (points) => middle(points.toSorted((a, b) => a[1] - b[1]).slice(0, 2));
 
 function label(draw, point, text, up) {
   const [x, y] = draw.at(point);

@@ -60,6 +60,19 @@ export function scalar(value) {
   return String(value);
 }
 
+/** State of a rule in one line: `{line: 'road', in: {car: 3}}` → "line road · in car 3". */
+export function stateLine(state, most = 12) {
+  const parts = [];
+  const walk = (name, value) => {
+    if (value === null || value === undefined || value === '') { return; }
+    if (typeof value !== 'object') { parts.push(`${words(name)} ${scalar(value)}`); return; }
+    if (Array.isArray(value)) { parts.push(`${words(name)} ${value.length && typeof value[0] === 'object' ? `${value.length}` : value.map(scalar).join(', ') || 'none'}`); return; }
+    for (const [key, one] of Object.entries(value)) { walk(name ? `${name} ${key}` : key, one); }
+  };
+  walk('', state ?? {});
+  return parts.length > most ? `${parts.slice(0, most).join(' · ')} …` : parts.join(' · ');
+}
+
 /** `line_crossing` → "line crossing". */
 export function words(name) {
   return String(name ?? '').replaceAll('_', ' ');

@@ -3,7 +3,7 @@
 import {cameras, command, counterName, livePath, statusPill} from '../lib/cameras.js';
 import {get, part} from '../lib/api.js';
 import {button, card, h, icon, replace, say, table} from '../lib/dom.js';
-import {milliseconds, number, scalar, words} from '../lib/format.js';
+import {milliseconds, number, stateLine, words} from '../lib/format.js';
 import {live, on} from '../lib/live.js';
 import {play} from '../lib/mjpeg.js';
 import {failed} from '../lib/notice.js';
@@ -124,7 +124,7 @@ function eventsCard(own) {
   const add = (event, last) => {
     if (event.camera !== own.camera.name) { return; }
     none.remove();
-    const row = eventRow(event, showEvent);
+    const row = eventRow(event, showEvent, true);
     if (last) { list.append(row); } else { list.prepend(row); }
     while (list.children.length > SHOWN_EVENTS) { list.lastChild.remove(); }
   };
@@ -141,7 +141,7 @@ function rulesCard(own) {
     replace(box, rules.length ? h('ul', {class: 'plain'}, rules.map((rule) => h('li', null,
       h('details', null, h('summary', null, h('span', {class: 'tag'}, words(rule.kind)), ` ${words(rule.name)} `, rule.off_reason ? h('span', {class: 'hint'}, 'off') : null),
         rule.off_reason ? h('p', {class: 'hint'}, rule.off_reason)
-          : h('p', {class: 'hint'}, Object.entries(rule.state ?? {}).map(([key, value]) => `${words(key)}: ${scalar(value)}`).join(' · ') || 'no state')))))
+          : h('p', {class: 'hint'}, stateLine(rule.state, 30) || 'on')))))
       : h('p', {class: 'empty'}, 'No rules.'));
   };
   load().catch(failed);

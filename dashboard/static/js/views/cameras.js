@@ -90,7 +90,7 @@ async function show(one, layers, signal) {
 }
 
 function seen(one) {
-  if (one.state === 'disabled') { return false; }
+  if (!['online', 'degraded'].includes(one.state)) { return false; }
   const box = one.element.getBoundingClientRect();
   return box.width > 0 && box.bottom > 0 && box.top < innerHeight;
 }

@@ -1,10 +1,10 @@
 /** Counters as they are now, and over time: a chart for each line, zone and figure of a rule; CSV of the same. */
 
 import {get, withQuery} from '../lib/api.js';
-import {cameras, chosen, counterName} from '../lib/cameras.js';
+import {cameras, chosen} from '../lib/cameras.js';
 import {card, h, icon, replace, say} from '../lib/dom.js';
 import {chart, colour} from '../lib/chart.js';
-import {number} from '../lib/format.js';
+import {number, words} from '../lib/format.js';
 import {on} from '../lib/live.js';
 import {failed} from '../lib/notice.js';
 import {note} from '../lib/router.js';
@@ -12,6 +12,7 @@ import {session} from '../lib/session.js';
 import {filters, RANGES, spanOf, withAll} from '../parts/filters.js';
 
 const MOST_CHARTS = 24;
+const MOST_COUNTERS = 300;
 const TITLES = {counts: 'Crossings', occupancy: 'In the zone', totals: 'Totals', values: 'Now'};
 
 export async function view({query}, {signal}) {
@@ -59,23 +60,32 @@ function wanted(own) {
   return (one) => (!camera || one.camera === camera) && (!place || one.place === place) && (!label || one.label === label);
 }
 
+/** A card for each line, zone and rule, with a row for each label; only what differs is written. */
 function showTiles(own) {
-  const mine = own.counts.filter(wanted(own)).slice(0, 200);
-  const keys = new Set(mine.map(keyOf));
-  for (const [key, tile] of own.shown) { if (!keys.has(key)) { tile.element.remove(); own.shown.delete(key); } }
-  for (const one of mine) {
-    const key = keyOf(one);
-    let tile = own.shown.get(key);
-    if (!tile) {
-      const value = h('span', {class: 'value'});
-      tile = {value, element: h('li', {class: 'counter', dataset: {key}}, value, h('span', {class: 'name'}, counterName(one)),
-        h('span', {class: 'hint'}, own.state.camera ? TITLES[one.head] : `${one.camera} · ${TITLES[one.head]}`))};
-      own.shown.set(key, tile);
-      own.tiles.append(tile.element);
-    }
-    say(tile.value, number(one.value, 0));
+  const mine = own.counts.filter(wanted(own)).slice(0, MOST_COUNTERS);
+  const shape = JSON.stringify(mine.map(keyOf));
+  if (shape !== own.shape) {
+    own.shape = shape;
+    own.shown.clear();
+    replace(own.tiles, [...Map.groupBy(mine, (one) => [one.camera, one.head, one.place].join('/')).values()].map((group) => countersCard(own, group)));
   }
-  own.tiles.classList.toggle('none', !mine.length);
+  for (const one of mine) { say(own.shown.get(keyOf(one)), number(one.value, 0)); }
+}
+
+function countersCard(own, group) {
+  const [{camera, head, place}] = group;
+  const ways = [...new Set(group.map((one) => one.direction ?? ''))];
+  const labels = [...new Set(group.map((one) => one.label ?? ''))];
+  const cell = (label, way) => {
+    const one = group.find((each) => (each.label ?? '') === label && (each.direction ?? '') === way);
+    const value = h('td', {class: 'number', dataset: one ? {key: keyOf(one)} : {}});
+    if (one) { own.shown.set(keyOf(one), value); }
+    return value;
+  };
+  return h('li', {class: 'counter'}, h('div', {class: 'row'}, h('strong', null, words(place)), h('span', {class: 'hint'}, own.state.camera ? TITLES[head] : `${camera} · ${TITLES[head]}`)),
+    h('table', null, h('caption', {class: 'unseen'}, `${TITLES[head]}: ${words(place)}, camera ${camera}`),
+      ways.length > 1 || ways[0] ? h('thead', null, h('tr', null, h('td'), ways.map((way) => h('th', {scope: 'col', class: 'number'}, way)))) : null,
+      h('tbody', null, labels.map((label) => h('tr', null, h('th', {scope: 'row'}, label ? words(label) : 'all'), ways.map((way) => cell(label, way)))))));
 }
 
 const keyOf = (one) => [one.camera, one.head, one.place, one.direction ?? '', one.label ?? ''].join('/');

@@ -58,7 +58,8 @@ function switchCard(own) {
   const precision = h('select', {disabled: locked, name: 'precision'});
   const said = h('p', {class: 'fault', role: 'alert', hidden: true});
   const before = h('div');
-  const pace = chart('Frames per second and latency of the camera, the last minutes', {height: 150, empty: 'Waiting for figures …'}, signal);
+  const pace = chart('Frames per second of the camera, the last minutes', {height: 140, empty: 'Waiting for figures …'}, signal);
+  const delay = chart('Milliseconds from capture to result of the camera (p95), the last minutes', {height: 140, unit: 'ms', empty: 'Waiting for figures …'}, signal);
   let mark = null;
   const precisions = () => {
     const known = runtimes.find((one) => one.name === runtime.value)?.precisions ?? ['fp32'];
@@ -79,7 +80,9 @@ function switchCard(own) {
   const show = () => {
     const samples = live.samples.slice(-300);
     const of = (pick) => samples.map((sample) => pick(sample.cameras[camera.value] ?? {}) ?? null);
-    pace.update(samples.map((sample) => sample.t), [{name: 'frames/s', values: of((one) => one.fps), colour: colour(0)}, {name: 'latency p95 (ms ÷ 10)', values: of((one) => (one.p95 === null || one.p95 === undefined ? null : one.p95 / 10)), colour: colour(1)}]);
+    const times = samples.map((sample) => sample.t);
+    pace.update(times, [{name: 'frames/s', values: of((one) => one.fps), colour: colour(0)}]);
+    delay.update(times, [{name: 'capture to result p95', values: of((one) => one.p95), colour: colour(1)}]);
     if (mark) { replace(before, comparison(mark, live.stats, camera.value, all)); }
   };
   const apply = button('Switch', {kind: 'first', disabled: locked, onclick: async () => {
@@ -101,7 +104,7 @@ function switchCard(own) {
   on('stats', show, signal);
   on('config', (heard) => { if (heard.error) { said.hidden = false; say(said, heard.error); } else { file.load(signal).then(() => file.refreshUndo?.()).catch(() => {}); } }, signal);
   return card('Switch the runtime of a camera', locked ? h('p', {class: 'note', role: 'status'}, file.reason) : null,
-    h('div', {class: 'row'}, field('Camera', camera), field('Runtime', runtime), field('Precision', precision), h('span', {class: 'grow'}), file.undoButton(async () => start(), signal), apply), said, before, pace.element);
+    h('div', {class: 'row'}, field('Camera', camera), field('Runtime', runtime), field('Precision', precision), h('span', {class: 'grow'}), file.undoButton(async () => start(), signal), apply), said, before, h('div', {class: 'charts'}, pace.element, delay.element));
 }
 
 function snapshot(stats, camera, all) {

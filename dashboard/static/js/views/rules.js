@@ -2,7 +2,7 @@
 
 import {get, part, put} from '../lib/api.js';
 import {button, card, h, replace, say, select, table} from '../lib/dom.js';
-import {scalar, words} from '../lib/format.js';
+import {stateLine, words} from '../lib/format.js';
 import {done, failed} from '../lib/notice.js';
 import {schemaForm} from '../parts/schema-form.js';
 
@@ -99,7 +99,7 @@ async function showInForce(own) {
   replace(own.inForce, rules.length ? table('Rules in force', ['Rule', 'State'], rules.map((rule) => [
     h('span', null, h('strong', null, words(rule.name)), h('br'), h('span', {class: 'hint'}, words(rule.kind))),
     rule.off_reason ? h('span', {class: 'warn'}, `off: ${rule.off_reason}`)
-      : h('span', {class: 'hint'}, Object.entries(rule.state ?? {}).slice(0, 6).map(([key, value]) => `${words(key)} ${scalar(value)}`).join(' · ') || 'on'),
+      : h('span', {class: 'hint'}, stateLine(rule.state) || 'on'),
   ])) : h('p', {class: 'empty'}, 'No rule is in force.'));
 }
 

@@ -57,6 +57,7 @@ function block(value, otherwise) {
 function valueText(name, value) {
   if (value === null || value === undefined) { return '–'; }
   if (typeof value === 'number') {
+    if (name === 'port') { return String(value); }
     if (name.endsWith('_bytes')) { return bytes(value); }
     if (name.endsWith('_mb')) { return bytes(value * 1e6); }
     return name.endsWith('_s') ? duration(value) : number(value, Number.isInteger(value) ? 0 : 1);
