@@ -221,8 +221,9 @@ def run(
     """
     from config.site import Log
     from config.site import Server as ServerConfig
+    from pipelines.live.face import SiteFace
     from pipelines.live.plan import SitePlan
-    from pipelines.live.service import Health, Service, Stats, run_site
+    from pipelines.live.service import Service, run_site
     from pipelines.logs import set_up
 
     debug = "--debug" in sys.argv
@@ -249,10 +250,10 @@ def run(
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, reload)
 
-    def serve(server: ServerConfig, stats: Stats, health: Health) -> Callable[[], None]:
+    def serve(server: ServerConfig, face: SiteFace) -> Callable[[], None]:
         from dashboard.server import Server
 
-        running = Server(server, stats, health)
+        running = Server(server, face)
         running.start()
         logging.getLogger("app").info("http://%s answers", running.address)
         return running.stop

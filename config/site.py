@@ -18,43 +18,30 @@ from pydantic import (
     Field,
     PositiveInt,
     SecretStr,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from config.faults import YamlPath
 from config.mqtt_text import MAX_PREFIX, MqttSecret, MqttText
-from config.paths import folder_fault, is_same, kind_of, read_fault, resolved, without_nul, write_fault
+from config.paths import folder_fault, is_same, kind_of, read_fault, resolved, write_fault
 from config.quadrilateral import flat_corner, seen_from_one_side
+from config.server import Server as Server
+from config.strict import FilePath as FilePath
+from config.strict import Name as Name
+from config.strict import Strict as Strict
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 Relative = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Relative, Relative]
 Metres = tuple[float, float]
 FourPoints = tuple[Metres, Metres, Metres, Metres]
 Pixels = Annotated[int, Field(ge=32, le=4096)]
-FilePath = Annotated[Path, AfterValidator(without_nul)]
 RuntimeName = Literal["torch", "tensorflow", "litert", "onnxruntime", "openvino", "tensorrt"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 BackendName = Literal["auto", "opencv", "gstreamer"]
 
 RESERVED_NAMES = frozenset({"available", "events", "stats", "command"})
 """Words of the MQTT tree that no camera may be called."""
-
-
-class Strict(BaseModel):
-    """Base of all configuration models: unknown keys are errors and values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        wanted = cls.model_fields[info.field_name].annotation if info.field_name else None
-        if isinstance(value, bool) and wanted in (int, float):
-            raise ValueError(f"expected a number, not {str(value).lower()}")
-        return value
 
 
 class Tls(Strict):
@@ -334,15 +321,6 @@ class Outputs(Strict):
         15, ge=0.5, le=1440, description="length of the bins of time in which counts are summed up (`bins`)"
     )
     jsonl: JsonlOutput | None = Field(None, description="without this block `run` writes no result files")
-
-
-class Server(Strict):
-    """The one HTTP server (``run``): /healthz always."""
-
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8600, ge=0, le=65535, description="TCP port; 0 takes a free one")
-    metrics: bool = Field(True, description="whether to serve /metrics (Prometheus)")
-    dashboard: bool = Field(True, description="whether to serve the page; not used yet")
 
 
 class Log(Strict):

@@ -1,4 +1,4 @@
-"""The one HTTP server: ``/healthz`` and ``/metrics``, by uvicorn in a thread of its own."""
+"""The one HTTP server: uvicorn in a thread of its own."""
 
 from __future__ import annotations
 
@@ -9,24 +9,20 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from config import site
 from config.errors import SightlineError
-from dashboard.prometheus import registry
-from pipelines.messages import StatsPayload
+from dashboard.application import application
+from pipelines.live.face import SiteFace
 
 if TYPE_CHECKING:
     import uvicorn
-    from fastapi import FastAPI, Request, Response
 
 log = logging.getLogger(__name__)
 _START_S = 10.0
 _STOP_S = 1.8
 _GRACE_S = 1
-_NO_STORE = {"Cache-Control": "no-store"}
-Health = tuple[bool, dict[str, Any]]
 
 
 class ServerError(SightlineError, OSError):
@@ -34,19 +30,17 @@ class ServerError(SightlineError, OSError):
 
 
 class Server:
-    """Serves what it is given; the callables run in threads of the server."""
+    """Serves a site; what it asks of the site runs in threads of the server."""
 
-    def __init__(self, config: site.Server, stats: Callable[[], StatsPayload], healthy: Callable[[], Health]) -> None:
+    def __init__(self, config: site.Server, face: SiteFace) -> None:
         """Remember what to serve.
 
         Args:
             config: Where to listen, and what for.
-            stats: The present numbers, asked for at each scrape.
-            healthy: Whether all is well, and what to say of it: small, JSON, without secrets.
+            face: The site.
         """
         self._config = config
-        self._stats = stats
-        self._healthy = healthy
+        self._face = face
         self._uvicorn: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._port = config.port
@@ -72,7 +66,7 @@ class Server:
         try:
             import uvicorn
 
-            app = application(self._config, self._stats, self._healthy)
+            app = application(self._config, self._face)
         except ImportError as error:
             raise ServerError(
                 f"the HTTP server needs {error.name or error}, which is not installed; "
@@ -114,33 +108,6 @@ class Server:
         if self._thread.is_alive():
             log.warning("a request to the HTTP server does not end; it is left behind")
         self._uvicorn = self._thread = None
-
-
-def application(config: site.Server, stats: Callable[[], StatsPayload], healthy: Callable[[], Health]) -> FastAPI:
-    """The routes.
-
-    Raises:
-        ImportError: The extra is not installed.
-    """
-    from fastapi import FastAPI, Response
-    from fastapi.responses import JSONResponse
-    from prometheus_client.exposition import choose_encoder
-    from starlette.routing import Route
-
-    def healthz(request: Request) -> Response:
-        well, said = healthy()
-        return JSONResponse(said, 200 if well else 503, _NO_STORE)
-
-    numbers = registry(stats)
-
-    def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(numbers), 200, {**_NO_STORE, "Content-Type": content_type})
-
-    routes = [Route("/healthz", healthz)]
-    if config.metrics:
-        routes.append(Route("/metrics", metrics))
-    return FastAPI(routes=list(routes), openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
 
 def _listen(host: str, port: int) -> socket.socket:

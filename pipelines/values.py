@@ -144,6 +144,15 @@ class FrameResult:
     analysed: bool = True
 
 
+def bare(frame: Frame, labels: tuple[str, ...]) -> FrameResult:
+    """A picture in which nothing was looked for, as a result."""
+    nothing = Timings(frame.decode_ms, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    return FrameResult(
+        frame, Detections.empty(labels), np.empty(0, np.int64), tracks=(), events=(), counters={}, timings=nothing,
+        analysed=False,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class DetectorInfo:
     """What found the objects, for reports.

@@ -6,7 +6,8 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,20 @@ from detectors.detector import StageTimes
 from pipelines.analysis import Analysis
 from pipelines.events import ObjectEvent, ObjectLives
 from pipelines.geometry import Xy
+from pipelines.live.counters import certain_counters, open_places
 from pipelines.live.outputs import Job, Outputs
 from pipelines.live.plan import PlannedCamera
 from pipelines.live.publishing import CameraStatus, CameraTopics, SwitchName
 from pipelines.live.snapshots import BestViews, crop_of, encode
+from pipelines.live.spectators import Spectators
+from pipelines.live.totals import Totals
 from pipelines.merge import MergedLabels
 from pipelines.messages import CameraStats
 from pipelines.metrics import Histogram, Rate, RecentHistogram
 from pipelines.motion import MotionGate
+from pipelines.scenario import RuleSet
 from pipelines.sinks.rotating import RotatingSink
-from pipelines.values import CounterKey, FrameResult
+from pipelines.values import CounterKey, FrameResult, bare
 from streams.feed import CameraFeed
 from streams.frame import Frame
 from streams.open_live import live_source
@@ -35,6 +40,7 @@ from streams.taken import FeedStatus, Taken
 
 log = logging.getLogger(__name__)
 _NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
+_FACE_WAIT_S = 0.5
 _MOST_GAP_S = 2.0
 """Media seconds between two analysed frames that still count as watched."""
 
@@ -66,6 +72,7 @@ class LiveCamera:
         outputs: Outputs,
         wake: Callable[[], None],
         snapshots: Snapshots | None = None,
+        spectators: Spectators | None = None,
     ) -> None:
         """Prepare; ``start`` connects.
 
@@ -77,6 +84,7 @@ class LiveCamera:
             outputs: The thread for files and snapshots.
             wake: Called when a frame is there.
             snapshots: How snapshots are made, if they are.
+            spectators: Who looks at what comes out; default: nobody.
         """
         self.planned = planned
         self.name = planned.name
@@ -91,6 +99,7 @@ class LiveCamera:
         self._outputs = outputs
         self._wake = wake
         self._snapshots = snapshots
+        self._spectators = spectators or Spectators()
         self._views = BestViews()
         self._sink: RotatingSink | None = None
         self._dropped_results = 0
@@ -121,6 +130,7 @@ class LiveCamera:
         self._latency = RecentHistogram()
         self._reported: CameraStatus = topics.status if topics is not None else "offline"
         self._counted: dict[CounterKey, int] = {}
+        self._totals = topics.totals if topics is not None else self._own_totals()
         self._feed: CameraFeed | None = None
         self._before: tuple[int, int, int, int] = (0, 0, 0, 0)
         self._media_s, self._media_at = 0.0, time.monotonic()  # media time of the last frame, and when that was
@@ -213,6 +223,11 @@ class LiveCamera:
             else:
                 self.stop()
 
+    def _own_totals(self) -> Totals:
+        """Totals of a camera that publishes nowhere: they begin with it."""
+        plan = self.planned.plan
+        return Totals(self.name, certain_counters(plan), open_places(plan.rules), {}, time.time())
+
     def detach(self) -> None:
         """Publish nothing for a while: the connection to the broker is made anew."""
         with self._lock:
@@ -225,6 +240,7 @@ class LiveCamera:
             self.topics, self._snapshots = topics, snapshots
             if topics is not None:
                 topics.totals.go_on_from(self._counted)
+                self._totals = topics.totals
                 topics.set_status(self._reported)
         if topics is not None:
             for name, on in topics.switches.items():
@@ -315,6 +331,8 @@ class LiveCamera:
 
     def _end_all(self) -> list[ObjectEvent]:
         self._last, self._blind = Detections.empty(self.labels), True
+        if self.topics is None:
+            self._totals.empty()
         return self._lives.end_all(time.time()) if self._lives is not None else []
 
     def abandon(self) -> None:
@@ -324,7 +342,9 @@ class LiveCamera:
         with self._lock:
             self._analysis, self._lives, self._size = None, None, (0, 0)
             self._last, self._blind = Detections.empty(self.labels), True
-            if self.topics is not None:
+            if self.topics is None:
+                self._totals.restart()
+            else:
                 self.topics.rules_restart()
                 self.topics.set_status(self._reported, lives.end_all(time.time()) if lives is not None else [])
 
@@ -336,8 +356,14 @@ class LiveCamera:
         if feed is None or not feed.ready():
             return False
         if not self.detecting:
-            feed.take()
+            taken = feed.take()
+            if taken is not None and self._spectators.looked_at(self.name):
+                self._show_bare(taken.shot.frame(self.name, taken.index))
         return self.detecting
+
+    def _show_bare(self, frame: Frame) -> None:
+        """A picture in which nothing is looked for: somebody may want to draw lines on it."""
+        self._spectators.show(self.name, bare(frame, self.labels))
 
     def take(self) -> Work | None:
         """The newest frame that is due; counted by the feed."""
@@ -370,6 +396,7 @@ class LiveCamera:
                 return  # stopped, lost or switched off while the frame was on its way
             analysis = self._analysis_for(work.frame)
             if analysis is None:
+                self._show_bare(work.frame)
                 return
             analysed = found is not None
             if found is not None:
@@ -384,8 +411,12 @@ class LiveCamera:
             events = self._lives.update(result.tracks, work.frame.pts_s, work.frame.captured_at) if self._lives else []
             if self.topics is not None:
                 self.topics.result(result, events, self._zones, *self._found_by, watched_s)
+            else:
+                self._totals.update(result.counters, time.time())
             self._count(analysed, work.captured_s)
         self._write(result, events)
+        if self._spectators.any:
+            self._spectators.show(self.name, result)
 
     def _analysis_for(self, frame: Frame) -> Analysis | None:
         """Filter, tracker and rules for pictures of this size; ``None`` where the geometry does not fit them."""
@@ -408,6 +439,8 @@ class LiveCamera:
         self._report()
         if self.topics is not None:
             self.topics.rules_restart()
+        else:
+            self._totals.restart()
         self._analysis = Analysis.of(plan, self.labels, self.name, *size, self.planned.config.detect_fps)
         self._zones = plan.pixel_zones(*size)
         has_snapshot = self._snapshots is not None
@@ -495,6 +528,31 @@ class LiveCamera:
         """Frames that were due, analysed or not."""
         feed = self._feed
         return self._before[1] + (feed.stats().due if feed is not None else 0)
+
+    def counters(self) -> dict[CounterKey, int]:
+        """Its running totals, as they are published."""
+        topics = self.topics
+        if topics is not None:
+            return topics.values()
+        with self._held(_FACE_WAIT_S):
+            return {key: total.value for key, total in self._totals.items()}
+
+    @contextmanager
+    def rules(self) -> Iterator[RuleSet | None]:
+        """Its rules, which stand still meanwhile; ``None`` while there are none, or a thread hangs in them."""
+        with self._held(_FACE_WAIT_S) as stand_still:
+            yield self._analysis.rules if self._analysis is not None and stand_still else None
+
+    @contextmanager
+    def _held(self, wait_s: float) -> Iterator[bool]:
+        """The camera's lock for one who asks, who must not wait for a thread that hangs; says whether it is held."""
+        lock = self._lock
+        held = lock.acquire(timeout=wait_s)
+        try:
+            yield held
+        finally:
+            if held:
+                lock.release()
 
     @property
     def latencies(self) -> Histogram:

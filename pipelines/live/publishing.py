@@ -97,6 +97,11 @@ class CameraTopics:
         with self._lock:
             return [key for key, _ in self.totals.items()]
 
+    def values(self) -> dict[CounterKey, int]:
+        """Every counter's published value."""
+        with self._lock:
+            return {key: total.value for key, total in self.totals.items()}
+
     def nobody(self, events: Sequence[ObjectEvent]) -> None:
         """Publish ends of objects, and that nobody is in the zones."""
         with self._lock:

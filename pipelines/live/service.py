@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -23,12 +22,15 @@ from pipelines.analyze import sightline_version
 from pipelines.live.camera import LiveCamera
 from pipelines.live.engine import Engine
 from pipelines.live.expiry import Expiry
+from pipelines.live.face import CommandName, Health, SiteFace
 from pipelines.live.figures import detector_stats
 from pipelines.live.memory import few_arenas
 from pipelines.live.models import Load, Model, found_by, labels_of, load, load_models
 from pipelines.live.outputs import Outputs
 from pipelines.live.plan import PlannedCamera, SitePlan, live_broker, plan_site
-from pipelines.live.publishing import REPORT_S, SitePublisher, SwitchName
+from pipelines.live.publishing import REPORT_S, CameraTopics, SitePublisher, SwitchName
+from pipelines.live.running_face import RunningFace
+from pipelines.live.spectators import Spectators
 from pipelines.live.watchdog import Watchdog, load_again_s
 from pipelines.log_dir import PERCENTILES, LogDir
 from pipelines.messages import ServiceStats, StatsPayload
@@ -44,9 +46,8 @@ RESTARTS_WITHIN_S = 600.0
 """More restarts of hung threads within so many seconds end the service: each leaves a thread and a model behind."""
 MOST_CHARACTERS = 2000
 """Of the report of a reload that failed."""
-Stats = Callable[[], StatsPayload]
-Health = Callable[[], tuple[bool, dict[str, Any]]]
-Serve = Callable[[ServerConfig, Stats, Health], Callable[[], None]]
+Serve = Callable[[ServerConfig, SiteFace], Callable[[], None]]
+"""Starts the HTTP server over a running site; returns what stops it."""
 HUNG_S = 10.0
 """Seconds without a turn of the main thread after which the service is said to hang."""
 _LOOK_AT_FILE_S = 1.0
@@ -111,6 +112,7 @@ class Service:
         self._outputs = Outputs()
         self._expiry = Expiry(self._outputs)
         self._cameras: dict[str, LiveCamera] = {}
+        self.spectators = Spectators()
         self._watchdog = Watchdog()
         self._notifier = notifier or Notifier()
         self._switches: queue.SimpleQueue[tuple[SwitchName, str, bool]] = queue.SimpleQueue()
@@ -123,6 +125,30 @@ class Service:
     def request_reload(self) -> None:
         """Read the site file again as soon as possible; safe in a signal handler."""
         self._reload_wanted = True
+
+    @property
+    def path(self) -> Path:
+        """The site file."""
+        return self._path
+
+    @property
+    def plan(self) -> SitePlan:
+        """What is in force."""
+        return self._plan
+
+    def live(self) -> dict[str, LiveCamera]:
+        """The cameras at work by name; none before the models are loaded."""
+        with self._lock:
+            return dict(self._cameras)
+
+    def topics(self, camera: str) -> CameraTopics | None:
+        """Where a camera publishes, if it does."""
+        publisher = self._publisher
+        return publisher.topics(camera) if publisher is not None else None
+
+    def ask(self, name: CommandName, camera: str, on: bool) -> None:
+        """Have a camera switched or the site file read again, soon; any thread may ask."""
+        self._command(name, camera, "ON" if on else "OFF")
 
     def stats(self) -> StatsPayload:
         """All figures now."""
@@ -137,7 +163,7 @@ class Service:
             service=self._service_stats(None),
         )
 
-    def health(self) -> tuple[bool, dict[str, Any]]:
+    def health(self) -> Health:
         """Whether the process does its work, and the states of its parts; a camera that is away is no fault of ours."""
         with self._lock:
             cameras = {name: camera.status for name, camera in self._cameras.items()}
@@ -169,7 +195,7 @@ class Service:
         stop_server: Callable[[], None] | None = None
         try:
             if self._serve is not None and self._plan.site.server is not None:
-                stop_server = self._serve(self._plan.site.server, self.stats, self.health)
+                stop_server = self._serve(self._plan.site.server, RunningFace(self))
             self._open_publisher(self._plan)  # last, so that a port in use leaves the topics alone
             self._outputs.start()
             threading.Thread(target=self._switch_all, name="switches", daemon=True).start()
@@ -220,7 +246,8 @@ class Service:
         topics = self._publisher.topics(planned.name) if self._publisher is not None else None
         models = self._engine.models
         merged, by = labels_of(planned, models), found_by(planned, models)
-        return LiveCamera(planned, merged, by, topics, self._outputs, self._engine.wake, _snapshots(self._plan))
+        snapshots, spectators = _snapshots(self._plan), self.spectators
+        return LiveCamera(planned, merged, by, topics, self._outputs, self._engine.wake, snapshots, spectators)
 
     def _work(self) -> str:
         """The main thread's loop; returns why it ended."""
@@ -345,7 +372,7 @@ class Service:
     def _command(self, name: str, camera: str, value: str) -> None:
         """A subscriber's wish; called in the network's thread, so that the slow ones are done elsewhere."""
         if name == "reload":
-            log.info("reload is asked for over MQTT")
+            log.info("reload is asked for")
             self.request_reload()
             return
         switch: SwitchName = "detect" if name == "detect" else "enabled"

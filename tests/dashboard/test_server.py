@@ -21,8 +21,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config.errors import SightlineError
 from config.site import Server as ServerConfig
-from dashboard.server import Health, Server
+from dashboard.server import Server
+from pipelines.live.face import Health
 from pipelines.messages import CameraStats, DetectorStats, ServiceStats, StatsPayload
+from tests.support.face import ScriptedFace
 
 ROOT = Path(__file__).resolve().parents[2]
 STATS = StatsPayload(
@@ -80,13 +82,22 @@ STATS = StatsPayload(
 DETECTOR = {"detector": "main", "framework": "torch", "model": 'a "model"\\n', "device": "cpu", "precision": "fp32"}
 
 
+SMALL = ServerConfig(port=0, dashboard=False)
+
+
+def face_of(stats: Callable[[], StatsPayload], healthy: Callable[[], Health]) -> ScriptedFace:
+    face = ScriptedFace()
+    face.stats, face.health_now = stats, healthy  # type: ignore[method-assign]
+    return face
+
+
 @contextmanager
 def serving(
     config: ServerConfig | None = None,
     stats: Callable[[], StatsPayload] = lambda: STATS,
     healthy: Callable[[], Health] = lambda: (True, {"status": "ok"}),
 ) -> Iterator[Server]:
-    server = Server(config or ServerConfig(port=0), stats, healthy)
+    server = Server(config or SMALL, face_of(stats, healthy))
     server.start()
     try:
         yield server
@@ -185,7 +196,7 @@ def test_the_broker_is_absent_without_mqtt(broker: str | None, expected: float |
 
 
 def test_nothing_else_is_served() -> None:
-    with serving(ServerConfig(port=0, metrics=False)) as server:
+    with serving(ServerConfig(port=0, metrics=False, dashboard=False)) as server:
         for path in ("/", "/metrics", "/docs", "/redoc", "/openapi.json", "/healthz/", "/static/../healthz"):
             assert get(server, path)[0] == 404, path
         assert get(server, "/healthz", "POST")[0] == 405
@@ -204,8 +215,8 @@ def test_a_report_that_fails_is_an_error_of_this_request_only(caplog: pytest.Log
 
 def test_a_taken_port_is_one_sentence() -> None:
     with serving() as server:
-        config = ServerConfig(port=server.port)
-        second = Server(config, lambda: STATS, lambda: (True, {}))
+        config = ServerConfig(port=server.port, dashboard=False)
+        second = Server(config, ScriptedFace())
         with pytest.raises(SightlineError) as caught:
             second.start()
         second.stop()
@@ -220,14 +231,14 @@ def test_a_taken_port_is_one_sentence() -> None:
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 def test_an_address_that_is_not_ours_is_one_sentence(host: str) -> None:
-    server = Server(ServerConfig(host=host, port=0), lambda: STATS, lambda: (True, {}))
+    server = Server(ServerConfig(host=host, port=0, dashboard=False), ScriptedFace())
     with pytest.raises(SightlineError, match=rf"cannot listen on {host}:0 \(.+\); choose an address of this machine"):
         server.start()
 
 
 @pytest.mark.parametrize(("host", "warns"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])  # noqa: S104
 def test_an_open_port_is_one_warning(host: str, warns: bool, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), serving(ServerConfig(host=host, port=0)) as server:
+    with caplog.at_level(logging.INFO), serving(ServerConfig(host=host, port=0, dashboard=False)) as server:
         assert server.port > 0
     said = [record.getMessage() for record in caplog.records if record.name == "dashboard.server"]
     assert said == ([f"http://{host}:{server.port} is open to the network, and there is no login yet"] if warns else [])
@@ -241,7 +252,7 @@ def test_it_stops_in_time_whatever_its_clients_do() -> None:
         answer.wait(30)
         return True, {}
 
-    server = Server(ServerConfig(port=0), lambda: STATS, slow)
+    server = Server(SMALL, face_of(lambda: STATS, slow))
     server.start()
     with (
         socket.create_connection(("127.0.0.1", server.port)) as idle,
@@ -273,7 +284,7 @@ sys.modules["uvicorn"] = None
 from config.site import Server as Config
 from dashboard.server import Server
 try:
-    Server(Config(port=0), None, None).start()
+    Server(Config(port=0), None).start()
 except Exception as error:
     print(type(error).__name__, error)
 """

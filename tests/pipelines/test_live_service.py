@@ -16,6 +16,7 @@ import pytest
 from config.site import Server as ServerConfig
 from dashboard.server import Server
 from pipelines.live import service as live_service
+from pipelines.live.face import SiteFace
 from tests.support.live import WHOLE, Boxes, in_this_process, wait_until, write_site
 from tests.support.memory_site import Cameras, shares, site, started
 from tests.support.mosquitto import Mosquitto
@@ -30,8 +31,8 @@ def test_a_main_thread_that_hangs_is_told_over_http(
     cameras({"a": 10.0})
     address: list[str] = []
 
-    def serve(config: ServerConfig, stats: Any, health: Any) -> Callable[[], None]:
-        server = Server(config, stats, health)
+    def serve(config: ServerConfig, face: SiteFace) -> Callable[[], None]:
+        server = Server(config, face)
         server.start()
         address.append(server.address)
         return server.stop

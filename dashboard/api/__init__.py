@@ -1,0 +1,1 @@
+"""The API of the page under ``/api``: one router for each subject."""
