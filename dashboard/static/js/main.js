@@ -30,23 +30,41 @@ async function open(place, signal) {
     if (!mayRead()) {
       live.stop();
       const {loginView} = await import('./views/login.js');
-      if (turn === opened) { put(loginView(again, signal), 'login'); }
+      if (turn === opened) {
+        put(loginView(again, signal), 'login');
+      }
       return;
     }
     live.start();
     const module = await VIEWS[known]();
-    if (turn !== opened) { return; }
+    if (turn !== opened) {
+      return;
+    }
     put(await module.view({parts: place.parts.slice(1), query: place.query}, {signal, router}), known);
   } catch (error) {
-    if (turn !== opened || error.name === 'AbortError' || error.status === 401) { return; }
-    put({title: 'This view cannot be shown', element: h('div', null, h('h1', null, 'This view cannot be shown'),
-      h('p', {class: 'fault', role: 'alert'}, error.message),
-      h('button', {type: 'button', class: 'button', onclick: () => router.again()}, 'Try again'))}, known);
+    if (turn !== opened || error.name === 'AbortError' || error.status === 401) {
+      return;
+    }
+    put(
+      {
+        title: 'This view cannot be shown',
+        element: h(
+          'div',
+          null,
+          h('h1', null, 'This view cannot be shown'),
+          h('p', {class: 'fault', role: 'alert'}, error.message),
+          h('button', {type: 'button', class: 'button', onclick: () => router.again()}, 'Try again'),
+        ),
+      },
+      known,
+    );
   }
 }
 
 function put({title, element}, name) {
-  if (!element) { return; }
+  if (!element) {
+    return;
+  }
   document.title = `${title} · Sightline${session.site ? ` · ${session.site}` : ''}`;
   replace(main, element);
   markView(name);
@@ -65,7 +83,9 @@ async function again() {
 }
 
 whenLoggedOut(() => {
-  if (!mayRead()) { return; }
+  if (!mayRead()) {
+    return;
+  }
   session.scopes = [];
   again().catch(failed);
 });
@@ -77,7 +97,9 @@ async function boot() {
       break;
     } catch (error) {
       replace(main, h('p', {class: 'fault', role: 'alert'}, `${error.message}; trying again …`));
-      await new Promise((resolve) => { setTimeout(resolve, wait); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, wait);
+      });
     }
   }
   drawShell(again);

@@ -19,21 +19,28 @@ export function drawingOf(camera, points) {
 
 /** The drawing as the server takes it. */
 export function geometryOf(drawing) {
-  const places = (kind) => Object.fromEntries(drawing.items.filter((item) => item.kind === kind).map((item) => [item.name, item.points]));
+  const places = (kind) =>
+    Object.fromEntries(drawing.items.filter((item) => item.kind === kind).map((item) => [item.name, item.points]));
   return {lines: places('line'), zones: places('zone'), calibration: drawing.calibration};
 }
 
 /** The drawing with another item in place of the one with its id, or added. */
 export function withItem(drawing, item) {
   const known = drawing.items.some((one) => one.id === item.id);
-  return {...drawing, items: known ? drawing.items.map((one) => (one.id === item.id ? item : one)) : [...drawing.items, item]};
+  return {
+    ...drawing,
+    items: known ? drawing.items.map((one) => (one.id === item.id ? item : one)) : [...drawing.items, item],
+  };
 }
 
 /** The drawing without an item. */
 export const withoutItem = (drawing, id) => ({...drawing, items: drawing.items.filter((item) => item.id !== id)});
 
 /** An item with a point moved; it stays within the picture. */
-export const withPoint = (item, index, point) => ({...item, points: item.points.map((one, at) => (at === index ? within(point) : one))});
+export const withPoint = (item, index, point) => ({
+  ...item,
+  points: item.points.map((one, at) => (at === index ? within(point) : one)),
+});
 
 /** An item moved as a whole; it stays within the picture. */
 export function shifted(item, dx, dy) {
@@ -50,7 +57,8 @@ export function withCorner(item, index) {
 }
 
 /** A zone with a corner less, or the same where three are left. */
-export const withoutCorner = (item, index) => (item.points.length > 3 ? {...item, points: item.points.toSpliced(index, 1)} : item);
+export const withoutCorner = (item, index) =>
+  item.points.length > 3 ? {...item, points: item.points.toSpliced(index, 1)} : item;
 
 /** A line from B to A: what was `in` is `out`. */
 export const turned = (item) => ({...item, points: item.points.toReversed()});
@@ -61,14 +69,18 @@ export function faults(drawing, cameraNames) {
   for (const item of drawing.items) {
     const others = [...drawing.items.filter((one) => one.id !== item.id).map((one) => one.name), ...cameraNames];
     const [name, points] = [nameFault(item.name, others), faultOf(item.kind, item.points)];
-    if (name || points) { found.set(item.id, {name, points}); }
+    if (name || points) {
+      found.set(item.id, {name, points});
+    }
   }
   return found;
 }
 
 /** Steps that can be undone and done again, the last 200 of them. */
 export class Steps {
-  constructor(first) { this.reset(first); }
+  constructor(first) {
+    this.reset(first);
+  }
 
   /** Begin anew. */
   reset(first) {
@@ -80,10 +92,14 @@ export class Steps {
 
   /** Take the next one. Steps with the same `tag` in a row (a drag, a name being typed) are one. */
   take(next, tag = null) {
-    if (next === this.now) { return; }
+    if (next === this.now) {
+      return;
+    }
     if (tag === null || tag !== this.tag) {
       this.past.push(this.now);
-      if (this.past.length > MOST_STEPS) { this.past.shift(); }
+      if (this.past.length > MOST_STEPS) {
+        this.past.shift();
+      }
     }
     this.tag = tag;
     this.now = next;
@@ -91,16 +107,26 @@ export class Steps {
   }
 
   /** The next step is one of its own, whatever its tag. */
-  settle() { this.tag = null; }
+  settle() {
+    this.tag = null;
+  }
 
-  undo() { this.#move(this.past, this.future); }
+  undo() {
+    this.#move(this.past, this.future);
+  }
 
-  redo() { this.#move(this.future, this.past); }
+  redo() {
+    this.#move(this.future, this.past);
+  }
 
-  get changed() { return this.now !== this.saved; }
+  get changed() {
+    return this.now !== this.saved;
+  }
 
   #move(from, to) {
-    if (!from.length) { return; }
+    if (!from.length) {
+      return;
+    }
     to.push(this.now);
     this.now = from.pop();
     this.tag = null;

@@ -28,9 +28,30 @@ const HELP = {
  */
 export function editor(camera, names, file, fresh, {signal, router}) {
   const first = drawingOf(camera, pointsOf);
-  const own = {camera, names, file, fresh, signal, size: camera.size?.[0] ? camera.size : [1280, 720], steps: new Steps(first), locked: file.reason !== null,
-    selected: null, tool: 'move', draft: null, hover: null, drag: null, tape: null, showsGrid: true, faulty: null};
-  own.root = svg('svg', {class: 'drawing', viewBox: `0 0 ${own.size[0]} ${own.size[1]}`, 'aria-label': `Lines and zones of camera ${camera.name}`, role: 'group'});
+  const own = {
+    camera,
+    names,
+    file,
+    fresh,
+    signal,
+    size: camera.size?.[0] ? camera.size : [1280, 720],
+    steps: new Steps(first),
+    locked: file.reason !== null,
+    selected: null,
+    tool: 'move',
+    draft: null,
+    hover: null,
+    drag: null,
+    tape: null,
+    showsGrid: true,
+    faulty: null,
+  };
+  own.root = svg('svg', {
+    class: 'drawing',
+    viewBox: `0 0 ${own.size[0]} ${own.size[1]}`,
+    'aria-label': `Lines and zones of camera ${camera.name}`,
+    role: 'group',
+  });
   act(own);
   own.panel = panel(own);
   own.ground = calibrationPanel(own);
@@ -40,7 +61,15 @@ export function editor(camera, names, file, fresh, {signal, router}) {
   observer.observe(own.root);
   signal.addEventListener('abort', () => observer.disconnect());
   document.addEventListener('keydown', (event) => shortcuts(own, event), {signal});
-  addEventListener('beforeunload', (event) => { if (own.steps.changed) { event.preventDefault(); } }, {signal});
+  addEventListener(
+    'beforeunload',
+    (event) => {
+      if (own.steps.changed) {
+        event.preventDefault();
+      }
+    },
+    {signal},
+  );
   router.guard(() => !own.steps.changed || confirm('Leave without saving what you drew?'), signal);
   on('config', (said) => heard(own, said), signal);
   picture(own).catch(() => {});
@@ -52,7 +81,9 @@ export function editor(camera, names, file, fresh, {signal, router}) {
 function act(own) {
   own.item = (id) => own.steps.now.items.find((item) => item.id === id);
   own.redraw = () => {
-    if (own.selected !== 'ground' && own.selected !== null && !own.item(own.selected)) { own.selected = null; }
+    if (own.selected !== 'ground' && own.selected !== null && !own.item(own.selected)) {
+      own.selected = null;
+    }
     render(own);
     own.found = faults(own.steps.now, own.names);
     own.panel.update(own.found);
@@ -60,13 +91,17 @@ function act(own) {
     own.bar?.();
   };
   own.change = (next, tag = null) => {
-    if (own.locked) { return; }
+    if (own.locked) {
+      return;
+    }
     own.faulty = null;
     own.steps.take(next, tag);
     own.redraw();
   };
   own.select = (id) => {
-    if (own.selected === id) { return; }
+    if (own.selected === id) {
+      return;
+    }
     own.selected = id;
     own.redraw();
   };
@@ -95,56 +130,97 @@ function layout(own) {
   const help = h('p', {class: 'hint', role: 'status'});
   const tools = toolbar(own, help);
   const stage = h('div', {class: 'picture big stage'}, canvas, own.root, own.said);
-  return h('div', {class: 'split'},
+  return h(
+    'div',
+    {class: 'split'},
     h('div', {class: 'large'}, tools, stage, help),
-    h('div', {class: 'side'}, own.locked ? h('p', {class: 'note', role: 'status'}, own.file.reason) : null,
-      card('Lines and zones', own.panel.element), card('Calibration', own.ground.element)));
+    h(
+      'div',
+      {class: 'side'},
+      own.locked ? h('p', {class: 'note', role: 'status'}, own.file.reason) : null,
+      card('Lines and zones', own.panel.element),
+      card('Calibration', own.ground.element),
+    ),
+  );
 }
 
 function toolbar(own, help) {
-  const tool = (name, label, pic) => button(label, {name: pic, disabled: own.locked, 'aria-pressed': 'false', onclick: (event) => {
-    if (event.detail === 0 && name !== 'move') { own.add(name, beginner(own, name)); focusFirst(own); return; } // by keyboard: one to start from
-    own.useTool(own.tool === name ? 'move' : name);
+  const step = (label, name) => button(label, {name, text: '', onclick: () => {
+    own.steps[name]();
+    own.redraw();
   }});
-  const [line, zone] = [tool('line', 'Line', 'line'), tool('zone', 'Zone', 'zone')];
-  const close = button('Close the zone', {hidden: true, onclick: () => finish(own)});
-  const drop = button('Cancel', {kind: 'quiet', hidden: true, onclick: () => cancel(own)});
-  const undo = button('Undo', {name: 'undo', text: '', onclick: () => { own.steps.undo(); own.redraw(); }});
-  const redo = button('Redo', {name: 'redo', text: '', onclick: () => { own.steps.redo(); own.redraw(); }});
-  const shot = button('New picture', {name: 'reload', text: '', onclick: () => picture(own).catch(failed)});
-  const save = button('Save', {kind: 'first', onclick: () => store(own, save).catch(failed)});
-  const back = own.file.undoButton(() => taken(own), own.signal);
-  const state = h('span', {class: 'hint', role: 'status'});
-  own.state = state;
-  own.bar = () => {
-    for (const [name, made] of [['line', line], ['zone', zone]]) { made.setAttribute('aria-pressed', String(own.tool === name)); }
-    close.hidden = !(own.tool === 'zone' && own.draft?.length > 2);
-    drop.hidden = own.tool === 'move';
-    undo.disabled = !own.steps.past.length;
-    redo.disabled = !own.steps.future.length;
-    const bad = own.found.size > 0 || (own.steps.now.calibration && calibrationFault(own.steps.now.calibration) !== null);
-    save.disabled = own.locked || !own.steps.changed || bad || own.saving;
-    say(help, HELP[own.tool]);
-    if (own.steps.changed) { say(state, bad ? 'To be mended before it can be saved' : 'Not saved yet'); }
-    own.file.refreshUndo?.();
+  const bar = {
+    help, line: toolButton(own, 'line', 'Line'), zone: toolButton(own, 'zone', 'Zone'),
+    close: button('Close the zone', {hidden: true, onclick: () => finish(own)}),
+    drop: button('Cancel', {kind: 'quiet', hidden: true, onclick: () => cancel(own)}),
+    undo: step('Undo', 'undo'), redo: step('Redo', 'redo'),
+    save: button('Save', {kind: 'first', onclick: () => store(own, bar.save).catch(failed)}),
   };
-  return h('div', {class: 'tools', role: 'toolbar', 'aria-label': 'Drawing'}, line, zone, close, drop, undo, redo, shot, h('span', {class: 'grow'}), state, back, save);
+  const shot = button('New picture', {name: 'reload', text: '', onclick: () => picture(own).catch(failed)});
+  const back = own.file.undoButton(() => taken(own), own.signal);
+  own.state = h('span', {class: 'hint', role: 'status'});
+  own.bar = () => updateBar(own, bar);
+  return h('div', {class: 'tools', role: 'toolbar', 'aria-label': 'Drawing'},
+    bar.line, bar.zone, bar.close, bar.drop, bar.undo, bar.redo, shot, h('span', {class: 'grow'}), own.state, back, bar.save);
+}
+
+/** Chooses what is drawn next; pressed by the keyboard it draws one in the middle, to be moved with the arrow keys. */
+function toolButton(own, name, label) {
+  return button(label, {name, disabled: own.locked, 'aria-pressed': 'false', onclick: (event) => {
+    if (event.detail === 0) {
+      own.add(name, beginner(own, name));
+      own.root.querySelector(`[data-key="point-${own.selected}-0"]`)?.focus();
+    } else {
+      own.useTool(own.tool === name ? 'move' : name);
+    }
+  }});
+}
+
+function updateBar(own, bar) {
+  const {calibration} = own.steps.now;
+  const bad = own.found.size > 0 || (calibration !== null && calibrationFault(calibration) !== null);
+  bar.line.setAttribute('aria-pressed', String(own.tool === 'line'));
+  bar.zone.setAttribute('aria-pressed', String(own.tool === 'zone'));
+  bar.close.hidden = !(own.tool === 'zone' && own.draft?.length > 2);
+  bar.drop.hidden = own.tool === 'move';
+  bar.undo.disabled = !own.steps.past.length;
+  bar.redo.disabled = !own.steps.future.length;
+  bar.save.disabled = own.locked || !own.steps.changed || bad || own.saving;
+  say(bar.help, HELP[own.tool]);
+  if (own.steps.changed) {
+    say(own.state, bad ? 'To be mended before it can be saved' : 'Not saved yet');
+  }
+  own.file.refreshUndo?.();
 }
 
 /** A line or zone in the middle, for whoever draws with the keyboard. */
 function beginner(own, kind) {
   const shift = (own.steps.now.items.length % 5) * 0.04;
-  return kind === 'line' ? [[0.3, 0.5 + shift], [0.7, 0.5 + shift]] : [[0.35, 0.35 + shift], [0.65, 0.35 + shift], [0.65, 0.65 + shift], [0.35, 0.65 + shift]];
+  return kind === 'line'
+    ? [
+        [0.3, 0.5 + shift],
+        [0.7, 0.5 + shift],
+      ]
+    : [
+        [0.35, 0.35 + shift],
+        [0.65, 0.35 + shift],
+        [0.65, 0.65 + shift],
+        [0.35, 0.65 + shift],
+      ];
 }
 
-function focusFirst(own) { own.root.querySelector(`[data-key="point-${own.selected}-0"]`)?.focus(); }
-
 function shortcuts(own, event) {
-  if (!(event.ctrlKey || event.metaKey) || event.target.matches('input, textarea, select')) { return; }
+  if (!(event.ctrlKey || event.metaKey) || event.target.matches('input, textarea, select')) {
+    return;
+  }
   const key = event.key.toLowerCase();
   if (key === 'z' || key === 'y') {
     event.preventDefault();
-    if (key === 'y' || event.shiftKey) { own.steps.redo(); } else { own.steps.undo(); }
+    if (key === 'y' || event.shiftKey) {
+      own.steps.redo();
+    } else {
+      own.steps.undo();
+    }
     own.redraw();
   }
 }
@@ -154,9 +230,14 @@ async function picture(own) {
   say(own.said, 'Waiting for a picture …');
   let answer;
   try {
-    answer = await fetch(stillPath(own.camera.name, {layers: 'none', width: Math.min(1920, own.size[0])}), {signal: own.signal, cache: 'no-store'});
-  } catch (error) {
-    if (!own.signal.aborted) { say(own.said, 'The server does not answer.'); }
+    answer = await fetch(stillPath(own.camera.name, {layers: 'none', width: Math.min(1920, own.size[0])}), {
+      signal: own.signal,
+      cache: 'no-store',
+    });
+  } catch {
+    if (!own.signal.aborted) {
+      say(own.said, 'The server does not answer.');
+    }
     return;
   }
   if (!answer.ok) {
@@ -180,7 +261,9 @@ async function store(own, save) {
   save.disabled = true;
   say(own.state, 'Saving …');
   try {
-    const answer = await own.file.save((revision) => put(`/api/cameras/${part(own.camera.name)}/geometry`, {revision, ...geometryOf(own.steps.now)}));
+    const answer = await own.file.save((revision) =>
+      put(`/api/cameras/${part(own.camera.name)}/geometry`, {revision, ...geometryOf(own.steps.now)}),
+    );
     if (answer === 'saved') {
       own.steps.saved = own.steps.now;
       say(own.state, 'Saved; being taken over …');
@@ -205,18 +288,32 @@ function refused(own, error) {
   for (const {path, message} of all) {
     const words = String(path ?? '').split('.');
     const place = names.find((name) => words.includes(name)) ?? (words.includes('calibration') ? 'calibration' : null);
-    if (place) { own.faulty.set(place, message); } else { left.push(message); }
+    if (place) {
+      own.faulty.set(place, message);
+    } else {
+      left.push(message);
+    }
   }
   say(own.state, 'Not saved');
-  if (left.length) { failed(new Error(left.join(' '))); }
+  if (left.length) {
+    failed(new Error(left.join(' ')));
+  }
   const bad = own.steps.now.items.find((item) => own.faulty.has(item.name));
-  if (bad) { own.selected = bad.id; }
+  if (bad) {
+    own.selected = bad.id;
+  }
 }
 
 /** The site took the file over, or says why not. */
 function heard(own, said) {
-  if (own.steps.changed) { return; }
-  if (said.error) { say(own.state, 'Saved, but not taken over'); failed(new Error(said.error)); return; }
+  if (own.steps.changed) {
+    return;
+  }
+  if (said.error) {
+    say(own.state, 'Saved, but not taken over');
+    failed(new Error(said.error));
+    return;
+  }
   say(own.state, 'In force');
 }
 

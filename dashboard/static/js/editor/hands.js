@@ -13,8 +13,22 @@ export function attach(own, signal) {
   root.addEventListener('pointerdown', (event) => down(own, event), {signal});
   root.addEventListener('pointermove', (event) => move(own, event), {signal});
   root.addEventListener('pointerup', (event) => up(own, event), {signal});
-  root.addEventListener('pointercancel', () => { own.drag = null; }, {signal});
-  root.addEventListener('dblclick', () => { if (own.tool === 'zone') { finish(own); } }, {signal});
+  root.addEventListener(
+    'pointercancel',
+    () => {
+      own.drag = null;
+    },
+    {signal},
+  );
+  root.addEventListener(
+    'dblclick',
+    () => {
+      if (own.tool === 'zone') {
+        finish(own);
+      }
+    },
+    {signal},
+  );
   root.addEventListener('keydown', (event) => key(own, event), {signal});
 }
 
@@ -29,10 +43,16 @@ function near(own, one, two) {
 }
 
 function down(own, event) {
-  if (event.button || own.locked) { return; }
+  if (event.button || own.locked) {
+    return;
+  }
   own.root.setPointerCapture(event.pointerId);
   const at = place(own, event);
-  if (own.tool !== 'move') { event.preventDefault(); startDraft(own, at); return; }
+  if (own.tool !== 'move') {
+    event.preventDefault();
+    startDraft(own, at);
+    return;
+  }
   const point = event.target.closest('[data-point]')?.dataset.point;
   const adding = event.target.closest('[data-add]')?.dataset.add;
   const item = event.target.closest('[data-item]')?.dataset.item;
@@ -53,8 +73,13 @@ function down(own, event) {
 
 function startDraft(own, at) {
   if (own.draft && own.tool === 'zone') {
-    if (own.draft.length > 2 && near(own, at, own.draft[0])) { finish(own); return; }
-    if (!near(own, at, own.draft.at(-1))) { own.draft.push(at); }
+    if (own.draft.length > 2 && near(own, at, own.draft[0])) {
+      finish(own);
+      return;
+    }
+    if (!near(own, at, own.draft.at(-1))) {
+      own.draft.push(at);
+    }
   } else if (own.draft) {
     own.draft.push(at);
     finish(own);
@@ -73,7 +98,9 @@ function move(own, event) {
     own.redraw();
     return;
   }
-  if (!own.drag) { return; }
+  if (!own.drag) {
+    return;
+  }
   if (own.drag.point) {
     movePoint(own, own.drag.point, at, own.drag.tag);
   } else {
@@ -101,7 +128,11 @@ export function finish(own) {
   const points = own.draft ?? [];
   const kind = own.tool;
   own.draft = own.hover = null;
-  if (points.length >= (kind === 'line' ? 2 : 3)) { own.add(kind, points); } else { own.useTool('move'); }
+  if (points.length >= (kind === 'line' ? 2 : 3)) {
+    own.add(kind, points);
+  } else {
+    own.useTool('move');
+  }
 }
 
 /** Forget the points drawn so far. */
@@ -112,8 +143,12 @@ export function cancel(own) {
 
 function pointAt(own, name) {
   const [what, index] = name.split('-');
-  if (what === 'tape') { return own.tape[Number(index)]; }
-  if (what === 'ground') { return own.steps.now.calibration.image[Number(index)]; }
+  if (what === 'tape') {
+    return own.tape[Number(index)];
+  }
+  if (what === 'ground') {
+    return own.steps.now.calibration.image[Number(index)];
+  }
   return own.item(Number(what)).points[Number(index)];
 }
 
@@ -136,11 +171,20 @@ function movePoint(own, name, to, tag) {
 
 function key(own, event) {
   if (event.key === 'Escape') {
-    if (own.draft || own.tool !== 'move') { cancel(own); } else { own.select(null); }
+    if (own.draft || own.tool !== 'move') {
+      cancel(own);
+    } else {
+      own.select(null);
+    }
     return;
   }
-  if (event.key === 'Enter' && own.draft) { finish(own); return; }
-  if (own.locked) { return; }
+  if (event.key === 'Enter' && own.draft) {
+    finish(own);
+    return;
+  }
+  if (own.locked) {
+    return;
+  }
   const {point, add, item} = event.target.dataset ?? {};
   if (event.key in ARROWS) {
     arrow(own, event, point, item);
@@ -152,7 +196,9 @@ function key(own, event) {
 }
 
 function arrow(own, event, point, item) {
-  if (!point && !item) { return; }
+  if (!point && !item) {
+    return;
+  }
   event.preventDefault();
   const step = event.shiftKey ? STEP * 10 : event.altKey ? STEP / 5 : STEP;
   const [dx, dy] = ARROWS[event.key].map((way) => way * step);
@@ -165,9 +211,14 @@ function arrow(own, event, point, item) {
 }
 
 function press(own, event, add, item) {
-  if (!add && !item) { return; }
+  if (!add && !item) {
+    return;
+  }
   event.preventDefault();
-  if (item) { own.select(Number(item)); return; }
+  if (item) {
+    own.select(Number(item));
+    return;
+  }
   const [id, index] = add.split('-').map(Number);
   own.change(withItem(own.steps.now, withCorner(own.item(id), index)));
   own.root.querySelector(`[data-key="point-${id}-${index + 1}"]`)?.focus();
@@ -176,7 +227,9 @@ function press(own, event, add, item) {
 function erase(own, event, point, item) {
   const [id, index] = (point ?? item ?? '').split('-').map(Number);
   const one = own.item(id);
-  if (!one) { return; }
+  if (!one) {
+    return;
+  }
   event.preventDefault();
   const isCorner = point && one.kind === 'zone' && one.points.length > 3;
   own.change(isCorner ? withItem(own.steps.now, withoutCorner(one, index)) : withoutItem(own.steps.now, id));

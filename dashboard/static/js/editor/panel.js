@@ -11,12 +11,21 @@ export function panel(own) {
   const update = (faults) => {
     const {items} = own.steps.now;
     const ids = new Set(items.map((item) => item.id));
-    for (const [id, row] of rows) { if (!ids.has(id)) { row.element.remove(); rows.delete(id); } }
+    for (const [id, row] of rows) {
+      if (!ids.has(id)) {
+        row.element.remove();
+        rows.delete(id);
+      }
+    }
     for (const item of items) {
-      if (!rows.has(item.id)) { rows.set(item.id, rowOf(own, item)); }
+      if (!rows.has(item.id)) {
+        rows.set(item.id, rowOf(own, item));
+      }
       const row = rows.get(item.id);
       row.update(item, faults.get(item.id));
-      if (row.element.parentNode !== list) { list.append(row.element); }
+      if (row.element.parentNode !== list) {
+        list.append(row.element);
+      }
     }
     none.hidden = items.length > 0;
   };
@@ -26,25 +35,71 @@ export function panel(own) {
 function rowOf(own, first) {
   const {id, kind} = first;
   const said = h('p', {class: 'fault', id: `fault-${id}`, hidden: true});
-  const name = h('input', {type: 'text', value: first.name, maxlength: 64, 'aria-label': `Name of the ${kind}`, 'aria-describedby': `fault-${id}`, disabled: own.locked,
-    autocomplete: 'off', spellcheck: 'false', onfocus: () => own.select(id), oninput: () => own.change(withItem(own.steps.now, {...own.item(id), name: name.value}), `name-${id}`),
-    onblur: () => own.steps.settle()});
-  const turn = kind === 'line' ? button('Turn the direction round', {name: 'swap', text: '', kind: 'quiet', disabled: own.locked,
-    onclick: () => { own.select(id); own.change(withItem(own.steps.now, turned(own.item(id)))); }}) : null;
-  const drop = button(`Delete this ${kind}`, {name: 'trash', text: '', kind: 'quiet', disabled: own.locked, onclick: () => own.change(withoutItem(own.steps.now, id))});
+  const name = h('input', {
+    type: 'text',
+    value: first.name,
+    maxlength: 64,
+    'aria-label': `Name of the ${kind}`,
+    'aria-describedby': `fault-${id}`,
+    disabled: own.locked,
+    autocomplete: 'off',
+    spellcheck: 'false',
+    onfocus: () => own.select(id),
+    oninput: () => own.change(withItem(own.steps.now, {...own.item(id), name: name.value}), `name-${id}`),
+    onblur: () => own.steps.settle(),
+  });
+  const turn =
+    kind === 'line'
+      ? button('Turn the direction round', {
+          name: 'swap',
+          text: '',
+          kind: 'quiet',
+          disabled: own.locked,
+          onclick: () => {
+            own.select(id);
+            own.change(withItem(own.steps.now, turned(own.item(id))));
+          },
+        })
+      : null;
+  const drop = button(`Delete this ${kind}`, {
+    name: 'trash',
+    text: '',
+    kind: 'quiet',
+    disabled: own.locked,
+    onclick: () => own.change(withoutItem(own.steps.now, id)),
+  });
   const about = h('span', {class: 'hint'});
-  const element = h('li', {class: 'item', dataset: {kind}, onclick: (event) => { if (event.target.closest('button, input') === null) { own.select(id); } }},
-    h('div', {class: 'row'}, icon(kind), name, turn, drop), about, said);
-  return {element, name, update(item, fault) {
-    element.classList.toggle('chosen', own.selected === id);
-    if (name.value !== item.name) { name.value = item.name; }
-    say(about, kind === 'line' ? lineText(item.points) : `${item.points.length} corners`);
-    const server = own.faulty?.get(item.name);
-    const text = [fault?.name, fault?.points, server].filter(Boolean).join(' ');
-    said.hidden = !text;
-    say(said, text);
-    name.setAttribute('aria-invalid', String(Boolean(text)));
-  }};
+  const element = h(
+    'li',
+    {
+      class: 'item',
+      dataset: {kind},
+      onclick: (event) => {
+        if (event.target.closest('button, input') === null) {
+          own.select(id);
+        }
+      },
+    },
+    h('div', {class: 'row'}, icon(kind), name, turn, drop),
+    about,
+    said,
+  );
+  return {
+    element,
+    name,
+    update(item, fault) {
+      element.classList.toggle('chosen', own.selected === id);
+      if (name.value !== item.name) {
+        name.value = item.name;
+      }
+      say(about, kind === 'line' ? lineText(item.points) : `${item.points.length} corners`);
+      const server = own.faulty?.get(item.name);
+      const text = [fault?.name, fault?.points, server].filter(Boolean).join(' ');
+      said.hidden = !text;
+      say(said, text);
+      name.setAttribute('aria-invalid', String(Boolean(text)));
+    },
+  };
 }
 
 function lineText([a, b]) {

@@ -4,10 +4,14 @@ let csrf = null;
 let onLoggedOut = () => {};
 
 /** What goes with each change, so that no other site can make one. */
-export function setCsrf(token) { csrf = token ?? null; }
+export function setCsrf(token) {
+  csrf = token ?? null;
+}
 
 /** What to do when the server says that nobody is logged in. */
-export function whenLoggedOut(act) { onLoggedOut = act; }
+export function whenLoggedOut(act) {
+  onLoggedOut = act;
+}
 
 /** An answer that is no success. `status` is 0 where no answer came. */
 export class ApiError extends Error {
@@ -21,7 +25,9 @@ export class ApiError extends Error {
 }
 
 function sentence(status, body) {
-  if (typeof body?.detail === 'string') { return body.detail; }
+  if (typeof body?.detail === 'string') {
+    return body.detail;
+  }
   if (Array.isArray(body?.detail)) {
     return body.detail.map((one) => `${(one.loc ?? []).slice(1).join('.')}: ${one.msg}`).join('; ');
   }
@@ -30,19 +36,35 @@ function sentence(status, body) {
 
 async function ask(method, path, body, signal) {
   const headers = {Accept: 'application/json'};
-  if (body !== undefined) { headers['Content-Type'] = 'application/json'; }
-  if (method !== 'GET' && csrf) { headers['X-CSRF-Token'] = csrf; }
+  if (body !== undefined) {
+    headers['Content-Type'] = 'application/json';
+  }
+  if (method !== 'GET' && csrf) {
+    headers['X-CSRF-Token'] = csrf;
+  }
   let answer;
   try {
-    answer = await fetch(path, {method, headers, signal, cache: 'no-store', body: body === undefined ? undefined : JSON.stringify(body)});
+    answer = await fetch(path, {
+      method,
+      headers,
+      signal,
+      cache: 'no-store',
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
   } catch (error) {
-    if (error.name === 'AbortError') { throw error; }
+    if (error.name === 'AbortError') {
+      throw error;
+    }
     throw new ApiError(0);
   }
   const isJson = (answer.headers.get('content-type') ?? '').includes('json');
   const said = isJson ? await answer.json() : null;
-  if (answer.ok) { return said; }
-  if (answer.status === 401 && path !== '/api/login') { onLoggedOut(); }
+  if (answer.ok) {
+    return said;
+  }
+  if (answer.status === 401 && path !== '/api/login') {
+    onLoggedOut();
+  }
   throw new ApiError(answer.status, said);
 }
 

@@ -10,10 +10,22 @@ export function ask(title, body, answers) {
   return new Promise((resolve) => {
     const heading = h('h2', {id: 'ask-title'}, title);
     const dialog = h('dialog', {'aria-labelledby': 'ask-title'}, heading, body);
-    const finish = (value) => { dialog.close(); dialog.remove(); resolve(value); };
-    dialog.append(h('div', {class: 'row end'}, answers.map(([value, label, kind]) =>
-      button(label, {kind: kind ?? '', onclick: () => finish(value)}))));
-    dialog.addEventListener('cancel', (event) => { event.preventDefault(); finish(null); });
+    const finish = (value) => {
+      dialog.close();
+      dialog.remove();
+      resolve(value);
+    };
+    dialog.append(
+      h(
+        'div',
+        {class: 'row end'},
+        answers.map(([value, label, kind]) => button(label, {kind: kind ?? '', onclick: () => finish(value)})),
+      ),
+    );
+    dialog.addEventListener('cancel', (event) => {
+      event.preventDefault();
+      finish(null);
+    });
     document.body.append(dialog);
     dialog.showModal();
     dialog.querySelector('.row.end button:last-child').focus();

@@ -34,7 +34,10 @@ export const pointsOf = (place) => place?.points ?? place;
 
 /** What a counter is called: its place, its direction, its label. */
 export function counterName(one) {
-  return [one.place, one.direction, one.label].filter(Boolean).map((word) => String(word).replaceAll('_', ' ')).join(' · ');
+  return [one.place, one.direction, one.label]
+    .filter(Boolean)
+    .map((word) => String(word).replaceAll('_', ' '))
+    .join(' · ');
 }
 
 /** The camera that the address names, or the first. */

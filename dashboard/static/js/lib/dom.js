@@ -4,18 +4,25 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (value === null || value === undefined || value === false) { continue; }
+    if (value === null || value === undefined || value === false) {
+      continue;
+    }
     if (name.startsWith('on')) {
       element.addEventListener(name.slice(2), value);
     } else if (name === 'dataset') {
       Object.assign(element.dataset, value);
-    } else if (name in element && ['value', 'checked', 'disabled', 'selected', 'indeterminate', 'hidden'].includes(name)) {
+    } else if (
+      name in element &&
+      ['value', 'checked', 'disabled', 'selected', 'indeterminate', 'hidden'].includes(name)
+    ) {
       element[name] = value;
     } else {
       element.setAttribute(name, value === true ? '' : value);
     }
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -31,14 +38,21 @@ export function svg(tag, attributes, ...children) {
 
 /** A picture of the sprite; decoration, so what it means stands beside it or in `aria-label`. */
 export function icon(name) {
-  return svg('svg', {class: 'icon', 'aria-hidden': 'true', focusable: 'false', viewBox: '0 0 24 24'},
-    svg('use', {href: `/static/icons.svg#${name}`}));
+  return svg(
+    'svg',
+    {class: 'icon', 'aria-hidden': 'true', focusable: 'false', viewBox: '0 0 24 24'},
+    svg('use', {href: `/static/icons.svg#${name}`}),
+  );
 }
 
 /** A button with a picture; `label` is read aloud and shown as a hint where no text is given. */
 export function button(label, {name, text = label, kind = '', ...attributes} = {}) {
-  return h('button', {type: 'button', class: `button ${kind}`, ...(text ? {} : {'aria-label': label, title: label}), ...attributes},
-    name ? icon(name) : null, text ? h('span', null, text) : null);
+  return h(
+    'button',
+    {type: 'button', class: `button ${kind}`, ...(text ? {} : {'aria-label': label, title: label}), ...attributes},
+    name ? icon(name) : null,
+    text ? h('span', null, text) : null,
+  );
 }
 
 /** A label around a control. */
@@ -49,10 +63,14 @@ export function field(label, control, hint) {
 
 /** A choice; options are `[value, text, disabled]` or plain strings. */
 export function select(options, chosen, attributes) {
-  const made = h('select', attributes, options.map((option) => {
-    const [value, text, disabled] = Array.isArray(option) ? option : [option, option, false];
-    return h('option', {value, disabled: disabled ?? false}, text);
-  }));
+  const made = h(
+    'select',
+    attributes,
+    options.map((option) => {
+      const [value, text, disabled] = Array.isArray(option) ? option : [option, option, false];
+      return h('option', {value, disabled: disabled ?? false}, text);
+    }),
+  );
   made.value = chosen ?? '';
   return made;
 }
@@ -64,21 +82,50 @@ export function card(title, ...children) {
 
 /** Put other children into an element. */
 export function replace(element, ...children) {
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
 /** Set text only where it differs: nothing is laid out anew, and screen readers are not disturbed. */
 export function say(element, text) {
-  if (element.textContent !== text) { element.textContent = text; }
+  if (element.textContent !== text) {
+    element.textContent = text;
+  }
 }
 
 /** A table of texts and elements with a caption for those who cannot see it. */
 export function table(caption, heads, rows, attributes) {
-  return h('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption},
-    h('table', attributes, h('caption', {class: 'unseen'}, caption),
-      h('thead', null, h('tr', null, heads.map((head) => headCell(head)))),
-      h('tbody', null, rows.map((row) => h('tr', null, row.map((cell, column) => bodyCell(cell, heads[column])))))));
+  return h(
+    'div',
+    {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption},
+    h(
+      'table',
+      attributes,
+      h('caption', {class: 'unseen'}, caption),
+      h(
+        'thead',
+        null,
+        h(
+          'tr',
+          null,
+          heads.map((head) => headCell(head)),
+        ),
+      ),
+      h(
+        'tbody',
+        null,
+        rows.map((row) =>
+          h(
+            'tr',
+            null,
+            row.map((cell, column) => bodyCell(cell, heads[column])),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 function headCell(head) {

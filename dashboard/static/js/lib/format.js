@@ -5,33 +5,52 @@ const WHOLE = new Intl.NumberFormat('en', {maximumFractionDigits: 0});
 
 /** 1234.5 → "1,234.5"; nothing → "–". */
 export function number(value, digits = 1) {
-  if (value === null || value === undefined || Number.isNaN(value)) { return '–'; }
+  if (value === null || value === undefined || Number.isNaN(value)) {
+    return '–';
+  }
   return digits === 0 ? WHOLE.format(value) : digits === 1 ? NUMBER.format(value) : value.toFixed(digits);
 }
 
 /** Milliseconds: 8.31 → "8.3 ms", 1520 → "1.52 s". */
 export function milliseconds(value) {
-  if (value === null || value === undefined) { return '–'; }
+  if (value === null || value === undefined) {
+    return '–';
+  }
   return value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ms`;
 }
 
 /** Bytes with a decimal unit. */
 export function bytes(value) {
-  if (value === null || value === undefined) { return '–'; }
+  if (value === null || value === undefined) {
+    return '–';
+  }
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let step = 0;
   let left = value;
-  while (left >= 1000 && step < units.length - 1) { left /= 1000; step += 1; }
+  while (left >= 1000 && step < units.length - 1) {
+    left /= 1000;
+    step += 1;
+  }
   return `${step === 0 ? left : left.toFixed(left >= 100 ? 0 : 1)} ${units[step]}`;
 }
 
 /** Seconds as "2 d 3 h", "3 h 12 min", "12 min 5 s". */
 export function duration(seconds) {
-  if (seconds === null || seconds === undefined) { return '–'; }
+  if (seconds === null || seconds === undefined) {
+    return '–';
+  }
   const whole = Math.max(0, Math.round(seconds));
-  const [days, hours, minutes] = [Math.floor(whole / 86400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60];
-  if (days) { return `${days} d ${hours} h`; }
-  if (hours) { return `${hours} h ${minutes} min`; }
+  const [days, hours, minutes] = [
+    Math.floor(whole / 86400),
+    Math.floor(whole / 3600) % 24,
+    Math.floor(whole / 60) % 60,
+  ];
+  if (days) {
+    return `${days} d ${hours} h`;
+  }
+  if (hours) {
+    return `${hours} h ${minutes} min`;
+  }
   return minutes ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
@@ -53,10 +72,18 @@ export function fullMoment(seconds) {
 
 /** A value of an event's data or of a rule's state: short, never "[object Object]". */
 export function scalar(value) {
-  if (typeof value === 'number') { return Number.isInteger(value) ? WHOLE.format(value) : String(Math.round(value * 1000) / 1000); }
-  if (typeof value === 'boolean') { return value ? 'yes' : 'no'; }
-  if (value === null || value === undefined) { return '–'; }
-  if (typeof value === 'object') { return JSON.stringify(value); }
+  if (typeof value === 'number') {
+    return Number.isInteger(value) ? WHOLE.format(value) : String(Math.round(value * 1000) / 1000);
+  }
+  if (typeof value === 'boolean') {
+    return value ? 'yes' : 'no';
+  }
+  if (value === null || value === undefined) {
+    return '–';
+  }
+  if (typeof value === 'object') {
+    return JSON.stringify(value);
+  }
   return String(value);
 }
 
@@ -64,10 +91,22 @@ export function scalar(value) {
 export function stateLine(state, most = 12) {
   const parts = [];
   const walk = (name, value) => {
-    if (value === null || value === undefined || value === '') { return; }
-    if (typeof value !== 'object') { parts.push(`${words(name)} ${scalar(value)}`); return; }
-    if (Array.isArray(value)) { parts.push(`${words(name)} ${value.length && typeof value[0] === 'object' ? `${value.length}` : value.map(scalar).join(', ') || 'none'}`); return; }
-    for (const [key, one] of Object.entries(value)) { walk(name ? `${name} ${key}` : key, one); }
+    if (value === null || value === undefined || value === '') {
+      return;
+    }
+    if (typeof value !== 'object') {
+      parts.push(`${words(name)} ${scalar(value)}`);
+      return;
+    }
+    if (Array.isArray(value)) {
+      parts.push(
+        `${words(name)} ${value.length && typeof value[0] === 'object' ? `${value.length}` : value.map(scalar).join(', ') || 'none'}`,
+      );
+      return;
+    }
+    for (const [key, one] of Object.entries(value)) {
+      walk(name ? `${name} ${key}` : key, one);
+    }
   };
   walk('', state ?? {});
   return parts.length > most ? `${parts.slice(0, most).join(' · ')} …` : parts.join(' · ');
@@ -80,6 +119,8 @@ export function words(name) {
 
 /** Data of an event in one line; what is said elsewhere is left out. */
 export function dataLine(data, without = []) {
-  return Object.entries(data ?? {}).filter(([name]) => !without.includes(name))
-    .map(([name, value]) => `${words(name)} ${scalar(value)}`).join(' · ');
+  return Object.entries(data ?? {})
+    .filter(([name]) => !without.includes(name))
+    .map(([name, value]) => `${words(name)} ${scalar(value)}`)
+    .join(' · ');
 }

@@ -24,7 +24,9 @@ export function on(name, act, signal) {
 
 /** Connect, and stay so while the page can be seen: a hidden tab holds no connection. */
 export function start() {
-  if (wanted) { return; }
+  if (wanted) {
+    return;
+  }
   wanted = true;
   connect();
 }
@@ -36,12 +38,21 @@ export function stop() {
 }
 
 document.addEventListener('visibilitychange', () => {
-  if (!wanted) { return; }
-  if (document.hidden) { close('paused'); } else { wait = FIRST_WAIT_MS; connect(); }
+  if (!wanted) {
+    return;
+  }
+  if (document.hidden) {
+    close('paused');
+  } else {
+    wait = FIRST_WAIT_MS;
+    connect();
+  }
 });
 
 setInterval(() => {
-  if (source && performance.now() - lastHeard > SILENCE_MS) { again(); }
+  if (source && performance.now() - lastHeard > SILENCE_MS) {
+    again();
+  }
 }, 3000);
 
 function close(state) {
@@ -52,7 +63,9 @@ function close(state) {
 }
 
 function connect() {
-  if (!wanted || document.hidden || source) { return; }
+  if (!wanted || document.hidden || source) {
+    return;
+  }
   tell('connecting');
   lastHeard = performance.now();
   source = new EventSource('/api/stream');
@@ -61,7 +74,9 @@ function connect() {
     tell('open');
   });
   source.addEventListener('error', again);
-  for (const name of NAMES) { source.addEventListener(name, (event) => hear(name, event.data)); }
+  for (const name of NAMES) {
+    source.addEventListener(name, (event) => hear(name, event.data));
+  }
 }
 
 function again() {
@@ -71,7 +86,9 @@ function again() {
 }
 
 function tell(state) {
-  if (live.state === state) { return; }
+  if (live.state === state) {
+    return;
+  }
   live.state = state;
   bus.dispatchEvent(new CustomEvent('state', {detail: state}));
 }
@@ -79,8 +96,12 @@ function tell(state) {
 function hear(name, text) {
   lastHeard = performance.now();
   const data = JSON.parse(text);
-  if (name === 'stats') { takeStats(data); }
-  if (name === 'counts') { live.counts = data.counts ?? data; }
+  if (name === 'stats') {
+    takeStats(data);
+  }
+  if (name === 'counts') {
+    live.counts = data.counts ?? data;
+  }
   if (name === 'event') {
     live.events.unshift(data);
     live.events.length = Math.min(live.events.length, KEPT_EVENTS);
@@ -90,12 +111,19 @@ function hear(name, text) {
 
 function takeStats(stats) {
   live.stats = stats;
-  const figures = (table, pick) => Object.fromEntries(Object.entries(table ?? {}).map(([key, one]) => [key, pick(one)]));
+  const figures = (table, pick) =>
+    Object.fromEntries(Object.entries(table ?? {}).map(([key, one]) => [key, pick(one)]));
   live.samples.push({
     t: Date.now() / 1000,
     cameras: figures(stats.cameras, (one) => ({fps: one.detection_fps, p95: one.latency_ms?.p95 ?? null})),
-    detectors: figures(stats.detectors, (one) => ({fps: one.fps, p50: one.inference_ms?.p50 ?? null, p95: one.inference_ms?.p95 ?? null})),
+    detectors: figures(stats.detectors, (one) => ({
+      fps: one.fps,
+      p50: one.inference_ms?.p50 ?? null,
+      p95: one.inference_ms?.p95 ?? null,
+    })),
     rss: stats.service?.rss_mb ?? null,
   });
-  if (live.samples.length > KEPT_SAMPLES) { live.samples.splice(0, live.samples.length - KEPT_SAMPLES); }
+  if (live.samples.length > KEPT_SAMPLES) {
+    live.samples.splice(0, live.samples.length - KEPT_SAMPLES);
+  }
 }

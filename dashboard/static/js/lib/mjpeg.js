@@ -16,7 +16,9 @@ export function play(canvas, address, tell, signal) {
   const restart = () => {
     turn?.abort();
     turn = new AbortController();
-    if (!signal.aborted && !document.hidden) { follow(canvas, address, tell, turn.signal); }
+    if (!signal.aborted && !document.hidden) {
+      follow(canvas, address, tell, turn.signal);
+    }
   };
   document.addEventListener('visibilitychange', restart, {signal});
   signal.addEventListener('abort', () => turn?.abort());
@@ -30,13 +32,25 @@ async function follow(canvas, address, tell, signal) {
     tell('waiting', 'Connecting to the camera …');
     let why = 'The stream ended.';
     try {
-      await once(canvas, address(), () => { wait = 500; tell('live', ''); }, signal);
+      await once(
+        canvas,
+        address(),
+        () => {
+          wait = 500;
+          tell('live', '');
+        },
+        signal,
+      );
     } catch (error) {
       why = error.message;
     }
-    if (signal.aborted) { return; }
+    if (signal.aborted) {
+      return;
+    }
     tell('lost', why);
-    await new Promise((resolve) => { setTimeout(resolve, wait); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, wait);
+    });
     wait = Math.min(wait * 2, LONGEST_WAIT_MS);
   }
 }
@@ -46,22 +60,34 @@ async function once(canvas, url, onPicture, signal) {
   const end = () => ending.abort();
   signal.addEventListener('abort', end);
   let heard = performance.now();
-  const watchdog = setInterval(() => { if (performance.now() - heard > STALL_MS) { ending.abort(); } }, 1000);
+  const watchdog = setInterval(() => {
+    if (performance.now() - heard > STALL_MS) {
+      ending.abort();
+    }
+  }, 1000);
   try {
     const answer = await fetch(url, {signal: ending.signal, cache: 'no-store'});
-    if (!answer.ok) { throw new Error(await sentence(answer)); }
+    if (!answer.ok) {
+      throw new Error(await sentence(answer));
+    }
     const draw = painter(canvas, onPicture, ending.signal);
     const reader = answer.body.getReader();
     const split = splitter(answer.headers.get('content-type') ?? '');
     for (;;) {
       const {done, value} = await reader.read();
-      if (done) { return; }
+      if (done) {
+        return;
+      }
       heard = performance.now();
-      for (const jpeg of split(value)) { draw(jpeg); }
+      for (const jpeg of split(value)) {
+        draw(jpeg);
+      }
     }
   } catch (error) {
-    if (error.name === 'AbortError') { throw new Error(signal.aborted ? 'ended' : 'No picture for ten seconds.'); }
-    throw error instanceof TypeError ? new Error('The server does not answer.') : error;
+    if (error.name === 'AbortError') {
+      throw new Error(signal.aborted ? 'ended' : 'No picture for ten seconds.', {cause: error});
+    }
+    throw error instanceof TypeError ? new Error('The server does not answer.', {cause: error}) : error;
   } finally {
     clearInterval(watchdog);
     signal.removeEventListener('abort', end);
@@ -89,16 +115,22 @@ function painter(canvas, onPicture, signal) {
       next = null;
       try {
         const bitmap = await createImageBitmap(new Blob([jpeg], {type: 'image/jpeg'}));
-        if (!signal.aborted) { paint(canvas, context, bitmap); }
+        if (!signal.aborted) {
+          paint(canvas, context, bitmap);
+        }
         bitmap.close();
         onPicture();
-      } catch { /* a damaged picture: the next one comes */ }
+      } catch {
+        /* a damaged picture: the next one comes */
+      }
     }
     busy = false;
   };
   return (jpeg) => {
     next = jpeg;
-    if (!busy) { work(); }
+    if (!busy) {
+      work();
+    }
   };
 }
 
@@ -127,10 +159,14 @@ export function splitter(contentType) {
     kept = joined;
     const found = [];
     for (let one = cut(kept, mark); one; one = cut(kept, mark)) {
-      if (one.jpeg) { found.push(one.jpeg); }
+      if (one.jpeg) {
+        found.push(one.jpeg);
+      }
       kept = kept.subarray(one.end);
     }
-    if (kept.length > MOST_BYTES) { throw new Error('This is no stream of pictures.'); }
+    if (kept.length > MOST_BYTES) {
+      throw new Error('This is no stream of pictures.');
+    }
     return found;
   };
 }
@@ -138,9 +174,13 @@ export function splitter(contentType) {
 /** The first whole part: by its Content-Length, or up to the next mark. */
 function cut(bytes, mark) {
   const begin = indexOf(bytes, mark, 0);
-  if (begin < 0) { return null; }
+  if (begin < 0) {
+    return null;
+  }
   const head = indexOf(bytes, [13, 10, 13, 10], begin);
-  if (head < 0) { return null; }
+  if (head < 0) {
+    return null;
+  }
   const text = new TextDecoder('latin1').decode(bytes.subarray(begin, head));
   const length = /content-length:\s*(\d+)/i.exec(text)?.[1];
   const from = head + 4;
@@ -153,8 +193,14 @@ function cut(bytes, mark) {
 }
 
 function indexOf(bytes, wanted, from) {
-  for (let at = bytes.indexOf(wanted[0], from); at >= 0 && at + wanted.length <= bytes.length; at = bytes.indexOf(wanted[0], at + 1)) {
-    if (wanted.every((value, offset) => bytes[at + offset] === value)) { return at; }
+  for (
+    let at = bytes.indexOf(wanted[0], from);
+    at >= 0 && at + wanted.length <= bytes.length;
+    at = bytes.indexOf(wanted[0], at + 1)
+  ) {
+    if (wanted.every((value, offset) => bytes[at + offset] === value)) {
+      return at;
+    }
   }
   return -1;
 }

@@ -6,11 +6,15 @@ const MOST = 4;
 const STAYS_MS = 5000;
 
 /** Say that something was done. */
-export function done(text) { show(text, ''); }
+export function done(text) {
+  show(text, '');
+}
 
 /** Say that something failed: a sentence, or an error. */
 export function failed(error) {
-  if (error?.name !== 'AbortError') { show(error?.message ?? String(error), 'bad'); }
+  if (error?.name !== 'AbortError') {
+    show(error?.message ?? String(error), 'bad');
+  }
 }
 
 function show(text, kind) {
@@ -18,6 +22,10 @@ function show(text, kind) {
   const note = h('div', {class: `notice ${kind}`, ...(kind ? {role: 'alert'} : {})}, h('span', null, text));
   note.append(button('Close', {name: 'close', text: '', kind: 'quiet', onclick: () => note.remove()}));
   box.append(note);
-  while (box.children.length > MOST) { box.firstChild.remove(); }
-  if (!kind) { setTimeout(() => note.remove(), STAYS_MS); }
+  while (box.children.length > MOST) {
+    box.firstChild.remove();
+  }
+  if (!kind) {
+    setTimeout(() => note.remove(), STAYS_MS);
+  }
 }

@@ -16,7 +16,9 @@ export function recall(name, otherwise) {
 export function keep(name, value) {
   try {
     localStorage.setItem(PREFIX + name, JSON.stringify(value));
-  } catch { /* it is only comfort */ }
+  } catch {
+    /* it is only comfort */
+  }
 }
 
 /** Show the theme: 'light', 'dark', or 'auto' for the system's. */

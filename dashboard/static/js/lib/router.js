@@ -3,11 +3,18 @@
 /** What stands in the address: `{parts: ['events'], query: {camera: 'gate'}}`. */
 export function here() {
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
-  return {parts: path.split('/').filter(Boolean).map(decode), query: Object.fromEntries(new URLSearchParams(query ?? ''))};
+  return {
+    parts: path.split('/').filter(Boolean).map(decode),
+    query: Object.fromEntries(new URLSearchParams(query ?? '')),
+  };
 }
 
 function decode(text) {
-  try { return decodeURIComponent(text); } catch { return text; }
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The address of a view. */
@@ -18,10 +25,14 @@ export function to(parts, query = {}) {
 }
 
 /** Go there. */
-export function go(parts, query) { location.hash = to(parts, query); }
+export function go(parts, query) {
+  location.hash = to(parts, query);
+}
 
 /** Write the query into the address without opening the view anew; back leads to the view before. */
-export function note(parts, query) { history.replaceState(null, '', to(parts, query)); }
+export function note(parts, query) {
+  history.replaceState(null, '', to(parts, query));
+}
 
 /**
  * Show views as the address changes.
@@ -37,7 +48,8 @@ export function start(open) {
   };
   let shown = location.hash;
   addEventListener('hashchange', () => {
-    if (location.hash === '#main') { // the link that skips the navigation
+    if (location.hash === '#main') {
+      // the link that skips the navigation
       history.replaceState(null, '', shown);
       document.getElementById('main').focus();
       return;
@@ -56,7 +68,11 @@ export function start(open) {
     /** Ask before the view is left: `ask()` says whether it may be. */
     guard(ask, signal) {
       guard = ask;
-      signal.addEventListener('abort', () => { if (guard === ask) { guard = null; } });
+      signal.addEventListener('abort', () => {
+        if (guard === ask) {
+          guard = null;
+        }
+      });
     },
   };
 }

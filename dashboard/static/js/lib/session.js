@@ -3,7 +3,15 @@
 import {get, post, setCsrf} from './api.js';
 
 /** What the server said last; `scopes` are 'read', 'operate' and 'configure'. */
-export const session = {login_needed: false, logged_in: false, scopes: [], site: '', version: '', dashboard: {}, read_only_reason: null};
+export const session = {
+  login_needed: false,
+  logged_in: false,
+  scopes: [],
+  site: '',
+  version: '',
+  dashboard: {},
+  read_only_reason: null,
+};
 
 /** Ask again. */
 export async function refresh() {
@@ -24,7 +32,9 @@ export function may(scope) {
 
 /** Why the configuration cannot be changed here, in a sentence; `null` where it can. */
 export function whyNotConfigure() {
-  if (session.read_only_reason) { return session.read_only_reason; }
+  if (session.read_only_reason) {
+    return session.read_only_reason;
+  }
   return may('configure') ? null : 'You may look, but not change the configuration.';
 }
 

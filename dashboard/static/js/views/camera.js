@@ -19,85 +19,176 @@ const FPS = 12;
 export async function cameraView(name, query, {signal}) {
   const all = await cameras(signal);
   const camera = all.find((one) => one.name === name);
-  if (!camera) { throw new Error(`There is no camera ${name}.`); }
+  if (!camera) {
+    throw new Error(`There is no camera ${name}.`);
+  }
   const status = statusPill(camera.status);
   const picture = livePicture(camera, signal);
   const own = {camera, status, reason: h('p', {class: 'reason-line'}), picture, signal};
-  const element = h('div', null,
-    h('div', {class: 'head'}, h('a', {class: 'button quiet', href: '#/cameras', 'aria-label': 'All cameras', title: 'All cameras'}, icon('back')),
-      h('h1', null, name), status.element, h('span', {class: 'grow'}), switcher(all, name)),
+  const element = h(
+    'div',
+    null,
+    h(
+      'div',
+      {class: 'head'},
+      h(
+        'a',
+        {class: 'button quiet', href: '#/cameras', 'aria-label': 'All cameras', title: 'All cameras'},
+        icon('back'),
+      ),
+      h('h1', null, name),
+      status.element,
+      h('span', {class: 'grow'}),
+      switcher(all, name),
+    ),
     own.reason,
-    h('div', {class: 'split'}, h('div', {class: 'large'}, picture.element, picture.controls, figuresCard(own)),
-      h('div', {class: 'side'}, switchesCard(own), countsCard(own), eventsCard(own), rulesCard(own))));
+    h(
+      'div',
+      {class: 'split'},
+      h('div', {class: 'large'}, picture.element, picture.controls, figuresCard(own)),
+      h('div', {class: 'side'}, switchesCard(own), countsCard(own), eventsCard(own), rulesCard(own)),
+    ),
+  );
   return {title: name, element};
 }
 
 function switcher(all, name) {
-  return h('nav', {class: 'chips', 'aria-label': 'Other cameras'}, all.map((one) =>
-    h('a', {class: 'chip-link', href: to(['cameras', one.name]), 'aria-current': one.name === name ? 'page' : null}, one.name)));
+  return h(
+    'nav',
+    {class: 'chips', 'aria-label': 'Other cameras'},
+    all.map((one) =>
+      h(
+        'a',
+        {class: 'chip-link', href: to(['cameras', one.name]), 'aria-current': one.name === name ? 'page' : null},
+        one.name,
+      ),
+    ),
+  );
 }
 
 function livePicture(camera, signal) {
-  const canvas = h('canvas', {id: 'live', width: camera.size?.[0] || 640, height: camera.size?.[1] || 360, role: 'img', 'aria-label': `Live picture of camera ${camera.name}`});
+  const canvas = h('canvas', {
+    id: 'live',
+    width: camera.size?.[0] || 640,
+    height: camera.size?.[1] || 360,
+    role: 'img',
+    'aria-label': `Live picture of camera ${camera.name}`,
+  });
   const said = h('p', {class: 'reason', role: 'status'});
   const element = h('div', {class: 'picture big', dataset: {state: 'waiting'}}, canvas, said);
   let player = null;
   const layers = layersControl(() => player.restart());
-  const width = () => Math.min(1920, Math.max(320, Math.ceil((canvas.clientWidth || 960) * Math.min(devicePixelRatio, 2) / 160) * 160));
+  const width = () =>
+    Math.min(1920, Math.max(320, Math.ceil(((canvas.clientWidth || 960) * Math.min(devicePixelRatio, 2)) / 160) * 160));
   queueMicrotask(() => {
-    player = play(canvas, () => livePath(camera.name, {layers: layers.text(), width: width(), fps: FPS}), (state, text) => {
-      element.dataset.state = state;
-      say(said, text);
-    }, signal);
+    player = play(
+      canvas,
+      () => livePath(camera.name, {layers: layers.text(), width: width(), fps: FPS}),
+      (state, text) => {
+        element.dataset.state = state;
+        say(said, text);
+      },
+      signal,
+    );
   });
   return {element, controls: layers.element};
 }
 
 function figuresCard(own) {
-  const names = [['Camera', 'camera_fps', 'fps'], ['Analysed', 'detection_fps', 'fps'], ['Skipped', 'skipped_fps', 'fps'],
-    ['Latency p50', 'p50'], ['Latency p95', 'p95'], ['Latency p99', 'p99'], ['Reconnects', 'reconnects', ''], ['Observed', 'observed_share', '%']];
-  const cells = new Map(names.map(([title, key]) => [key, h('dd', null, '–')]));
+  const names = [
+    ['Camera', 'camera_fps', 'fps'],
+    ['Analysed', 'detection_fps', 'fps'],
+    ['Skipped', 'skipped_fps', 'fps'],
+    ['Latency p50', 'p50'],
+    ['Latency p95', 'p95'],
+    ['Latency p99', 'p99'],
+    ['Reconnects', 'reconnects', ''],
+    ['Observed', 'observed_share', '%'],
+  ];
+  const cells = new Map(names.map(([, key]) => [key, h('dd', null, '–')]));
   const show = (one) => {
-    if (!one) { return; }
+    if (!one) {
+      return;
+    }
     own.status.update(one.status);
     say(own.reason, one.reason ?? '');
     for (const [, key, unit] of names) {
-      const text = key.startsWith('p') && unit === undefined ? milliseconds(one.latency_ms?.[key])
-        : unit === '%' ? `${number(one[key] * 100)} %` : `${number(one[key])}${unit ? ` ${unit}` : ''}`;
+      const text =
+        key.startsWith('p') && unit === undefined
+          ? milliseconds(one.latency_ms?.[key])
+          : unit === '%'
+            ? `${number(one[key] * 100)} %`
+            : `${number(one[key])}${unit ? ` ${unit}` : ''}`;
       say(cells.get(key), text);
     }
   };
   show(live.stats?.cameras?.[own.camera.name] ?? own.camera.figures);
   on('stats', (stats) => show(stats.cameras?.[own.camera.name]), own.signal);
-  return h('dl', {class: 'figures-grid'}, names.map(([title, key]) => h('div', null, h('dt', null, title), cells.get(key))));
+  return h(
+    'dl',
+    {class: 'figures-grid'},
+    names.map(([title, key]) => h('div', null, h('dt', null, title), cells.get(key))),
+  );
 }
 
 function switchesCard(own) {
   const {camera} = own;
   const allowed = may('operate');
   const make = (name, title, value) => {
-    const box = h('input', {type: 'checkbox', role: 'switch', checked: value, disabled: !allowed, onchange: async () => {
-      try {
-        await command(camera.name, name, box.checked);
-      } catch (error) {
-        box.checked = !box.checked;
-        failed(error);
-      }
-    }});
+    const box = h('input', {
+      type: 'checkbox',
+      role: 'switch',
+      checked: value,
+      disabled: !allowed,
+      onchange: async () => {
+        try {
+          await command(camera.name, name, box.checked);
+        } catch (error) {
+          box.checked = !box.checked;
+          failed(error);
+        }
+      },
+    });
     return {box, element: h('label', {class: 'switch'}, h('span', null, title), box)};
   };
   const enabled = make('enabled', 'Camera connected', camera.enabled ?? true);
   const detecting = make('detect', 'Detection', camera.detecting ?? true);
-  on('stats', (stats) => {
-    const one = stats.cameras?.[camera.name];
-    if (!one) { return; }
-    if (document.activeElement !== detecting.box) { detecting.box.checked = one.detecting; }
-    if (document.activeElement !== enabled.box) { enabled.box.checked = one.status !== 'disabled'; }
-  }, own.signal);
-  return card(null, h('div', {class: 'row'}, enabled.element, detecting.element),
-    h('div', {class: 'row'}, h('a', {class: 'button', href: to(['setup', camera.name, 'lines'])}, icon('zone'), h('span', null, 'Lines and zones')),
-      h('a', {class: 'button', href: to(['setup', camera.name, 'rules'])}, icon('system'), h('span', null, 'Rules'))),
-    h('p', {class: 'hint'}, `Detector: ${(camera.detectors ?? []).join(', ') || '–'}${camera.scenario ? ` · scenario ${camera.scenario}` : ''}`));
+  on(
+    'stats',
+    (stats) => {
+      const one = stats.cameras?.[camera.name];
+      if (!one) {
+        return;
+      }
+      if (document.activeElement !== detecting.box) {
+        detecting.box.checked = one.detecting;
+      }
+      if (document.activeElement !== enabled.box) {
+        enabled.box.checked = one.status !== 'disabled';
+      }
+    },
+    own.signal,
+  );
+  return card(
+    null,
+    h('div', {class: 'row'}, enabled.element, detecting.element),
+    h(
+      'div',
+      {class: 'row'},
+      h(
+        'a',
+        {class: 'button', href: to(['setup', camera.name, 'lines'])},
+        icon('zone'),
+        h('span', null, 'Lines and zones'),
+      ),
+      h('a', {class: 'button', href: to(['setup', camera.name, 'rules'])}, icon('system'), h('span', null, 'Rules')),
+    ),
+    h(
+      'p',
+      {class: 'hint'},
+      `Detector: ${(camera.detectors ?? []).join(', ') || '–'}${camera.scenario ? ` · scenario ${camera.scenario}` : ''}`,
+    ),
+  );
 }
 
 function countsCard(own) {
@@ -106,14 +197,27 @@ function countsCard(own) {
   const show = (counts) => {
     const mine = counts.filter((one) => one.camera === own.camera.name && (one.value !== 0 || one.head !== 'values'));
     const text = JSON.stringify(mine);
-    if (text === shown) { return; }
+    if (text === shown) {
+      return;
+    }
     shown = text;
-    replace(box, mine.length
-      ? table('Counters of this camera', ['Counter', ['Value', 'number']], mine.slice(0, 60).map((one) => [`${one.head === 'occupancy' ? 'in ' : ''}${counterName(one)}`, number(one.value, 0)]))
-      : h('p', {class: 'empty'}, 'Nothing is counted here yet.'));
+    replace(
+      box,
+      mine.length
+        ? table(
+            'Counters of this camera',
+            ['Counter', ['Value', 'number']],
+            mine
+              .slice(0, 60)
+              .map((one) => [`${one.head === 'occupancy' ? 'in ' : ''}${counterName(one)}`, number(one.value, 0)]),
+          )
+        : h('p', {class: 'empty'}, 'Nothing is counted here yet.'),
+    );
   };
   show(live.counts);
-  get('/api/counts', own.signal).then((said) => show(said.counts)).catch(failed);
+  get('/api/counts', own.signal)
+    .then((said) => show(said.counts))
+    .catch(failed);
   on('counts', show, own.signal);
   return card('Counts', box);
 }
@@ -122,29 +226,72 @@ function eventsCard(own) {
   const list = h('ul', {class: 'events short'});
   const none = h('p', {class: 'empty'}, 'No event yet.');
   const add = (event, last) => {
-    if (event.camera !== own.camera.name) { return; }
+    if (event.camera !== own.camera.name) {
+      return;
+    }
     none.remove();
     const row = eventRow(event, showEvent, true);
-    if (last) { list.append(row); } else { list.prepend(row); }
-    while (list.children.length > SHOWN_EVENTS) { list.lastChild.remove(); }
+    if (last) {
+      list.append(row);
+    } else {
+      list.prepend(row);
+    }
+    while (list.children.length > SHOWN_EVENTS) {
+      list.lastChild.remove();
+    }
   };
   get(`/api/events?camera=${part(own.camera.name)}&limit=${SHOWN_EVENTS}`, own.signal)
-    .then((said) => said.events.forEach((event) => add(event, true))).catch(() => live.events.forEach((event) => add(event, true)));
+    .then((said) => said.events.forEach((event) => add(event, true)))
+    .catch(() => live.events.forEach((event) => add(event, true)));
   on('event', (event) => add(event, false), own.signal);
-  return card('Last events', list, none, h('a', {href: to(['events'], {camera: own.camera.name})}, 'All events of this camera'));
+  return card(
+    'Last events',
+    list,
+    none,
+    h('a', {href: to(['events'], {camera: own.camera.name})}, 'All events of this camera'),
+  );
 }
 
 function rulesCard(own) {
   const box = h('div');
   const load = async () => {
     const {rules} = await get(`/api/cameras/${part(own.camera.name)}/rules`, own.signal);
-    replace(box, rules.length ? h('ul', {class: 'plain'}, rules.map((rule) => h('li', null,
-      h('details', null, h('summary', null, h('span', {class: 'tag'}, words(rule.kind)), ` ${words(rule.name)} `, rule.off_reason ? h('span', {class: 'hint'}, 'off') : null),
-        rule.off_reason ? h('p', {class: 'hint'}, rule.off_reason)
-          : h('p', {class: 'hint'}, stateLine(rule.state, 30) || 'on')))))
-      : h('p', {class: 'empty'}, 'No rules.'));
+    replace(
+      box,
+      rules.length
+        ? h(
+            'ul',
+            {class: 'plain'},
+            rules.map((rule) =>
+              h(
+                'li',
+                null,
+                h(
+                  'details',
+                  null,
+                  h(
+                    'summary',
+                    null,
+                    h('span', {class: 'tag'}, words(rule.kind)),
+                    ` ${words(rule.name)} `,
+                    rule.off_reason ? h('span', {class: 'hint'}, 'off') : null,
+                  ),
+                  rule.off_reason
+                    ? h('p', {class: 'hint'}, rule.off_reason)
+                    : h('p', {class: 'hint'}, stateLine(rule.state, 30) || 'on'),
+                ),
+              ),
+            ),
+          )
+        : h('p', {class: 'empty'}, 'No rules.'),
+    );
   };
   load().catch(failed);
   const again = button('Refresh', {name: 'reload', text: '', kind: 'quiet', onclick: () => load().catch(failed)});
-  return h('section', {class: 'card'}, h('div', {class: 'row'}, h('h2', null, 'Rules'), h('span', {class: 'grow'}), again), box);
+  return h(
+    'section',
+    {class: 'card'},
+    h('div', {class: 'row'}, h('h2', null, 'Rules'), h('span', {class: 'grow'}), again),
+    box,
+  );
 }

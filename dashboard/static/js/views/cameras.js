@@ -13,20 +13,36 @@ const AT_ONCE = 2; // pictures asked for at once: a browser has six connections 
 const EACH_MS = 1000;
 
 export async function view({parts, query}, context) {
-  if (parts[0]) { return cameraView(parts[0], query, context); }
+  if (parts[0]) {
+    return cameraView(parts[0], query, context);
+  }
   const {signal} = context;
   const all = await cameras(signal);
   const layers = layersControl(() => {});
   const tiles = all.map((camera) => tile(camera));
-  const wall = h('ul', {class: `wall of-${Math.min(all.length, 4)}`}, tiles.map((one) => one.element));
-  const element = h('div', null,
-    h('div', {class: 'head'}, h('h1', null, 'Cameras'), h('span', {class: 'grow'}), layers.element), wall);
-  if (!all.length) { element.append(h('p', {class: 'empty'}, 'The site file names no camera.')); }
+  const wall = h(
+    'ul',
+    {class: `wall of-${Math.min(all.length, 4)}`},
+    tiles.map((one) => one.element),
+  );
+  const element = h(
+    'div',
+    null,
+    h('div', {class: 'head'}, h('h1', null, 'Cameras'), h('span', {class: 'grow'}), layers.element),
+    wall,
+  );
+  if (!all.length) {
+    element.append(h('p', {class: 'empty'}, 'The site file names no camera.'));
+  }
   const figures = (stats) => tiles.forEach((one) => one.figures(stats.cameras?.[one.name]));
-  if (live.stats) { figures(live.stats); }
+  if (live.stats) {
+    figures(live.stats);
+  }
   on('stats', figures, signal);
   on('status', (one) => tiles.find((each) => each.name === one.camera)?.status(one.status, one.reason), signal);
-  for (let worker = 0; worker < AT_ONCE; worker += 1) { renew(tiles, layers, signal); }
+  for (let worker = 0; worker < AT_ONCE; worker += 1) {
+    renew(tiles, layers, signal);
+  }
   return {title: 'Cameras', element};
 }
 
@@ -35,11 +51,23 @@ function tile(camera) {
   const status = statusPill(camera.status);
   const figures = h('span', {class: 'figures'});
   const reason = h('p', {class: 'reason'}, camera.reason ?? '');
-  const element = h('li', {class: 'tile'}, h('a', {href: to(['cameras', camera.name])},
-    h('div', {class: 'picture'}, canvas, reason),
-    h('div', {class: 'tile-foot'}, h('strong', null, camera.name), status.element, figures)));
+  const element = h(
+    'li',
+    {class: 'tile'},
+    h(
+      'a',
+      {href: to(['cameras', camera.name])},
+      h('div', {class: 'picture'}, canvas, reason),
+      h('div', {class: 'tile-foot'}, h('strong', null, camera.name), status.element, figures),
+    ),
+  );
   const own = {
-    name: camera.name, element, canvas, due: 0, state: camera.status, context: null,
+    name: camera.name,
+    element,
+    canvas,
+    due: 0,
+    state: camera.status,
+    context: null,
     status(name, why) {
       own.state = name;
       status.update(name);
@@ -47,9 +75,14 @@ function tile(camera) {
       say(reason, why ?? (name === 'disabled' ? 'switched off' : ''));
     },
     figures(one) {
-      if (!one) { return; }
+      if (!one) {
+        return;
+      }
       own.status(one.status, one.reason);
-      say(figures, `${number(one.detection_fps)} fps · p95 ${milliseconds(one.latency_ms?.p95)}${one.detecting ? '' : ' · detection off'}`);
+      say(
+        figures,
+        `${number(one.detection_fps)} fps · p95 ${milliseconds(one.latency_ms?.p95)}${one.detecting ? '' : ' · detection off'}`,
+      );
     },
   };
   own.status(camera.status, camera.reason);
@@ -61,9 +94,13 @@ function tile(camera) {
 async function renew(tiles, layers, signal) {
   while (!signal.aborted) {
     const now = performance.now();
-    const next = document.hidden ? null : tiles.filter((one) => one.due <= now && seen(one)).sort((a, b) => a.due - b.due)[0];
+    const next = document.hidden
+      ? null
+      : tiles.filter((one) => one.due <= now && seen(one)).sort((a, b) => a.due - b.due)[0];
     if (!next) {
-      await new Promise((resolve) => { setTimeout(resolve, 100); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 100);
+      });
       continue;
     }
     next.due = now + 60000; // taken, so that nobody else asks
@@ -77,7 +114,10 @@ async function renew(tiles, layers, signal) {
 }
 
 async function show(one, layers, signal) {
-  const width = Math.min(960, Math.max(240, Math.ceil(one.canvas.clientWidth * Math.min(devicePixelRatio, 2) / 80) * 80));
+  const width = Math.min(
+    960,
+    Math.max(240, Math.ceil((one.canvas.clientWidth * Math.min(devicePixelRatio, 2)) / 80) * 80),
+  );
   const answer = await fetch(stillPath(one.name, {layers: layers.text(), width}), {signal, cache: 'no-store'});
   if (!answer.ok) {
     await answer.arrayBuffer();
@@ -90,7 +130,9 @@ async function show(one, layers, signal) {
 }
 
 function seen(one) {
-  if (!['online', 'degraded'].includes(one.state)) { return false; }
+  if (!['online', 'degraded'].includes(one.state)) {
+    return false;
+  }
   const box = one.element.getBoundingClientRect();
   return box.width > 0 && box.bottom > 0 && box.top < innerHeight;
 }

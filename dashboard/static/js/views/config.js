@@ -9,32 +9,77 @@ import {SiteFile} from '../parts/saving.js';
 
 export async function configCard({signal, router}) {
   const file = await new SiteFile().load(signal);
-  if (!file.config) { return card('Configuration', h('p', {class: 'empty'}, file.reason)); }
+  if (!file.config) {
+    return card('Configuration', h('p', {class: 'empty'}, file.reason));
+  }
   const own = {file, signal, written: file.config.text ?? ''};
-  own.text = h('textarea', {class: 'code', rows: 28, spellcheck: 'false', wrap: 'off', 'aria-label': 'The site file', readonly: file.reason !== null, oninput: () => bar(own)}, own.written);
+  own.text = h(
+    'textarea',
+    {
+      class: 'code',
+      rows: 28,
+      spellcheck: 'false',
+      wrap: 'off',
+      'aria-label': 'The site file',
+      readonly: file.reason !== null,
+      oninput: () => bar(own),
+    },
+    own.written,
+  );
   own.faults = h('ul', {class: 'plain', role: 'alert'});
   own.state = h('span', {class: 'hint', role: 'status'});
   own.check = button('Check', {onclick: () => check(own).catch(failed)});
   own.save = button('Save', {kind: 'first', disabled: true, onclick: () => save(own).catch(failed)});
   own.value = h('pre', {class: 'code', tabindex: '0', 'aria-label': 'Configuration in force'});
   const undo = file.undoButton(async () => take(own), signal);
-  const reload = button('Reload', {name: 'reload', disabled: !may('configure') && !may('operate'), onclick: () => post('/api/reload', {}).then(() => done('The site file is being read again.')).catch(failed)});
-  on('config', async (said) => {
-    say(own.state, said.error ? `Not taken over: ${said.error}` : 'In force');
-    await file.load(signal).catch(() => {});
-    shown(own);
-  }, signal);
+  const reload = button('Reload', {
+    name: 'reload',
+    disabled: !may('configure') && !may('operate'),
+    onclick: () =>
+      post('/api/reload', {})
+        .then(() => done('The site file is being read again.'))
+        .catch(failed),
+  });
+  on(
+    'config',
+    async (said) => {
+      say(own.state, said.error ? `Not taken over: ${said.error}` : 'In force');
+      await file.load(signal).catch(() => {});
+      shown(own);
+    },
+    signal,
+  );
   router.guard(() => own.text.value === own.written || confirm('Leave without saving the file?'), signal);
   shown(own);
-  return h('div', null,
-    card('Site file', file.reason ? h('p', {class: 'note', role: 'status'}, file.reason) : null,
-      h('div', {class: 'row'}, h('code', {class: 'hint'}, file.config.file ?? ''), h('span', {class: 'grow'}), own.state, reload, undo, own.check, own.save), own.faults, own.text),
-    card(null, h('details', null, h('summary', null, 'In force, with every default; secrets masked'), own.value)));
+  return h(
+    'div',
+    null,
+    card(
+      'Site file',
+      file.reason ? h('p', {class: 'note', role: 'status'}, file.reason) : null,
+      h(
+        'div',
+        {class: 'row'},
+        h('code', {class: 'hint'}, file.config.file ?? ''),
+        h('span', {class: 'grow'}),
+        own.state,
+        reload,
+        undo,
+        own.check,
+        own.save,
+      ),
+      own.faults,
+      own.text,
+    ),
+    card(null, h('details', null, h('summary', null, 'In force, with every default; secrets masked'), own.value)),
+  );
 }
 
 function shown(own) {
   own.value.textContent = JSON.stringify(own.file.config?.in_force ?? null, null, 2);
-  if (own.file.config?.reload_error) { say(own.state, `Not taken over: ${own.file.config.reload_error}`); }
+  if (own.file.config?.reload_error) {
+    say(own.state, `Not taken over: ${own.file.config.reload_error}`);
+  }
 }
 
 function bar(own) {
@@ -44,8 +89,17 @@ function bar(own) {
 }
 
 function tell(own, faults) {
-  replace(own.faults, faults.map((one) => h('li', {class: 'fault'}, one.line ? button(`Line ${one.line}`, {kind: 'quiet', onclick: () => goTo(own, one.line)}) : null,
-    h('span', null, one.path && !one.message?.includes(one.path) ? `${one.path}: ${one.message}` : one.message))));
+  replace(
+    own.faults,
+    faults.map((one) =>
+      h(
+        'li',
+        {class: 'fault'},
+        one.line ? button(`Line ${one.line}`, {kind: 'quiet', onclick: () => goTo(own, one.line)}) : null,
+        h('span', null, one.path && !one.message?.includes(one.path) ? `${one.path}: ${one.message}` : one.message),
+      ),
+    ),
+  );
 }
 
 function goTo(own, line) {
@@ -66,9 +120,14 @@ async function save(own) {
   own.save.disabled = true;
   try {
     const answer = await own.file.save((revision) => put('/api/config', {revision, text: own.text.value}));
-    if (answer === 'stay') { own.save.disabled = false; return; }
+    if (answer === 'stay') {
+      own.save.disabled = false;
+      return;
+    }
     take(own);
-    if (answer === 'saved') { done('Saved; being taken over.'); }
+    if (answer === 'saved') {
+      done('Saved; being taken over.');
+    }
   } catch (error) {
     own.save.disabled = false;
     tell(own, error.faults.length ? error.faults : [{message: error.message}]);

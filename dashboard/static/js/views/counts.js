@@ -18,46 +18,109 @@ const TITLES = {counts: 'Crossings', occupancy: 'In the zone', totals: 'Totals',
 export async function view({query}, {signal}) {
   const [all, now] = await Promise.all([cameras(signal), get('/api/counts', signal)]);
   const camera = query.camera === '' ? null : chosen(all, query.camera);
-  const state = {camera: camera?.name ?? '', place: query.place ?? '', label: query.label ?? '', range: query.range ?? '1h'};
-  const own = {signal, state, counts: now.counts, charts: new Map(), box: h('div', {class: 'charts'}), tiles: h('ul', {class: 'counters'}), shown: new Map(),
-    csv: h('a', {class: 'button', download: ''}, icon('download'), h('span', null, 'CSV')), said: h('p', {class: 'hint', role: 'status'})};
+  const state = {
+    camera: camera?.name ?? '',
+    place: query.place ?? '',
+    label: query.label ?? '',
+    range: query.range ?? '1h',
+  };
+  const own = {
+    signal,
+    state,
+    counts: now.counts,
+    charts: new Map(),
+    box: h('div', {class: 'charts'}),
+    tiles: h('ul', {class: 'counters'}),
+    shown: new Map(),
+    csv: h('a', {class: 'button', download: ''}, icon('download'), h('span', null, 'CSV')),
+    said: h('p', {class: 'hint', role: 'status'}),
+  };
   const bar = h('div');
   own.drawBar = () => replace(bar, choicesOf(own, all));
   own.drawBar();
   showTiles(own);
-  on('counts', (counts) => { own.counts = counts; showTiles(own); }, signal);
+  on(
+    'counts',
+    (counts) => {
+      own.counts = counts;
+      showTiles(own);
+    },
+    signal,
+  );
   await load(own);
-  const timer = setInterval(() => { if (!document.hidden) { load(own).catch(quiet); } }, 15000);
+  const timer = setInterval(() => {
+    if (!document.hidden) {
+      load(own).catch(quiet);
+    }
+  }, 15000);
   signal.addEventListener('abort', () => clearInterval(timer));
-  const element = h('div', null, h('div', {class: 'head'}, h('h1', null, 'Counts'), h('span', {class: 'grow'}), own.csv), bar,
-    h('section', {'aria-label': 'Counters now'}, own.tiles), own.said, own.box);
+  const element = h(
+    'div',
+    null,
+    h('div', {class: 'head'}, h('h1', null, 'Counts'), h('span', {class: 'grow'}), own.csv),
+    bar,
+    h('section', {'aria-label': 'Counters now'}, own.tiles),
+    own.said,
+    own.box,
+  );
   return {title: 'Counts', element};
 }
 
-const quiet = () => { /* the state of the connection stands above; the next turn tries again */ };
+const quiet = () => {
+  /* the state of the connection stands above; the next turn tries again */
+};
 
 function choicesOf(own, all) {
   const {state} = own;
   const here = own.counts.filter((one) => !state.camera || one.camera === state.camera);
-  const made = filters([
-    {name: 'camera', label: 'Camera', options: withAll(all.map((one) => one.name), 'All cameras', state.camera), value: state.camera},
-    {name: 'place', label: 'Line, zone or rule', options: withAll(here.map((one) => one.place), 'All', state.place), value: state.place},
-    {name: 'label', label: 'Label', options: withAll(here.map((one) => one.label).filter(Boolean), 'All', state.label), value: state.label},
-    {name: 'range', label: 'Time', options: RANGES.map(([key, title]) => [key, title]), value: state.range},
-  ], (values) => {
-    const other = values.camera !== state.camera;
-    Object.assign(state, values, other ? {place: '', label: ''} : {});
-    note(['counts'], {...state, camera: state.camera});
-    if (other) { own.drawBar(); }
-    showTiles(own);
-    load(own).catch(failed);
-  });
+  const made = filters(
+    [
+      {
+        name: 'camera',
+        label: 'Camera',
+        options: withAll(
+          all.map((one) => one.name),
+          'All cameras',
+          state.camera,
+        ),
+        value: state.camera,
+      },
+      {
+        name: 'place',
+        label: 'Line, zone or rule',
+        options: withAll(
+          here.map((one) => one.place),
+          'All',
+          state.place,
+        ),
+        value: state.place,
+      },
+      {
+        name: 'label',
+        label: 'Label',
+        options: withAll(here.map((one) => one.label).filter(Boolean), 'All', state.label),
+        value: state.label,
+      },
+      {name: 'range', label: 'Time', options: RANGES.map(([key, title]) => [key, title]), value: state.range},
+    ],
+    (values) => {
+      const other = values.camera !== state.camera;
+      Object.assign(state, values, other ? {place: '', label: ''} : {});
+      note(['counts'], {...state, camera: state.camera});
+      if (other) {
+        own.drawBar();
+      }
+      showTiles(own);
+      load(own).catch(failed);
+    },
+  );
   return made.element;
 }
 
 function wanted(own) {
   const {camera, place, label} = own.state;
-  return (one) => (!camera || one.camera === camera) && (!place || one.place === place) && (!label || one.label === label);
+  return (one) =>
+    (!camera || one.camera === camera) && (!place || one.place === place) && (!label || one.label === label);
 }
 
 /** A card for each line, zone and rule, with a row for each label; only what differs is written. */
@@ -67,9 +130,16 @@ function showTiles(own) {
   if (shape !== own.shape) {
     own.shape = shape;
     own.shown.clear();
-    replace(own.tiles, [...Map.groupBy(mine, (one) => [one.camera, one.head, one.place].join('/')).values()].map((group) => countersCard(own, group)));
+    replace(
+      own.tiles,
+      [...Map.groupBy(mine, (one) => [one.camera, one.head, one.place].join('/')).values()].map((group) =>
+        countersCard(own, group),
+      ),
+    );
   }
-  for (const one of mine) { say(own.shown.get(keyOf(one)), number(one.value, 0)); }
+  for (const one of mine) {
+    say(own.shown.get(keyOf(one)), number(one.value, 0));
+  }
 }
 
 function countersCard(own, group) {
@@ -79,13 +149,50 @@ function countersCard(own, group) {
   const cell = (label, way) => {
     const one = group.find((each) => (each.label ?? '') === label && (each.direction ?? '') === way);
     const value = h('td', {class: 'number', dataset: one ? {key: keyOf(one)} : {}});
-    if (one) { own.shown.set(keyOf(one), value); }
+    if (one) {
+      own.shown.set(keyOf(one), value);
+    }
     return value;
   };
-  return h('li', {class: 'counter'}, h('div', {class: 'row'}, h('strong', null, words(place)), h('span', {class: 'hint'}, own.state.camera ? TITLES[head] : `${camera} · ${TITLES[head]}`)),
-    h('table', null, h('caption', {class: 'unseen'}, `${TITLES[head]}: ${words(place)}, camera ${camera}`),
-      ways.length > 1 || ways[0] ? h('thead', null, h('tr', null, h('td'), ways.map((way) => h('th', {scope: 'col', class: 'number'}, way)))) : null,
-      h('tbody', null, labels.map((label) => h('tr', null, h('th', {scope: 'row'}, label ? words(label) : 'all'), ways.map((way) => cell(label, way)))))));
+  return h(
+    'li',
+    {class: 'counter'},
+    h(
+      'div',
+      {class: 'row'},
+      h('strong', null, words(place)),
+      h('span', {class: 'hint'}, own.state.camera ? TITLES[head] : `${camera} · ${TITLES[head]}`),
+    ),
+    h(
+      'table',
+      null,
+      h('caption', {class: 'unseen'}, `${TITLES[head]}: ${words(place)}, camera ${camera}`),
+      ways.length > 1 || ways[0]
+        ? h(
+            'thead',
+            null,
+            h(
+              'tr',
+              null,
+              h('td'),
+              ways.map((way) => h('th', {scope: 'col', class: 'number'}, way)),
+            ),
+          )
+        : null,
+      h(
+        'tbody',
+        null,
+        labels.map((label) =>
+          h(
+            'tr',
+            null,
+            h('th', {scope: 'row'}, label ? words(label) : 'all'),
+            ways.map((way) => cell(label, way)),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 const keyOf = (one) => [one.camera, one.head, one.place, one.direction ?? '', one.label ?? ''].join('/');
@@ -100,10 +207,18 @@ async function load(own) {
     return;
   }
   const history = await get(withQuery('/api/history/counts', query), own.signal);
-  if (own.signal.aborted) { return; }
+  if (own.signal.aborted) {
+    return;
+  }
   const groups = grouped(history);
-  say(own.said, groups.length > MOST_CHARTS ? `${groups.length} charts would be too many; choose a line, a zone or a label. The first ${MOST_CHARTS} are shown.`
-    : groups.length ? '' : 'Nothing was counted in this time.');
+  say(
+    own.said,
+    groups.length > MOST_CHARTS
+      ? `${groups.length} charts would be too many; choose a line, a zone or a label. The first ${MOST_CHARTS} are shown.`
+      : groups.length
+        ? ''
+        : 'Nothing was counted in this time.',
+  );
   draw(own, history.times, groups.slice(0, MOST_CHARTS), query.step);
 }
 
@@ -112,7 +227,9 @@ function grouped(history) {
   const groups = new Map();
   for (const one of history.series) {
     const key = [one.camera, one.head, one.place].join('/');
-    if (!groups.has(key)) { groups.set(key, {key, camera: one.camera, head: one.head, place: one.place, series: []}); }
+    if (!groups.has(key)) {
+      groups.set(key, {key, camera: one.camera, head: one.head, place: one.place, series: []});
+    }
     groups.get(key).series.push(one);
   }
   return [...groups.values()];
@@ -120,7 +237,13 @@ function grouped(history) {
 
 function draw(own, times, groups, step) {
   const keys = new Set(groups.map((group) => group.key));
-  for (const [key, made] of own.charts) { if (!keys.has(key)) { made.ending.abort(); made.card.remove(); own.charts.delete(key); } }
+  for (const [key, made] of own.charts) {
+    if (!keys.has(key)) {
+      made.ending.abort();
+      made.card.remove();
+      own.charts.delete(key);
+    }
+  }
   for (const group of groups) {
     let made = own.charts.get(group.key);
     if (!made) {
@@ -130,17 +253,27 @@ function draw(own, times, groups, step) {
       const stepped = group.head !== 'occupancy' && group.head !== 'values';
       const one = chart(`${title}, camera ${group.camera}`, {stepped: !stepped, height: 190}, ending.signal);
       const sub = h('span', {class: 'hint'});
-      made = {ending, chart: one, sub, card: card(null, h('div', {class: 'row'}, h('h2', null, title), sub), one.element)};
+      made = {
+        ending,
+        chart: one,
+        sub,
+        card: card(null, h('div', {class: 'row'}, h('h2', null, title), sub), one.element),
+      };
       own.charts.set(group.key, made);
       own.box.append(made.card);
     }
-    say(made.sub, `${group.camera} · ${group.head === 'counts' || group.head === 'totals' ? `per ${stepName(step)}` : `highest of ${stepName(step)}`}`);
+    say(
+      made.sub,
+      `${group.camera} · ${group.head === 'counts' || group.head === 'totals' ? `per ${stepName(step)}` : `highest of ${stepName(step)}`}`,
+    );
     made.chart.update(times, lines(group));
   }
 }
 
 function stepName(step) {
-  if (step < 60) { return `${step} s`; }
+  if (step < 60) {
+    return `${step} s`;
+  }
   return step < 3600 ? `${step / 60} min` : `${step / 3600} h`;
 }
 
@@ -150,6 +283,8 @@ function lines(group) {
   const busy = group.series.filter((one) => one.values.some((value) => value));
   return (busy.length ? busy : group.series.slice(0, 2)).map((one) => ({
     name: [one.direction, one.label].filter(Boolean).join(' ') || group.place,
-    values: one.values, colour: colour(labels.indexOf(one.label ?? '')), dash: one.direction === 'out' ? [5, 4] : undefined,
+    values: one.values,
+    colour: colour(labels.indexOf(one.label ?? '')),
+    dash: one.direction === 'out' ? [5, 4] : undefined,
   }));
 }

@@ -17,34 +17,90 @@ const NAMES = ['camera', 'kind', 'rule', 'label', 'since', 'until'];
 
 export async function view({query}, {signal}) {
   const [all, kinds] = await Promise.all([cameras(signal), rulesOf(signal)]);
-  const own = {signal, state: Object.fromEntries(NAMES.map((name) => [name, query[name] ?? ''])), next: null, turn: 0,
-    list: h('ul', {class: 'events', 'aria-label': 'Events, the newest first'}), said: h('p', {class: 'hint', role: 'status'}),
-    csv: h('a', {class: 'button', download: ''}, icon('download'), h('span', null, 'CSV'))};
+  const own = {
+    signal,
+    state: Object.fromEntries(NAMES.map((name) => [name, query[name] ?? ''])),
+    next: null,
+    turn: 0,
+    list: h('ul', {class: 'events', 'aria-label': 'Events, the newest first'}),
+    said: h('p', {class: 'hint', role: 'status'}),
+    csv: h('a', {class: 'button', download: ''}, icon('download'), h('span', null, 'CSV')),
+  };
   own.more = button('Older events', {onclick: () => older(own).catch(failed)});
   const labels = [...new Set(all.flatMap((one) => one.labels ?? []))];
-  const bar = filters([
-    {name: 'camera', label: 'Camera', options: withAll(all.map((one) => one.name), 'All cameras', own.state.camera), value: own.state.camera},
-    {name: 'kind', label: 'Kind', options: withAll(kinds, 'All kinds', own.state.kind).map(([value, text]) => [value, words(text)]), value: own.state.kind},
-    {name: 'rule', label: 'Rule', options: withAll(await ruleNames(all, signal), 'All rules', own.state.rule), value: own.state.rule},
-    {name: 'label', label: 'Label', options: withAll(labels, 'All labels', own.state.label), value: own.state.label},
-    {name: 'since', label: 'From', value: own.state.since}, {name: 'until', label: 'Until', value: own.state.until},
-  ], (values) => {
-    Object.assign(own.state, values);
-    note(['events'], own.state);
-    load(own).catch(failed);
-  });
+  const bar = filters(
+    [
+      {
+        name: 'camera',
+        label: 'Camera',
+        options: withAll(
+          all.map((one) => one.name),
+          'All cameras',
+          own.state.camera,
+        ),
+        value: own.state.camera,
+      },
+      {
+        name: 'kind',
+        label: 'Kind',
+        options: withAll(kinds, 'All kinds', own.state.kind).map(([value, text]) => [value, words(text)]),
+        value: own.state.kind,
+      },
+      {
+        name: 'rule',
+        label: 'Rule',
+        options: withAll(await ruleNames(all, signal), 'All rules', own.state.rule),
+        value: own.state.rule,
+      },
+      {name: 'label', label: 'Label', options: withAll(labels, 'All labels', own.state.label), value: own.state.label},
+      {name: 'since', label: 'From', value: own.state.since},
+      {name: 'until', label: 'Until', value: own.state.until},
+    ],
+    (values) => {
+      Object.assign(own.state, values);
+      note(['events'], own.state);
+      load(own).catch(failed);
+    },
+  );
   await load(own);
-  on('event', (event) => { if (fits(own, event)) { put(own, event); } }, signal);
-  on('state', (state) => { if (state === 'open') { load(own).catch(failed); } }, signal);
-  const element = h('div', null, h('div', {class: 'head'}, h('h1', null, 'Events'), h('span', {class: 'grow'}), own.csv), bar.element, own.said, own.list,
-    h('div', {class: 'row middle-row'}, own.more));
+  on(
+    'event',
+    (event) => {
+      if (fits(own, event)) {
+        put(own, event);
+      }
+    },
+    signal,
+  );
+  on(
+    'state',
+    (state) => {
+      if (state === 'open') {
+        load(own).catch(failed);
+      }
+    },
+    signal,
+  );
+  const element = h(
+    'div',
+    null,
+    h('div', {class: 'head'}, h('h1', null, 'Events'), h('span', {class: 'grow'}), own.csv),
+    bar.element,
+    own.said,
+    own.list,
+    h('div', {class: 'row middle-row'}, own.more),
+  );
   return {title: 'Events', element};
 }
 
 const rulesOf = async (signal) => Object.keys(await get('/api/schema/rules', signal));
 
 async function ruleNames(all, signal) {
-  const answers = await Promise.all(all.slice(0, 16).map((one) => get(`/api/cameras/${encodeURIComponent(one.name)}/rules`, signal).catch(() => ({rules: []}))));
+  const answers = await Promise.all(
+    all
+      .slice(0, 16)
+      .map((one) => get(`/api/cameras/${encodeURIComponent(one.name)}/rules`, signal).catch(() => ({rules: []}))),
+  );
   return [...new Set(answers.flatMap((said) => said.rules.map((rule) => rule.name)))];
 }
 
@@ -60,9 +116,14 @@ async function load(own) {
   const turn = own.turn;
   own.csv.href = withQuery('/api/events.csv', asked(own));
   const said = await get(withQuery('/api/events', {...asked(own), limit: PAGE}), own.signal);
-  if (turn !== own.turn || own.signal.aborted) { return; }
+  if (turn !== own.turn || own.signal.aborted) {
+    return;
+  }
   own.next = said.next ?? null;
-  replace(own.list, said.events.map((event) => eventRow(event, showEvent)));
+  replace(
+    own.list,
+    said.events.map((event) => eventRow(event, showEvent)),
+  );
   tell(own);
 }
 
@@ -71,10 +132,14 @@ async function older(own) {
   own.more.disabled = true;
   try {
     const said = await get(withQuery('/api/events', {...asked(own), before: own.next, limit: PAGE}), own.signal);
-    if (turn !== own.turn) { return; }
+    if (turn !== own.turn) {
+      return;
+    }
     own.next = said.next ?? null;
     own.list.append(...said.events.map((event) => eventRow(event, showEvent)));
-    while (own.list.children.length > MOST_ROWS) { own.list.firstChild.remove(); }
+    while (own.list.children.length > MOST_ROWS) {
+      own.list.firstChild.remove();
+    }
   } finally {
     own.more.disabled = false;
     tell(own);
@@ -85,11 +150,15 @@ async function older(own) {
 function put(own, event) {
   const row = eventRow(event, showEvent);
   if (event.id !== undefined && event.id !== null) {
-    if ([...own.list.children].slice(0, PAGE).some((one) => one.dataset.id === String(event.id))) { return; }
+    if ([...own.list.children].slice(0, PAGE).some((one) => one.dataset.id === String(event.id))) {
+      return;
+    }
   }
   row.classList.add('new');
   own.list.prepend(row);
-  while (own.list.children.length > MOST_ROWS) { own.list.lastChild.remove(); }
+  while (own.list.children.length > MOST_ROWS) {
+    own.list.lastChild.remove();
+  }
   tell(own);
 }
 
@@ -102,5 +171,8 @@ function fits(own, event) {
 function tell(own) {
   const shown = own.list.children.length;
   own.more.hidden = own.next === null;
-  say(own.said, shown ? `${shown} shown${own.next === null ? '' : ', there are older ones'}` : 'No event fits these choices.');
+  say(
+    own.said,
+    shown ? `${shown} shown${own.next === null ? '' : ', there are older ones'}` : 'No event fits these choices.',
+  );
 }

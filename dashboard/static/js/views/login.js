@@ -5,13 +5,32 @@ import {login, session} from '../lib/session.js';
 
 /** The form; `done()` is called once somebody is logged in. */
 export function loginView(done, signal) {
-  const password = h('input', {type: 'password', id: 'password', name: 'password', autocomplete: 'current-password', required: true});
-  const name = h('input', {type: 'text', name: 'username', value: 'operator', autocomplete: 'username', hidden: true, readonly: true});
+  const password = h('input', {
+    type: 'password',
+    id: 'password',
+    name: 'password',
+    autocomplete: 'current-password',
+    required: true,
+  });
+  const name = h('input', {
+    type: 'text',
+    name: 'username',
+    value: 'operator',
+    autocomplete: 'username',
+    hidden: true,
+    readonly: true,
+  });
   const said = h('p', {class: 'fault', role: 'alert', hidden: true});
   const send = h('button', {class: 'button first', type: 'submit'}, 'Log in');
-  const form = h('form', {class: 'card login', 'aria-labelledby': 'login-title'},
+  const form = h(
+    'form',
+    {class: 'card login', 'aria-labelledby': 'login-title'},
     h('h1', {id: 'login-title'}, session.site ? `Log in to ${session.site}` : 'Log in'),
-    name, h('label', {class: 'field', for: 'password'}, h('span', {class: 'field-name'}, 'Password'), password), said, send);
+    name,
+    h('label', {class: 'field', for: 'password'}, h('span', {class: 'field-name'}, 'Password'), password),
+    said,
+    send,
+  );
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     send.disabled = true;
@@ -25,7 +44,9 @@ export function loginView(done, signal) {
       password.value = '';
     } finally {
       send.disabled = false;
-      if (!signal.aborted) { password.focus(); }
+      if (!signal.aborted) {
+        password.focus();
+      }
     }
   });
   queueMicrotask(() => password.focus());

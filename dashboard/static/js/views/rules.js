@@ -8,27 +8,69 @@ import {schemaForm} from '../parts/schema-form.js';
 
 /** The editor; what the model cannot do is said where it is chosen. */
 export async function rulesEditor(camera, file, {signal, router}) {
-  const [schemas, presets] = await Promise.all([get('/api/schema/rules', signal), get('/api/schema/scenarios', signal)]);
-  const own = {camera, file, signal, schemas, presets: presets.scenarios ?? presets, locked: file.reason !== null, changed: false, forms: []};
+  const [schemas, presets] = await Promise.all([
+    get('/api/schema/rules', signal),
+    get('/api/schema/scenarios', signal),
+  ]);
+  const own = {
+    camera,
+    file,
+    signal,
+    schemas,
+    presets: presets.scenarios ?? presets,
+    locked: file.reason !== null,
+    changed: false,
+    forms: [],
+  };
   own.inForce = h('div');
   own.list = h('div', {class: 'rule-list'});
   own.about = h('div', {class: 'hint'});
   own.state = h('span', {class: 'hint', role: 'status'});
   own.faults = h('div', {role: 'alert'});
-  own.choice = select(scenarioOptions(own), '', {disabled: own.locked, onchange: () => { tellScenario(own); touch(own); }});
+  own.choice = select(scenarioOptions(own), '', {
+    disabled: own.locked,
+    onchange: () => {
+      tellScenario(own);
+      touch(own);
+    },
+  });
   own.save = button('Save', {kind: 'first', disabled: true, onclick: () => store(own).catch(failed)});
   const undo = file.undoButton(() => fill(own), signal);
   const kinds = Object.keys(schemas).sort();
-  const kind = select(kinds.map((name) => [name, words(name)]), kinds[0], {disabled: own.locked, 'aria-label': 'Kind of the new rule'});
-  const add = button('Add rule', {name: 'plus', disabled: own.locked, onclick: () => { addRule(own, {kind: kind.value}, true); touch(own); }});
+  const kind = select(
+    kinds.map((name) => [name, words(name)]),
+    kinds[0],
+    {disabled: own.locked, 'aria-label': 'Kind of the new rule'},
+  );
+  const add = button('Add rule', {
+    name: 'plus',
+    disabled: own.locked,
+    onclick: () => {
+      addRule(own, {kind: kind.value}, true);
+      touch(own);
+    },
+  });
   router.guard(() => !own.changed || confirm('Leave without saving the rules?'), signal);
   await fill(own);
-  return h('div', {class: 'split'},
-    h('div', {class: 'large'}, h('div', {class: 'tools'}, h('span', {class: 'grow'}), own.state, undo, own.save),
-      own.locked ? h('p', {class: 'note', role: 'status'}, file.reason) : null, own.faults,
+  return h(
+    'div',
+    {class: 'split'},
+    h(
+      'div',
+      {class: 'large'},
+      h('div', {class: 'tools'}, h('span', {class: 'grow'}), own.state, undo, own.save),
+      own.locked ? h('p', {class: 'note', role: 'status'}, file.reason) : null,
+      own.faults,
       card('Scenario', h('label', {class: 'field'}, h('span', {class: 'field-name'}, 'Preset'), own.choice), own.about),
-      card('Rules of this camera', h('p', {class: 'hint'}, 'They come on top of the scenario’s; one of the same name takes its place.'), own.list, h('div', {class: 'row'}, kind, add))),
-    h('div', {class: 'side'}, card('In force', own.inForce)));
+      card(
+        'Rules of this camera',
+        h('p', {class: 'hint'}, 'They come on top of the scenario’s; one of the same name takes its place.'),
+        own.list,
+        h('div', {class: 'row'}, kind, add),
+      ),
+    ),
+    h('div', {class: 'side'}, card('In force', own.inForce)),
+  );
 }
 
 function scenarioOptions(own) {
@@ -44,7 +86,9 @@ async function fill(own) {
   own.choice.value = written.scenario ?? '';
   own.forms = [];
   own.list.replaceChildren();
-  for (const rule of written.rules ?? []) { addRule(own, rule, false); }
+  for (const rule of written.rules ?? []) {
+    addRule(own, rule, false);
+  }
   own.changed = false;
   own.save.disabled = true;
   own.faults.replaceChildren();
@@ -67,54 +111,116 @@ function missingOf(own, scenario) {
 
 function tellScenario(own) {
   const scenario = own.presets.find((one) => one.name === own.choice.value);
-  if (!scenario) { replace(own.about, own.choice.value ? 'A scenario file of this site.' : 'Only the rules below apply.'); return; }
+  if (!scenario) {
+    replace(own.about, own.choice.value ? 'A scenario file of this site.' : 'Only the rules below apply.');
+    return;
+  }
   const missing = missingOf(own, scenario);
-  replace(own.about, h('p', null, `Rules: ${(scenario.rules ?? []).map((rule) => words(rule.name ?? rule.kind ?? rule)).join(', ')}.`),
-    missing.length ? h('p', {class: 'warn'}, `The model of this camera does not know ${missing.join(', ')}: rules that need ${missing.length > 1 ? 'them' : 'it'} are off.`) : null);
+  replace(
+    own.about,
+    h('p', null, `Rules: ${(scenario.rules ?? []).map((rule) => words(rule.name ?? rule.kind ?? rule)).join(', ')}.`),
+    missing.length
+      ? h(
+          'p',
+          {class: 'warn'},
+          `The model of this camera does not know ${missing.join(', ')}: rules that need ${missing.length > 1 ? 'them' : 'it'} are off.`,
+        )
+      : null,
+  );
 }
 
 function addRule(own, rule, open) {
   const schema = own.schemas[rule.kind];
   const title = h('strong', null, words(rule.name ?? rule.kind));
-  const sub = h('span', {class: 'hint'}, rule.name ? words(rule.kind) : rule.line ?? rule.zone ?? '');
-  const choices = {lines: Object.keys(own.camera.lines ?? {}), zones: Object.keys(own.camera.zones ?? {}), labels: own.camera.model_labels ?? own.camera.labels ?? []};
-  const form = schema ? schemaForm(schema, rule, choices, {skip: ['kind'], locked: own.locked, changed: () => touch(own)})
-    : {element: h('p', {class: 'fault'}, `There is no kind ${rule.kind}.`), value: () => rule, invalid: () => false, fault: () => false};
+  const sub = h('span', {class: 'hint'}, rule.name ? words(rule.kind) : (rule.line ?? rule.zone ?? ''));
+  const choices = {
+    lines: Object.keys(own.camera.lines ?? {}),
+    zones: Object.keys(own.camera.zones ?? {}),
+    labels: own.camera.model_labels ?? own.camera.labels ?? [],
+  };
+  const form = schema
+    ? schemaForm(schema, rule, choices, {skip: ['kind'], locked: own.locked, changed: () => touch(own)})
+    : {
+        element: h('p', {class: 'fault'}, `There is no kind ${rule.kind}.`),
+        value: () => rule,
+        invalid: () => false,
+        fault: () => false,
+      };
   const entry = {rule, form};
-  const element = h('details', {class: 'rule', open}, h('summary', null, title, ' ', sub),
-    schema?.description ? h('p', {class: 'hint'}, schema.description.split('\n')[0]) : null, form.element,
-    h('div', {class: 'row end'}, button('Remove this rule', {name: 'trash', kind: 'quiet', disabled: own.locked, onclick: () => {
-      own.forms = own.forms.filter((one) => one !== entry);
-      element.remove();
-      touch(own);
-    }})));
+  const element = h(
+    'details',
+    {class: 'rule', open},
+    h('summary', null, title, ' ', sub),
+    schema?.description ? h('p', {class: 'hint'}, schema.description.split('\n')[0]) : null,
+    form.element,
+    h(
+      'div',
+      {class: 'row end'},
+      button('Remove this rule', {
+        name: 'trash',
+        kind: 'quiet',
+        disabled: own.locked,
+        onclick: () => {
+          own.forms = own.forms.filter((one) => one !== entry);
+          element.remove();
+          touch(own);
+        },
+      }),
+    ),
+  );
   entry.element = element;
   own.forms.push(entry);
   own.list.append(element);
-  if (open) { element.querySelector('select, input')?.focus(); }
+  if (open) {
+    element.querySelector('select, input')?.focus();
+  }
 }
 
 async function showInForce(own) {
   const {rules} = await get(`/api/cameras/${part(own.camera.name)}/rules`, own.signal);
-  replace(own.inForce, rules.length ? table('Rules in force', ['Rule', 'State'], rules.map((rule) => [
-    h('span', null, h('strong', null, words(rule.name)), h('br'), h('span', {class: 'hint'}, words(rule.kind))),
-    rule.off_reason ? h('span', {class: 'warn'}, `off: ${rule.off_reason}`)
-      : h('span', {class: 'hint'}, stateLine(rule.state) || 'on'),
-  ])) : h('p', {class: 'empty'}, 'No rule is in force.'));
+  replace(
+    own.inForce,
+    rules.length
+      ? table(
+          'Rules in force',
+          ['Rule', 'State'],
+          rules.map((rule) => [
+            h('span', null, h('strong', null, words(rule.name)), h('br'), h('span', {class: 'hint'}, words(rule.kind))),
+            rule.off_reason
+              ? h('span', {class: 'warn'}, `off: ${rule.off_reason}`)
+              : h('span', {class: 'hint'}, stateLine(rule.state) || 'on'),
+          ]),
+        )
+      : h('p', {class: 'empty'}, 'No rule is in force.'),
+  );
 }
 
 async function store(own) {
   own.faults.replaceChildren();
-  for (const entry of own.forms) { if (entry.form.invalid()) { entry.element.open = true; return; } }
+  for (const entry of own.forms) {
+    if (entry.form.invalid()) {
+      entry.element.open = true;
+      return;
+    }
+  }
   own.save.disabled = true;
   const rules = own.forms.map((entry) => ({kind: entry.rule.kind, ...entry.form.value()}));
   const path = `/api/cameras/${part(own.camera.name)}/scenario`;
   try {
     const answer = await own.file.save((revision) => put(path, {revision, scenario: own.choice.value || null, rules}));
-    if (answer === 'stay') { own.save.disabled = false; return; }
-    if (answer === 'saved') { done('Saved into the site file.'); }
+    if (answer === 'stay') {
+      own.save.disabled = false;
+      return;
+    }
+    if (answer === 'saved') {
+      done('Saved into the site file.');
+    }
     await fill(own);
-    setTimeout(() => { if (!own.signal.aborted) { showInForce(own).catch(failed); } }, 2500);
+    setTimeout(() => {
+      if (!own.signal.aborted) {
+        showInForce(own).catch(failed);
+      }
+    }, 2500);
   } catch (error) {
     own.save.disabled = false;
     refused(own, error);
@@ -129,8 +235,15 @@ function refused(own, error) {
   for (const {path, message} of all) {
     const found = /rules[.[](\d+)\]?(?:\.(\w+))?/.exec(path ?? '');
     const entry = found ? own.forms[Number(found[1])] : null;
-    if (entry) { entry.element.open = true; }
-    if (!entry || !found[2] || !entry.form.fault(found[2], message)) { left.push(message); }
+    if (entry) {
+      entry.element.open = true;
+    }
+    if (!entry || !found[2] || !entry.form.fault(found[2], message)) {
+      left.push(message);
+    }
   }
-  replace(own.faults, left.map((text) => h('p', {class: 'fault'}, text)));
+  replace(
+    own.faults,
+    left.map((text) => h('p', {class: 'fault'}, text)),
+  );
 }
