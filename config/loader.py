@@ -40,6 +40,7 @@ class FileChecked(Protocol):
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 200_000
+_TOO_LARGE = f"{{path}}: larger than {MAX_BYTES // 1_000_000} MB; that is not a file written for Sightline"
 _NULL = "tag:yaml.org,2002:null"
 _EMPTY = "nothing is written behind this key; write a value ({} for a block with its defaults), or leave the key out"
 
@@ -69,16 +70,21 @@ class Document(Generic[Model]):
         return resolved(self.path, path)
 
 
-def load(path: Path, model: type[Model]) -> Document[Model]:
+def load(path: Path, model: type[Model], text: str | None = None) -> Document[Model]:
     """Read, substitute ``${VARIABLES}`` and validate.
 
     ``${NAME}`` must be set in the environment; ``${NAME:-text}`` falls back to ``text`` when it is unset or empty, as
     in a shell.
 
+    Args:
+        path: The file.
+        model: What it must be.
+        text: Read in place of what the file holds: what it may hold next.
+
     Raises:
         ConfigError: All faults of the file, one sentence each, exit code 2.
     """
-    node = _compose(path)
+    node = _compose(path, _read(path) if text is None else text)
     reader = _Reader()
     data = reader.build(node, ())
     if reader.faults:
@@ -103,22 +109,25 @@ def _in_order(path: Path, reader: _Reader, faults: list[tuple[YamlPath, str]]) -
     return [place(path, reader.lines, where, text, reader.filled) for where, text in ordered]
 
 
-def _compose(path: Path) -> yaml.Node:
-    """The file as a tree of YAML nodes."""
+def _read(path: Path) -> str:
     try:
         if path.exists() and not path.is_file():
             raise ConfigError(f"{path}: not a file; give the path of a YAML file")
         if path.exists() and path.stat().st_size > MAX_BYTES:
-            raise ConfigError(
-                f"{path}: larger than {MAX_BYTES // 1_000_000} MB; that is not a file written for Sightline"
-            )
-        text = path.read_text(encoding="utf-8")
+            raise ConfigError(_TOO_LARGE.format(path=path))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; check the path or make one with 'init SOURCE'") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a UTF-8 text file ({error.reason} at byte {error.start})") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _compose(path: Path, text: str) -> yaml.Node:
+    """The text of a file as a tree of YAML nodes."""
+    if len(text) > MAX_BYTES:
+        raise ConfigError(_TOO_LARGE.format(path=path))
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:

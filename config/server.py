@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -42,6 +43,17 @@ class ServerTls(Strict):
     key: FilePath = Field(description="its key file (PEM), without a passphrase")
 
 
+class History(Strict):
+    """What was counted and seen over time, for charts and the list of events."""
+
+    enabled: bool = Field(True, description="whether it is kept")
+    path: FilePath = Field(Path("var/history.sqlite"), description="database file")
+    keep_days: float = Field(30, ge=0.05, le=3660, description="days after which what is in it is deleted")
+    thumbnails: int = Field(
+        2000, ge=0, le=100_000, description="small pictures of events that are kept, the newest, unblurred; 0: none"
+    )
+
+
 class Server(Strict):
     """The one HTTP server: the operator's page and its API, /healthz, /metrics."""
 
@@ -57,6 +69,7 @@ class Server(Strict):
     session_hours: float = Field(12, gt=0, le=8760, description="hours after which a login ends")
     tokens: tuple[Token, ...] = Field((), max_length=64, description="logins of machines")
     tls: ServerTls | None = Field(None, description="without this block it speaks plain HTTP")
+    history: History = History()
 
     @field_validator("password_hash")
     @classmethod

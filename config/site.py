@@ -25,6 +25,7 @@ from pydantic import (
 from config.faults import YamlPath
 from config.mqtt_text import MAX_PREFIX, MqttSecret, MqttText
 from config.paths import folder_fault, is_same, kind_of, read_fault, resolved, write_fault
+from config.polygon import crossing
 from config.quadrilateral import flat_corner, seen_from_one_side
 from config.server import Server as Server
 from config.strict import FilePath as FilePath
@@ -220,6 +221,16 @@ def _with_area(points: tuple[Point, ...]) -> tuple[Point, ...]:
     return points
 
 
+def _uncrossed(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    if sides := crossing(points):
+        first, second = (f"{side + 1} and {(side + 1) % len(points) + 1}" for side in sides)
+        raise ValueError(
+            f"this polygon crosses itself: the side between points {first} and the one between points {second}; "
+            "name its corners in the order in which one walks around it"
+        )
+    return points
+
+
 def _line(value: Any) -> Any:
     if isinstance(value, list) and len(value) != 2:
         raise ValueError(f"a line has exactly 2 points, this one has {len(value)}")
@@ -254,7 +265,9 @@ def _complete_source(source: str) -> str:
 
 Labels = Annotated[tuple[str, ...], BeforeValidator(_some_labels)]
 Line = Annotated[tuple[Point, Point], BeforeValidator(_line), AfterValidator(_with_length)]
-Polygon = Annotated[tuple[Point, ...], BeforeValidator(_polygon), AfterValidator(_with_area)]
+Polygon = Annotated[
+    tuple[Point, ...], BeforeValidator(_polygon), AfterValidator(_with_area), AfterValidator(_uncrossed)
+]
 
 
 class SourceTls(Strict):
@@ -401,7 +414,7 @@ class Site(Strict):
         return [(where, text) for where, text in (*found, *self._written(file)) if text]
 
     def _written(self, file: Path) -> list[tuple[YamlPath, str | None]]:
-        """What is wrong with the outbox and the log: each is a file of its own."""
+        """What is wrong with the outbox, the log and the history: each is a file of its own."""
         log = resolved(file, self.log.path) if self.log.path else None
         box = resolved(file, self.mqtt.outbox.path) if self.mqtt else None
         found: list[tuple[YamlPath, str | None]] = []
@@ -412,6 +425,12 @@ class Site(Strict):
             is_taken = "this file itself" if is_same(log, file) else "the outbox" if box and is_same(log, box) else ""
             fault = f"{log} is {is_taken}; name another" if is_taken else write_fault(log, may_be_device=True)
             found.append((("log", "path"), fault))
+        if self.server is not None and self.server.dashboard and self.server.history.enabled:
+            history = resolved(file, self.server.history.path)
+            others = {"this file itself": file, "the outbox": box, "the log": log}
+            taken = [word for word, other in others.items() if other is not None and is_same(history, other)]
+            fault = f"{history} is {taken[0]}; name another" if taken else write_fault(history)
+            found.append((("server", "history", "path"), fault))
         return found
 
     def detector_names(self, camera: Camera) -> tuple[str, ...]:

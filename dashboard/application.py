@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from config import site
 from dashboard import files, monitoring
-from dashboard.api import session
+from dashboard.api import compares, events, history, session, system
+from dashboard.api import config as configuration
+from dashboard.backing import Backing
 from dashboard.guard import Guard
 from dashboard.middleware import Bodies, Headers, Names
 from dashboard.refusal import Refusal
@@ -54,10 +56,16 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
         redirect_slashes=False,
     )
     app.state.guard = Guard(config)
-    app.state.parts = {}  # what of the page is there, for /api/session
+    backing = app.state.backing = Backing(config, face)
+    app.state.parts = {"history": backing.reader is not None}  # what of the page is there, for /api/session
     app.include_router(monitoring.router(config, face, is_guarded=True))
     app.include_router(files.router())
     app.include_router(session.router(face))
+    app.include_router(configuration.router(face, backing.editor))
+    app.include_router(history.router(backing.reader))
+    app.include_router(events.router(backing.reader))
+    app.include_router(compares.router(backing.compares))
+    app.include_router(system.router(face, backing.recorder, backing.tail))
     _answer_errors(app)
     app.add_middleware(Bodies)
     app.add_middleware(Names, names=(config.host, *config.names))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from config import site
 from config.errors import SightlineError
 from dashboard.application import application
+from dashboard.backing import Backing
 from pipelines.live.face import SiteFace
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Server:
         self._config = config
         self._face = face
         self._uvicorn: uvicorn.Server | None = None
+        self._backing: Backing | None = None
         self._thread: threading.Thread | None = None
         self._port = config.port
 
@@ -98,6 +100,9 @@ class Server:
                 listener.close()
                 raise ServerError(f"the HTTP server on {_host_port(address, self._port)} does not start; see the log")
             time.sleep(0.005)
+        self._backing = getattr(app.state, "backing", None)
+        if self._backing is not None:
+            self._backing.start()
 
     def stop(self) -> None:
         """Stop within 2 seconds: no new connections, requests under way have a second; safe to call twice."""
@@ -107,6 +112,8 @@ class Server:
         self._thread.join(_STOP_S)
         if self._thread.is_alive():
             log.warning("a request to the HTTP server does not end; it is left behind")
+        if self._backing is not None:
+            self._backing.stop()
         self._uvicorn = self._thread = None
 
 

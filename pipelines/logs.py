@@ -15,6 +15,7 @@ from typing import Any
 
 from config.paths import kind_of
 from config.site import Log
+from pipelines.log_tail import LogTail
 from pipelines.systemd import is_journal, with_priority
 from streams.errors import OutputError
 from streams.files import LineFile, cannot_write_to
@@ -254,6 +255,7 @@ def set_up(config: Log, path: Path | None, debug: bool, secrets: Collection[str]
     root = logging.getLogger()
     before = [old for old in root.handlers if isinstance(old, LogHandler)]
     root.addHandler(handler)
+    log_tail().setFormatter(TextFormatter(redact, has_time=False))
     for old in before:
         root.removeHandler(old)
         old.close()
@@ -261,6 +263,16 @@ def set_up(config: Log, path: Path | None, debug: bool, secrets: Collection[str]
     for room in ROOMS:
         logging.getLogger(room).setLevel(logging.DEBUG if debug else logging.INFO)
     return handler
+
+
+def log_tail() -> LogTail:
+    """The newest of all that is logged in this process; it begins with the first call, or with ``set_up``."""
+    root = logging.getLogger()
+    tails = [handler for handler in root.handlers if isinstance(handler, LogTail)]
+    if not tails:
+        tails = [LogTail(TextFormatter(Redactor(()), has_time=False))]
+        root.addHandler(tails[0])
+    return tails[0]
 
 
 def _without_login(found: re.Match[str]) -> str:

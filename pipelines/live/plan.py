@@ -121,7 +121,9 @@ class SitePlan:
         return {value for value in found if value}
 
 
-def plan_site(path: Path, realtime: bool, loop: bool, say: Callable[[str], None]) -> SitePlan:
+def plan_site(
+    path: Path, realtime: bool, loop: bool, say: Callable[[str], None], text: str | None = None
+) -> SitePlan:
     """Read and check a site file for live operation; nothing is opened, connected or loaded.
 
     Args:
@@ -129,12 +131,13 @@ def plan_site(path: Path, realtime: bool, loop: bool, say: Callable[[str], None]
         realtime: Files are played at their own pace.
         loop: Files start again at their end.
         say: Told in one line about downloads.
+        text: Read in place of what the file holds: what it may hold next.
 
     Raises:
         ConfigError: Every fault found, one sentence each.
         ModelError: Only models are missing or changed.
     """
-    document = load(path, Site)
+    document = load(path, Site, text)
     site = document.value
     faults: list[str] = []
     codes: list[int] = []

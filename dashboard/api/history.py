@@ -1,0 +1,171 @@
+"""Charts: what was counted, and how fast the frameworks were, over time."""
+
+# no ``from __future__ import annotations``: FastAPI reads the annotations of functions inside of functions
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import BaseModel, Field
+
+from dashboard.csv_text import csv_lines, iso
+from dashboard.history.cells import RangeError, Steps, steps
+from dashboard.history.reader import CountFilter, Reader, TooLongError
+from dashboard.history.store import HistoryError
+from dashboard.refusal import Refusal
+from dashboard.security import needs
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+Answer = TypeVar("Answer")
+LATEST = 4e9
+"""Unix seconds that no request goes beyond: the year 2096."""
+
+
+class Series(BaseModel):
+    """A counter over time."""
+
+    camera: str
+    head: str = Field(description="counts, totals (what came in each step); occupancy, values (what was there)")
+    place: str = Field(description="a line, a zone or a rule")
+    direction: str
+    label: str
+    values: list[float | None] = Field(description="of each step: how many came, or were there on average; null: "
+                                       "nobody watched")  # fmt: skip
+    peaks: list[float | None] | None = Field(description="the most that were there at once; null where they come")
+
+
+class Counts(BaseModel):
+    """Counters over time."""
+
+    times: list[int] = Field(description="Unix seconds at which each step begins")
+    step: int = Field(description="seconds")
+    series: list[Series]
+
+
+class DetectorSeries(BaseModel):
+    """A detector over time; null where it had no frames."""
+
+    name: str
+    framework: str
+    model: str
+    precision: str
+    device: str
+    fps: list[float | None] = Field(description="mean")
+    p50: list[float | None] = Field(description="milliseconds of a forward pass, mean of the medians")
+    p95: list[float | None] = Field(description="greatest")
+    p99: list[float | None] = Field(description="greatest")
+    rss_mb: list[float | None] = Field(description="of the whole process")
+
+
+class Detectors(BaseModel):
+    """The frameworks over time."""
+
+    times: list[int]
+    step: int
+    detectors: list[DetectorSeries]
+
+
+def router(reader: Reader | None) -> "APIRouter":
+    """The routes; without a reader they answer 404.
+
+    Args:
+        reader: Of the history, where one is kept.
+    """
+    from fastapi import APIRouter, Query
+    from fastapi.responses import StreamingResponse
+
+    routes = APIRouter(prefix="/api/history", tags=["history"], dependencies=[needs("read")])
+    At = Annotated[float | None, Query(ge=0, le=LATEST, allow_inf_nan=False, description="Unix seconds")]
+    Step = Annotated[float | None, Query(gt=0, le=LATEST, allow_inf_nan=False, description="seconds")]
+    Word = Annotated[str | None, Query(max_length=128)]
+
+    def counted(wanted: CountFilter, chart: Steps) -> list[dict[str, Any]]:
+        return asked(lambda: reader_of(reader).counts(wanted, chart))
+
+    @routes.get("/counts")
+    def counts(
+        camera: Word = None,
+        place: Word = None,
+        label: Word = None,
+        head: Word = None,
+        since: At = None,
+        until: At = None,
+        step: Step = None,
+    ) -> Counts:
+        """Counters over time: the last hour, unless asked otherwise."""
+        chart = _chart(since, until, step)
+        found = counted(CountFilter(camera, place, label, head), chart)
+        return Counts(times=chart.times, step=chart.step, series=[Series.model_validate(one) for one in found])
+
+    @routes.get("/counts.csv", response_class=StreamingResponse, responses={200: {"content": {"text/csv": {}}}})
+    def counts_csv(
+        camera: Word = None,
+        place: Word = None,
+        label: Word = None,
+        head: Word = None,
+        since: At = None,
+        until: At = None,
+        step: Step = None,
+    ) -> StreamingResponse:
+        """The same as CSV: a row for each counter and step."""
+        chart = _chart(since, until, step)
+        found = counted(CountFilter(camera, place, label, head), chart)
+        headers = {"Content-Disposition": 'attachment; filename="counts.csv"'}
+        return StreamingResponse(_rows(found, chart), headers=headers, media_type="text/csv; charset=utf-8")
+
+    @routes.get("/detectors")
+    def detectors(since: At = None, until: At = None, step: Step = None) -> Detectors:
+        """FPS, latencies and memory of each detector over time: the last hour, unless asked otherwise."""
+        chart = _chart(since, until, step)
+        found = asked(lambda: reader_of(reader).detectors(chart))
+        series = [DetectorSeries.model_validate(one) for one in found]
+        return Detectors(times=chart.times, step=chart.step, detectors=series)
+
+    return routes
+
+
+def reader_of(reader: Reader | None) -> Reader:
+    """The reader, if there is one.
+
+    Raises:
+        Refusal: No history is kept here.
+    """
+    if reader is None:
+        raise Refusal(404, "no history is kept here; switch it on in the site file", "server.history.enabled")
+    return reader
+
+
+def asked(question: Callable[[], Answer]) -> Answer:
+    """What the history answers.
+
+    Raises:
+        Refusal: It cannot.
+    """
+    try:
+        return question()
+    except TooLongError as error:
+        raise Refusal(503, str(error)) from error
+    except HistoryError as error:
+        raise Refusal(422 if "series" in str(error) else 503, str(error)) from error
+
+
+def _chart(since: float | None, until: float | None, step: float | None) -> Steps:
+    try:
+        return steps(since, until, step, time.time())
+    except RangeError as error:
+        raise Refusal(422, str(error)) from error
+
+
+def _rows(found: list[dict[str, Any]], chart: Steps) -> Iterator[str]:
+    head = ("time", "camera", "head", "place", "direction", "label", "value", "peak")
+    rows = (
+        (
+            iso(at), one["camera"], one["head"], one["place"], one["direction"], one["label"], one["values"][number],
+            None if one["peaks"] is None else one["peaks"][number],
+        )
+        for one in found
+        for number, at in enumerate(chart.times)
+    )  # fmt: skip
+    return csv_lines(head, rows)

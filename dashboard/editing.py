@@ -1,0 +1,285 @@
+"""The site file as the page edits it: shown without secrets, checked by what ``run`` uses, then replaced."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.errors import ConfigError, SightlineError, sentences
+from config.kept_file import Backup, ConflictError, KeptFile, revision_of
+from config.loader import load
+from config.site import Site
+from dashboard.masked import Masked, masked, unmasked
+from pipelines.live.plan import plan_site
+
+log = logging.getLogger(__name__)
+_REMEMBERED = 16
+_MOST_CHANGED = 200
+"""Lines of a difference that are told."""
+_PLACE = re.compile(r"(?:(?P<line>\d+): )?(?:(?P<path>[a-z][\w-]*(?:\.[^\s:]+|\[\d+\])*): )?(?P<message>.*)", re.DOTALL)
+_BLOCKS = frozenset(Site.model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a site file.
+
+    Attributes:
+        path: YAML path, where it is about one.
+        line: 1-based, where it is about one.
+        message: One sentence, without the place.
+    """
+
+    path: str | None
+    line: int | None
+    message: str
+
+
+class RefusedError(SightlineError):
+    """A site file would be wrong, so it was not written."""
+
+    def __init__(self, faults: Collection[Fault]) -> None:
+        """Take what is wrong: one fault at least."""
+        self.faults = tuple(faults)
+        super().__init__("; ".join(fault.message for fault in self.faults))
+
+
+class StaleError(ConflictError):
+    """The file was changed by somebody else meanwhile.
+
+    Attributes:
+        revision: What it holds now.
+        changes: What was changed since, as a unified difference without secrets; ``None`` where that is not known.
+    """
+
+    def __init__(self, message: str, revision: str, changes: str | None) -> None:
+        """Take what is known."""
+        super().__init__(message)
+        self.revision = revision
+        self.changes = changes
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A site file as it is shown.
+
+    Attributes:
+        file: Where it lies.
+        revision: Of what it holds.
+        text: What it holds, with placeholders for secrets.
+        backups: What it held before, the newest first.
+        can_undo: Whether the last change made here can be taken back.
+        read_only_reason: Why it cannot be changed, if it cannot.
+    """
+
+    file: Path
+    revision: str
+    text: str
+    backups: tuple[Backup, ...]
+    can_undo: bool
+    read_only_reason: str | None
+
+
+class SiteEditor:
+    """Reads and changes one site file, for several people at the same time: one change after the other."""
+
+    def __init__(
+        self,
+        file: Path,
+        secrets: Callable[[], Collection[str]] = frozenset,
+        check: Callable[[Path, str], object] | None = None,
+    ) -> None:
+        """Remember the file; nothing is read.
+
+        Args:
+            file: The site file.
+            secrets: What is known to be secret, beside what is written in the file.
+            check: Raises what is wrong with a text that the file may hold next; default: as ``run`` does.
+        """
+        self.file = KeptFile(file)
+        self._secrets = secrets
+        self._check = check or _as_run_does
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[str, Masked] = OrderedDict()
+
+    def shown(self) -> Shown:
+        """What the file holds now.
+
+        Raises:
+            FileError: It cannot be read.
+        """
+        text, revision = self.file.read()
+        last = self.file.undoable()
+        return Shown(
+            self.file.path,
+            revision,
+            self._masked(text, revision).text,
+            tuple(self.file.backups()),
+            last is not None and revision.startswith(last.followed_by),
+            self.file.read_only_reason(),
+        )
+
+    def faults(self, revision: str, text: str) -> list[Fault]:
+        """What would be wrong with a text, by the very code that ``run`` reads it with; nothing is written.
+
+        Args:
+            revision: Of what the file held when it was shown.
+            text: What it shall hold; placeholders stand for what they stood for then.
+
+        Raises:
+            StaleError: It is not known what the placeholders stand for, since the file has changed.
+        """
+        try:
+            self._checked(self._whole(revision, text))
+        except RefusedError as error:
+            return list(error.faults)
+        return []
+
+    def save(self, revision: str, text: str) -> str:
+        """Write a text that is right.
+
+        Args:
+            revision: Of what the file held when it was shown.
+            text: As in ``faults``.
+
+        Returns:
+            The new revision.
+
+        Raises:
+            RefusedError: It is not right; nothing was written.
+            StaleError: Somebody else has changed the file; nothing was written.
+            FileError: It cannot be written; nothing was changed.
+        """
+        with self._lock:
+            self._fresh(revision)
+            return self._write(revision, self._whole(revision, text))
+
+    def change(self, revision: str, change: Callable[[Path, str], str]) -> str:
+        """Change the text by code, where what comes out is right.
+
+        Args:
+            revision: Of what the file held when it was shown.
+            change: Given file and text; returns the new text.
+
+        Returns:
+            The new revision.
+
+        Raises:
+            RefusedError: What the file holds, or would hold, is not right; nothing was written.
+            StaleError: Somebody else has changed the file; nothing was written.
+            FileError: It cannot be written; nothing was changed.
+        """
+        with self._lock:
+            text = self._fresh(revision)
+            path = self.file.path
+            try:
+                load(path, Site, text)  # a broken file is mended by hand
+                new = change(path, text)
+            except SightlineError as error:
+                raise RefusedError(faults_of(path, error)) from error
+            return self._write(revision, new)
+
+    def undo(self, revision: str) -> str:
+        """Take the last change made here back.
+
+        Args:
+            revision: Of what the file held when it was shown.
+
+        Returns:
+            The new revision.
+
+        Raises:
+            RefusedError: What was there before is not right any more; nothing was written.
+            ConflictError: Somebody else has changed the file, or there is nothing to undo.
+            FileError: It cannot be written; nothing was changed.
+        """
+        with self._lock:
+            self._fresh(revision)
+            if (last := self.file.undoable()) is not None:
+                self._checked(self.file.text_of(last))
+            return self.file.undo(revision)
+
+    def _write(self, revision: str, text: str) -> str:
+        self._checked(text)
+        made = self.file.replace(revision, text)
+        log.info("%s was changed on the page", self.file.path)
+        return made
+
+    def _checked(self, text: str) -> None:
+        try:
+            self._check(self.file.path, text)
+        except SightlineError as error:
+            raise RefusedError(faults_of(self.file.path, error)) from error
+
+    def _fresh(self, revision: str) -> str:
+        """The text of the file, where it is what was seen."""
+        text, now = self.file.read()
+        if now != revision:
+            raise self._stale(revision, text, now)
+        return text
+
+    def _stale(self, revision: str, text: str, now: str) -> StaleError:
+        seen, present = self._seen.get(revision), self._masked(text, now)
+        changes = None
+        if seen is not None:
+            lines = list(
+                difflib.unified_diff(seen.text.splitlines(), present.text.splitlines(), "seen", "now", lineterm="")
+            )
+            more = [f"… {len(lines) - _MOST_CHANGED} more lines"] if len(lines) > _MOST_CHANGED else []
+            changes = "\n".join([*lines[:_MOST_CHANGED], *more])
+        message = f"{self.file.path} has been changed by somebody else meanwhile; nothing was written"
+        return StaleError(message, now, changes)
+
+    def _whole(self, revision: str, text: str) -> str:
+        """A text that came back, with its secrets."""
+        shown = self._seen.get(revision)
+        if shown is None:
+            present = self._fresh(revision)
+            shown = self._masked(present, revision)
+        try:
+            return unmasked(text, shown)
+        except ConfigError as error:
+            path = self.file.path
+            raise RefusedError(faults_of(path, ConfigError(*(f"{path}:{fault}" for fault in error.faults)))) from error
+
+    def _masked(self, text: str, revision: str) -> Masked:
+        """The text without secrets; the same for a revision as long as it is remembered."""
+        found = self._seen.get(revision) or masked(text, self._secrets())
+        self._seen[revision] = found
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        return found
+
+
+def faults_of(path: Path, error: SightlineError) -> list[Fault]:
+    """What an error says, taken apart into place and sentence.
+
+    Args:
+        path: The site file that it is about.
+        error: As the loader and ``plan_site`` raise it.
+    """
+    return [_fault(path, sentence) for sentence in sentences(error)]
+
+
+def _fault(path: Path, sentence: str) -> Fault:
+    match = _PLACE.fullmatch(sentence.removeprefix(f"{path}:").lstrip())
+    if match is None:
+        return Fault(None, None, sentence)
+    line = int(match["line"]) if match["line"] else None
+    named = match["path"]
+    if named and line is None and named.split(".")[0] not in _BLOCKS:
+        return Fault(None, None, match.string)
+    return Fault(named, line, match["message"])
+
+
+def _as_run_does(path: Path, text: str) -> None:
+    plan_site(path, False, False, log.info, text)
+
+
+__all__ = ["Backup", "ConflictError", "Fault", "RefusedError", "Shown", "SiteEditor", "StaleError", "revision_of"]

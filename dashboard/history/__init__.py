@@ -1,0 +1,1 @@
+"""What a site counted and saw over time, in one SQLite file that stays small."""

@@ -1,0 +1,87 @@
+"""From what a site says of itself at one moment to what its history keeps. Nothing here writes or waits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from dashboard.history.cells import WIDTHS, amount, cell_of, counter_of
+from dashboard.history.store import Batch, DetectorKey, Figures
+from pipelines.live.face import CameraFace
+from pipelines.messages import StatsPayload
+from pipelines.values import CounterKey, grows
+
+LONGEST_S = 30.0
+"""Seconds between two looks after which nobody knows what was in between (the machine slept)."""
+
+
+class Sampler:
+    """Remembers the last look at each counter, and since when each camera has been watched without a break."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, dict[CounterKey, int]] = {}
+        self._since: dict[str, tuple[float, float]] = {}  # begin of the interval, and its end until now
+
+    def look(
+        self,
+        batch: Batch,
+        cameras: Mapping[str, CameraFace],
+        counters: Mapping[str, Mapping[CounterKey, int]],
+        now: float,
+        seconds: float | None,
+    ) -> None:
+        """Add one look at all cameras.
+
+        Args:
+            batch: What it is added to.
+            cameras: By name.
+            counters: Their running totals and present values, by name.
+            now: Unix seconds.
+            seconds: Since the last look, by the monotonic clock; ``None`` at the first.
+        """
+        for gone in set(self._last) - set(cameras):
+            del self._last[gone]
+            self._since.pop(gone, None)
+        between = seconds if seconds is not None and 0 < seconds <= LONGEST_S else 0.0
+        middle = now - between / 2
+        for name, camera in cameras.items():
+            is_watched = camera.status == "online" and camera.detecting
+            self._note_watched(batch, name, is_watched, now, between)
+            last = self._last.get(name, {})
+            for key, value in counters.get(name, {}).items():
+                lasted = between if is_watched else 0.0
+                added = amount(key, last.get(key), value, lasted)
+                if added:
+                    counter, peak = counter_of(name, key), float(0 if grows(key) else value)
+                    for width in WIDTHS:
+                        batch.add(counter, width, cell_of(middle, width), added, peak)
+            self._last[name] = dict(counters.get(name, {}))
+
+    def _note_watched(self, batch: Batch, name: str, is_watched: bool, now: float, between: float) -> None:
+        """Make the interval longer in which the camera has been watched, or begin one."""
+        begun = self._since.get(name)
+        if not is_watched:
+            self._since.pop(name, None)
+        elif begun is None or not between or not begun[1] <= now <= begun[1] + LONGEST_S:  # or the clock was set
+            self._since[name] = (now, now)
+        else:
+            self._since[name] = (begun[0], now)
+            batch.watched[name, begun[0]] = now
+
+
+def figures_of(stats: StatsPayload) -> dict[DetectorKey, Figures]:
+    """The figures of each detector that has frames at all."""
+    found = {}
+    for name, one in stats.detectors.items():
+        p50, p95, p99 = (one.inference_ms.get(key, math.nan) for key in ("p50", "p95", "p99"))
+        if one.frames and all(map(math.isfinite, (one.fps, p50, p95, p99))):
+            key = DetectorKey(name, one.framework, one.model, one.precision, one.device)
+            found[key] = Figures(one.fps, p50, p95, p99, stats.service.rss_mb)
+    return found
+
+
+def add_figures(batch: Batch, figures: Mapping[DetectorKey, Figures], now: float) -> None:
+    """Add figures to the cells of a moment."""
+    for key, one in figures.items():
+        for width in WIDTHS:
+            batch.figures.setdefault((key, width, cell_of(now, width)), []).append(one)

@@ -1,0 +1,249 @@
+"""A site file's text as a page may show it: placeholders for passwords, which are the real ones when it comes back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import yaml
+
+from config.errors import ConfigError
+from config.faults import dotted
+from pipelines.secrets import secrets_in
+
+_SECRET_KEYS = frozenset({"password", "password_hash", "hash", "secret", "session_secret"})
+_LEAST = 4
+"""Shorter words are hidden where they stand as a password, and nowhere else."""
+_WORD = "hidden"
+_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-(?P<default>[^}]*))?\}")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?P<login>[^\s?#\"']+)@", re.IGNORECASE)
+_COMMENTED = re.compile(r"(?m)#.*?\b(?:password|password_hash)\s*:\s*(?P<value>[^\s#][^\n]*)")
+_BLOCK_HEAD = re.compile(r"[|>][^\n]*\n")
+Span = tuple[int, int]
+Kinds = list[tuple[Span, tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What a placeholder stands for.
+
+    Attributes:
+        text: As it stands in the file.
+        kind: Where that is: the top key and the last one of its YAML path; empty in a comment.
+    """
+
+    text: str
+    kind: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A text without secrets, and what stood where."""
+
+    text: str
+    word: str
+    hidden: tuple[Hidden, ...]
+    is_yaml: bool = True
+    """Else nothing is known of what keys led to the values."""
+
+
+def masked(text: str, secrets: Collection[str] = ()) -> Masked:
+    """The text with ``<hidden-1>``, ``<hidden-2>`` … in place of what nobody should read.
+
+    That is the values of password keys, logins in addresses wherever they stand, what queries of sources say, and every
+    further place of such a value in a comment. Values that come from the environment are named there, not
+    written: ``${CAM_PASSWORD}`` stays.
+
+    Args:
+        text: A site file's; it need not be valid.
+        secrets: Others that are known.
+    """
+    kinds = _kinds(text)
+    spans = [*_written(text), *_in_comments(text)]
+    values = {text[start:end] for start, end in spans} | {value for value in secrets if "\n" not in value}
+    spans += _again(text, values, kinds)
+    word = _WORD
+    while f"<{word}-" in text:
+        word += "x"
+    parts: list[str] = []
+    hidden: list[Hidden] = []
+    at = 0
+    for start, end in _joined(spans):
+        hidden.append(Hidden(text[start:end], _kind_at(kinds, start)))
+        parts += [text[at:start], f"<{word}-{len(hidden)}>"]
+        at = end
+    return Masked("".join([*parts, text[at:]]), word, tuple(hidden), bool(kinds))
+
+
+def unmasked(text: str, shown: Masked) -> str:
+    """A text that comes back, with what its placeholders stand for.
+
+    Args:
+        text: What came back; placeholders may have moved with their keys, and may be gone.
+        shown: What was shown before.
+
+    Raises:
+        ConfigError: A placeholder that was not shown, or one where its value would be no secret.
+    """
+    pattern = re.compile(rf"<{shown.word}-(\d{{1,9}})>")
+    kinds = _kinds(text)
+    faults = []
+    for match in pattern.finditer(text):
+        number = int(match[1])
+        line = text.count("\n", 0, match.start()) + 1
+        if not 0 < number <= len(shown.hidden):
+            faults.append(f"{line}: {match[0]} stands for nothing; write the value itself")
+            continue
+        kind = _kind_at(kinds, match.start())
+        if not shown.is_yaml:
+            continue
+        before = shown.hidden[number - 1].kind
+        if kind[0] and kind != before and before[0]:
+            faults.append(
+                f"{line}: {dotted(kind)}: {match[0]} was behind {before[1]!r} of {before[0]!r} and can stand there "
+                "alone; write the value itself"
+            )
+        elif kind[0] and not before[0]:
+            faults.append(f"{line}: {dotted(kind)}: {match[0]} was in a comment; write the value itself")
+    if faults:
+        raise ConfigError(*faults)
+    return pattern.sub(lambda match: shown.hidden[int(match[1]) - 1].text, text)
+
+
+def _written(text: str) -> Iterator[Span]:
+    """Where secrets stand as values."""
+    for span, path, value in _scalars(text) or _by_line(text):
+        key = _kind(path)[1]
+        if key in _SECRET_KEYS:
+            yield from _unfilled(text, span)
+        elif key == "source":
+            yield from _in_source(text, span, value)
+
+
+def _in_source(text: str, span: Span, value: str) -> Iterator[Span]:
+    """What a source says that is neither its address nor its login, which are found wherever they stand."""
+    words = secrets_in(value)
+    query = text.find("?", *span)
+    begin = span[0] if value.startswith("gst:") else query
+    found = [place for word in words for place in _places(text, word, (begin, span[1]))] if begin >= 0 else []
+    if any(len(word) < _LEAST for word in words) and value.startswith("gst:"):
+        yield span  # too short to tell it from the rest
+    elif found:
+        yield from found
+    elif words and "\\" in text[slice(*span)]:
+        yield span  # written with escapes
+
+
+def _unfilled(text: str, span: Span) -> Iterator[Span]:
+    """The lines of a value without what names the environment; defaults of variables are values, too."""
+    start, end = span
+    for line in re.finditer(r"[^\n]+", text[start:end]):
+        at = start + line.start() + len(line[0]) - len(line[0].lstrip())
+        stop = start + line.start() + len(line[0].rstrip())
+        for variable in _VARIABLE.finditer(text, at, stop):
+            if variable.start() > at:
+                yield at, variable.start()
+            if variable["default"]:
+                yield variable.span("default")
+            at = variable.end()
+        if stop > at:
+            yield at, stop
+
+
+def _in_comments(text: str) -> Iterator[Span]:
+    """Logins in addresses anywhere, and passwords that are commented out."""
+    for match in _ADDRESS.finditer(text):
+        start, end = match.span("login")
+        colon = text.find(":", start, end)
+        yield from _unfilled(text, (start if colon < 0 else colon + 1, end))
+    for match in _COMMENTED.finditer(text):
+        yield from _unfilled(text, match.span("value"))
+
+
+def _again(text: str, values: Iterable[str], kinds: Kinds) -> Iterator[Span]:
+    """Where a secret stands in a comment."""
+    comments = [match.span() for match in re.finditer(r"(?m)(?:^|(?<=\s))#[^\n]*", text)]
+    comments = [span for span in comments if not _kind_at(kinds, span[0])[0]]
+    for value in values:
+        if len(value) >= _LEAST:
+            yield from (place for span in comments for place in _places(text, value, span))
+
+
+def _places(text: str, word: str, span: Span) -> Iterator[Span]:
+    at = text.find(word, *span) if word else -1
+    while at >= 0:
+        yield at, at + len(word)
+        at = text.find(word, at + len(word), span[1])
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """The same places without an overlap, in order."""
+    result: list[Span] = []
+    for start, end in sorted(spans):
+        if start >= end:
+            continue
+        if result and start < result[-1][1]:
+            result[-1] = (result[-1][0], max(end, result[-1][1]))
+        else:
+            result.append((start, end))
+    return result
+
+
+def _kinds(text: str) -> Kinds:
+    return [(span, _kind(path)) for span, path, _ in _scalars(text)]
+
+
+def _kind_at(kinds: Kinds, place: int) -> tuple[str, str]:
+    """What keys lead to a place; empty outside of all values, and in a broken text."""
+    return next((kind for (start, end), kind in kinds if start <= place < end), ("", ""))
+
+
+def _kind(path: tuple[str, ...]) -> tuple[str, str]:
+    names = [step for step in path if step]
+    return (names[0], names[-1]) if names else ("", "")
+
+
+def _scalars(text: str) -> list[tuple[Span, tuple[str, ...], str]]:
+    """Every value of a YAML text: the place of its characters without quotes, its keys, and what it says.
+
+    Of a broken text nothing is known.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        root = None
+    if root is None:
+        return []
+    found: list[tuple[Span, tuple[str, ...], str]] = []
+    todo: list[tuple[yaml.Node, tuple[str, ...]]] = [(root, ())]
+    seen: set[int] = set()
+    while todo:
+        node, path = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode):
+            found.append((_inside(text, node), path, str(node.value)))
+        elif isinstance(node, yaml.MappingNode):
+            todo += [(value, (*path, str(key.value))) for key, value in node.value]
+        else:
+            todo += [(value, (*path, "")) for value in node.value]
+    return found
+
+
+def _inside(text: str, node: yaml.ScalarNode) -> Span:
+    """The characters of a value: without quotes, or the head of a block."""
+    start, end = node.start_mark.index, node.end_mark.index
+    if node.style in ("'", '"'):
+        return start + 1, end - 1
+    if node.style in ("|", ">") and (head := _BLOCK_HEAD.match(text, start)):
+        return head.end(), end
+    return start, end
+
+
+def _by_line(text: str) -> Iterator[tuple[Span, tuple[str, ...], str]]:
+    """What looks like a key and its value, in a text that is broken."""
+    for match in re.finditer(r"(?m)[\"']?\b(?P<key>[a-z_]+)[\"']?\s*:[ \t]+(?P<value>[^\n]+)", text):
+        value = match["value"].rstrip()
+        yield (match.start("value"), match.start("value") + len(value)), (match["key"],), value
