@@ -145,35 +145,61 @@ function layout(own) {
 }
 
 function toolbar(own, help) {
-  const step = (label, name) => button(label, {name, text: '', onclick: () => {
-    own.steps[name]();
-    own.redraw();
-  }});
+  const step = (label, name) =>
+    button(label, {
+      name,
+      text: '',
+      onclick: () => {
+        own.steps[name]();
+        own.redraw();
+      },
+    });
   const bar = {
-    help, line: toolButton(own, 'line', 'Line'), zone: toolButton(own, 'zone', 'Zone'),
+    help,
+    line: toolButton(own, 'line', 'Line'),
+    zone: toolButton(own, 'zone', 'Zone'),
     close: button('Close the zone', {hidden: true, onclick: () => finish(own)}),
     drop: button('Cancel', {kind: 'quiet', hidden: true, onclick: () => cancel(own)}),
-    undo: step('Undo', 'undo'), redo: step('Redo', 'redo'),
+    undo: step('Undo', 'undo'),
+    redo: step('Redo', 'redo'),
     save: button('Save', {kind: 'first', onclick: () => store(own, bar.save).catch(failed)}),
   };
   const shot = button('New picture', {name: 'reload', text: '', onclick: () => picture(own).catch(failed)});
   const back = own.file.undoButton(() => taken(own), own.signal);
   own.state = h('span', {class: 'hint', role: 'status'});
   own.bar = () => updateBar(own, bar);
-  return h('div', {class: 'tools', role: 'toolbar', 'aria-label': 'Drawing'},
-    bar.line, bar.zone, bar.close, bar.drop, bar.undo, bar.redo, shot, h('span', {class: 'grow'}), own.state, back, bar.save);
+  return h(
+    'div',
+    {class: 'tools', role: 'toolbar', 'aria-label': 'Drawing'},
+    bar.line,
+    bar.zone,
+    bar.close,
+    bar.drop,
+    bar.undo,
+    bar.redo,
+    shot,
+    h('span', {class: 'grow'}),
+    own.state,
+    back,
+    bar.save,
+  );
 }
 
 /** Chooses what is drawn next; pressed by the keyboard it draws one in the middle, to be moved with the arrow keys. */
 function toolButton(own, name, label) {
-  return button(label, {name, disabled: own.locked, 'aria-pressed': 'false', onclick: (event) => {
-    if (event.detail === 0) {
-      own.add(name, beginner(own, name));
-      own.root.querySelector(`[data-key="point-${own.selected}-0"]`)?.focus();
-    } else {
-      own.useTool(own.tool === name ? 'move' : name);
-    }
-  }});
+  return button(label, {
+    name,
+    disabled: own.locked,
+    'aria-pressed': 'false',
+    onclick: (event) => {
+      if (event.detail === 0) {
+        own.add(name, beginner(own, name));
+        own.root.querySelector(`[data-key="point-${own.selected}-0"]`)?.focus();
+      } else {
+        own.useTool(own.tool === name ? 'move' : name);
+      }
+    },
+  });
 }
 
 function updateBar(own, bar) {
@@ -262,7 +288,11 @@ async function store(own, save) {
   say(own.state, 'Saving …');
   try {
     const answer = await own.file.save((revision) =>
-      put(`/api/cameras/${part(own.camera.name)}/geometry`, {revision, ...geometryOf(own.steps.now)}),
+      put(`/api/cameras/${part(own.camera.name)}/geometry`, {
+        revision,
+        ...geometryOf(own.steps.now),
+        drawn_on: drawnOn(own),
+      }),
     );
     if (answer === 'saved') {
       own.steps.saved = own.steps.now;
@@ -277,6 +307,11 @@ async function store(own, save) {
     own.saving = false;
     own.redraw();
   }
+}
+
+/** The picture that the points belong to now, where the file says it of those that were there. */
+function drawnOn(own) {
+  return own.file.camera(own.camera.name)?.drawn_on && own.camera.size?.[0] ? own.camera.size : null;
 }
 
 /** Faults of the server at the shapes they are about; what is about none of them stands below the tools. */
@@ -312,9 +347,9 @@ function heard(own, said) {
   if (said.error) {
     say(own.state, 'Saved, but not taken over');
     failed(new Error(said.error));
-    return;
+  } else {
+    say(own.state, 'In force');
   }
-  say(own.state, 'In force');
 }
 
 /** Begin anew with what is in the file now. */

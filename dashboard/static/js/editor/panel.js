@@ -34,72 +34,68 @@ export function panel(own) {
 
 function rowOf(own, first) {
   const {id, kind} = first;
-  const said = h('p', {class: 'fault', id: `fault-${id}`, hidden: true});
+  const row = {
+    id,
+    kind,
+    name: nameInput(own, id, first.name),
+    about: h('span', {class: 'hint'}),
+    said: h('p', {class: 'fault', id: `fault-${id}`, hidden: true}),
+  };
+  const turn = () => {
+    own.select(id);
+    own.change(withItem(own.steps.now, turned(own.item(id))));
+  };
+  const quiet = {text: '', kind: 'quiet', disabled: own.locked};
+  const way = kind === 'line' ? button('Turn the direction round', {name: 'swap', onclick: turn, ...quiet}) : null;
+  const drop = button(`Delete this ${kind}`, {
+    name: 'trash',
+    onclick: () => own.change(withoutItem(own.steps.now, id)),
+    ...quiet,
+  });
+  const choose = (event) => {
+    if (event.target.closest('button, input') === null) {
+      own.select(id);
+    }
+  };
+  row.element = h(
+    'li',
+    {class: 'item', dataset: {kind}, onclick: choose},
+    h('div', {class: 'row'}, icon(kind), row.name, way, drop),
+    row.about,
+    row.said,
+  );
+  row.update = (item, fault) => show(own, row, item, fault);
+  return row;
+}
+
+function nameInput(own, id, value) {
+  const typed = () => own.change(withItem(own.steps.now, {...own.item(id), name: name.value}), `name-${id}`);
   const name = h('input', {
     type: 'text',
-    value: first.name,
+    value,
     maxlength: 64,
-    'aria-label': `Name of the ${kind}`,
+    'aria-label': 'Name',
     'aria-describedby': `fault-${id}`,
     disabled: own.locked,
     autocomplete: 'off',
     spellcheck: 'false',
     onfocus: () => own.select(id),
-    oninput: () => own.change(withItem(own.steps.now, {...own.item(id), name: name.value}), `name-${id}`),
+    oninput: typed,
     onblur: () => own.steps.settle(),
   });
-  const turn =
-    kind === 'line'
-      ? button('Turn the direction round', {
-          name: 'swap',
-          text: '',
-          kind: 'quiet',
-          disabled: own.locked,
-          onclick: () => {
-            own.select(id);
-            own.change(withItem(own.steps.now, turned(own.item(id))));
-          },
-        })
-      : null;
-  const drop = button(`Delete this ${kind}`, {
-    name: 'trash',
-    text: '',
-    kind: 'quiet',
-    disabled: own.locked,
-    onclick: () => own.change(withoutItem(own.steps.now, id)),
-  });
-  const about = h('span', {class: 'hint'});
-  const element = h(
-    'li',
-    {
-      class: 'item',
-      dataset: {kind},
-      onclick: (event) => {
-        if (event.target.closest('button, input') === null) {
-          own.select(id);
-        }
-      },
-    },
-    h('div', {class: 'row'}, icon(kind), name, turn, drop),
-    about,
-    said,
-  );
-  return {
-    element,
-    name,
-    update(item, fault) {
-      element.classList.toggle('chosen', own.selected === id);
-      if (name.value !== item.name) {
-        name.value = item.name;
-      }
-      say(about, kind === 'line' ? lineText(item.points) : `${item.points.length} corners`);
-      const server = own.faulty?.get(item.name);
-      const text = [fault?.name, fault?.points, server].filter(Boolean).join(' ');
-      said.hidden = !text;
-      say(said, text);
-      name.setAttribute('aria-invalid', String(Boolean(text)));
-    },
-  };
+  return name;
+}
+
+function show(own, row, item, fault) {
+  row.element.classList.toggle('chosen', own.selected === row.id);
+  if (row.name.value !== item.name) {
+    row.name.value = item.name;
+  }
+  say(row.about, row.kind === 'line' ? lineText(item.points) : `${item.points.length} corners`);
+  const text = [fault?.name, fault?.points, own.faulty?.get(item.name)].filter(Boolean).join(' ');
+  row.said.hidden = !text;
+  say(row.said, text);
+  row.name.setAttribute('aria-invalid', String(Boolean(text)));
 }
 
 function lineText([a, b]) {

@@ -22,6 +22,20 @@ export function on(name, act, signal) {
   bus.addEventListener(name, (event) => act(event.detail), {signal});
 }
 
+/** The next event of a name; `null` where none comes within so many milliseconds. */
+export function once(name, withinMs) {
+  return new Promise((resolve) => {
+    const ending = new AbortController();
+    const end = (data) => {
+      ending.abort();
+      clearTimeout(timeout);
+      resolve(data);
+    };
+    const timeout = setTimeout(() => end(null), withinMs);
+    on(name, end, ending.signal);
+  });
+}
+
 /** Connect, and stay so while the page can be seen: a hidden tab holds no connection. */
 export function start() {
   if (wanted) {

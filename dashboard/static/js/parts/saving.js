@@ -3,8 +3,11 @@
 import {get, post} from '../lib/api.js';
 import {ask} from '../lib/ask.js';
 import {button, h} from '../lib/dom.js';
+import {once} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
-import {may} from '../lib/session.js';
+import {whyNotConfigure} from '../lib/session.js';
+
+const TAKEN_OVER_MS = 15000;
 
 /** The site file as it is, and what may be written to it. */
 export class SiteFile {
@@ -15,16 +18,18 @@ export class SiteFile {
 
   /** Read it; where there is none, `reason` says why nothing can be saved. */
   async load(signal) {
+    this.reason = whyNotConfigure();
     try {
       this.config = await get('/api/config', signal);
-      this.reason = may('configure') ? null : 'You may look, but not change the configuration.';
+      this.reason ??= this.config.read_only_reason;
     } catch (error) {
       if (error.name === 'AbortError') {
         throw error;
       }
       this.config = null;
-      this.reason = error.message;
+      this.reason ??= error.message;
     }
+    this.refreshUndo?.();
     return this;
   }
 
@@ -32,7 +37,7 @@ export class SiteFile {
     return this.config?.revision ?? null;
   }
 
-  /** What stands in the file for a camera, as it is in force. */
+  /** The keys of a camera as they are in force. */
   camera(name) {
     return this.config?.in_force?.cameras?.[name] ?? null;
   }
@@ -44,70 +49,67 @@ export class SiteFile {
    * @throws ApiError with `faults` where the change is refused.
    */
   async save(send) {
+    this.taken = once('config', TAKEN_OVER_MS);
+    let said;
     try {
-      await send(this.revision);
+      said = await send(this.revision);
     } catch (error) {
-      if (error.status !== 409) {
+      if (error.status !== 409 || !error.body.revision) {
         throw error;
       }
       return this.#conflict(error, send);
+    }
+    if (said?.reloading === false && said.note) {
+      failed(new Error(`Saved, but not taken over: ${said.note}`));
+      this.taken = Promise.resolve(null);
     }
     await this.load();
     return 'saved';
   }
 
+  /** Wait until the site has taken over what was saved, or refused it, or a while; then read the file anew. */
+  async takenOver(signal) {
+    await this.taken;
+    return this.load(signal);
+  }
+
   async #conflict(error, send) {
-    const changed = error.body.diff ?? error.body.changed ?? null;
+    const {changes} = error.body;
     const body = h(
       'div',
       null,
       h('p', null, error.message),
-      changed
-        ? h(
-            'pre',
-            {class: 'diff', tabindex: '0'},
-            typeof changed === 'string' ? changed : JSON.stringify(changed, null, 1),
-          )
-        : null,
+      changes ? h('pre', {class: 'diff', tabindex: '0', 'aria-label': 'What was changed'}, changes) : null,
       h('p', null, 'Nothing was overwritten, and what you drew or wrote is still here.'),
     );
     const answer = await ask('The site file was changed meanwhile', body, [
       ['theirs', 'Take the file’s version'],
-      ['mine', 'Save mine into the changed file', 'first'],
-      [null, 'Go on editing'],
+      ['mine', 'Save mine into the changed file'],
+      [null, 'Go on editing', 'first'],
     ]);
     if (answer === null) {
       return 'stay';
     }
     await this.load();
-    if (answer === 'theirs') {
-      return 'theirs';
-    }
-    return this.save(send);
+    return answer === 'theirs' ? 'theirs' : this.save(send);
   }
 
-  /** A button that brings back the file as it was before the last change made here. */
+  /** A button that brings back the file as it was before the last change made here; then `after()` shows it. */
   undoButton(after, signal) {
-    const made = button('Undo last save', {
-      name: 'undo',
-      disabled: !this.config?.backups?.length || this.reason !== null,
-      onclick: async () => {
-        try {
-          const answer = await this.save((revision) => post('/api/config/undo', {revision}));
-          if (answer !== 'stay') {
-            done('The site file is as it was before the last save.');
-            await after();
-          }
-        } catch (error) {
-          failed(error);
-        }
-      },
-    });
-    this.refreshUndo = () => {
-      if (!signal.aborted) {
-        made.disabled = !this.config?.backups?.length || this.reason !== null;
+    const undo = async () => {
+      const answer = await this.save((revision) => post('/api/config/undo', {revision}));
+      if (answer === 'stay') {
+        return;
       }
+      done('The site file is as it was before the last save.');
+      await this.takenOver(signal);
+      await after();
     };
+    const made = button('Undo last save', {name: 'undo', onclick: () => undo().catch(failed)});
+    this.refreshUndo = () => {
+      made.disabled = !this.config?.can_undo || this.reason !== null;
+    };
+    this.refreshUndo();
     return made;
   }
 }

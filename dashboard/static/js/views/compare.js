@@ -1,80 +1,114 @@
-/** Results of `compare`: the list, and one as a table; its own report opens beside the page. */
+/** Results of `compare`: the list, and one as a table; its own report, with plots, opens beside the page. */
 
 import {get, part} from '../lib/api.js';
 import {card, h, icon, table} from '../lib/dom.js';
-import {fullMoment, milliseconds, number} from '../lib/format.js';
+import {fullMoment, milliseconds, number, scalar, words} from '../lib/format.js';
 import {to} from '../lib/router.js';
 
 /** What was compared so far. */
 export async function compareList(signal) {
-  const said = await get('/api/compares', signal).catch((error) => ({compares: [], why: error.message}));
-  const all = said.compares ?? said;
+  const {compares} = await get('/api/compares', signal);
+  const empty = h('p', {class: 'empty'}, 'There is no result of “app.py compare” in the results folder yet.');
+  const heads = ['When', 'Of', 'Videos', ['Rows', 'number'], 'Fastest', ''];
   return card(
     'Results of compare',
-    all.length
-      ? table(
-          'Results of compare',
-          ['When', 'Video', 'What', ''],
-          all.map((one) => [
-            one.at ? fullMoment(one.at) : (one.created ?? '–'),
-            one.source ?? one.video ?? '–',
-            one.title ?? one.name ?? one.id,
-            h('a', {href: to(['frameworks', 'compare', one.id])}, 'Show'),
-          ]),
-        )
-      : h('p', {class: 'empty'}, said.why ?? 'No results of “app.py compare” are in the results folder yet.'),
+    compares.length ? table('Results of compare', heads, compares.map(listRow)) : empty,
   );
+}
+
+function listRow(one) {
+  const best = one.fastest
+    ? `${one.fastest.runtime} ${one.fastest.precision}, ${number(one.fastest.fps)} frames/s`
+    : '–';
+  const rows = one.failed ? `${one.rows} (${one.failed} failed)` : one.rows;
+  const link = one.fault
+    ? h('span', {class: 'fault'}, one.fault)
+    : h(
+        'a',
+        {href: to(['frameworks', 'compare', one.id]), 'aria-label': `Show ${one.folder}, ${fullMoment(one.at)}`},
+        'Show',
+      );
+  return [fullMoment(one.at), `${one.kind} · ${one.folder}`, one.videos.join(', ') || '–', rows, best, link];
 }
 
 /** One result. */
 export async function compareView(id, signal) {
-  const said = await get(`/api/compares/${part(id)}`, signal);
-  const rows = said.rows ?? said.results ?? said.combinations ?? [];
+  const result = await get(`/api/compares/${part(id)}`, signal);
+  const head = h(
+    'div',
+    {class: 'head'},
+    h('a', {class: 'button quiet', href: '#/frameworks', 'aria-label': 'Back to the frameworks'}, icon('back')),
+    h('h1', null, `Comparison of ${result.made ? fullMoment(Date.parse(result.made) / 1000) : id}`),
+    h('span', {class: 'grow'}),
+    h(
+      'a',
+      {class: 'button', href: `/api/compares/${part(id)}/report`, target: '_blank', rel: 'noopener'},
+      'Report with plots',
+    ),
+  );
+  const about = ['reference', 'frames', 'rounds', 'camera_fps']
+    .filter((key) => result[key] !== undefined && result[key] !== null)
+    .map((key) => `${words(key)} ${scalar(result[key])}`);
+  const cpu = result.machine?.cpu
+    ? [`${result.machine.cpu}, ${result.machine.threads ?? result.machine.cores} threads`]
+    : [];
+  const advice = (result.recommendation ?? []).filter((one) => typeof one === 'string');
   return {
-    title: 'Compare',
+    title: 'Comparison',
     element: h(
       'div',
       null,
+      head,
+      h('p', {class: 'hint'}, [...about, ...cpu].join(' · ')),
       h(
         'div',
-        {class: 'head'},
-        h('a', {class: 'button quiet', href: '#/frameworks', 'aria-label': 'Back to the frameworks'}, icon('back')),
-        h('h1', null, `Compare ${id}`),
-        h('span', {class: 'grow'}),
-        h(
-          'a',
-          {class: 'button', href: `/api/compares/${part(id)}/report`, target: '_blank', rel: 'noopener'},
-          'Report with plots',
-        ),
+        null,
+        advice.map((text) => h('p', null, text)),
       ),
-      card(
-        'Speed, memory, agreement',
-        rows.length ? comparisonTable(rows) : h('pre', {tabindex: '0'}, JSON.stringify(said, null, 1).slice(0, 20000)),
-      ),
+      card('Speed, memory, agreement', resultTable(result.rows)),
     ),
   };
 }
 
-function comparisonTable(rows) {
-  const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((key) =>
-    rows.some((row) => row[key] !== null && typeof row[key] !== 'object'),
+const COLUMNS = [
+  ['Runtime', (row) => row.runtime],
+  ['Precision', (row) => row.precision],
+  ['Device', (row) => row.device],
+  ['Model', (row) => row.model],
+  ['Size', (row) => row.imgsz],
+  ['Batch', (row) => row.batch],
+  ['Frames/s', (row) => row.fps, number],
+  ['Total p50', (row) => row.ms?.total?.p50, milliseconds],
+  ['p95', (row) => row.ms?.total?.p95, milliseconds],
+  ['p99', (row) => row.ms?.total?.p99, milliseconds],
+  ['Memory', (row) => row.rss_mb, (value) => `${number(value, 0)} MB`],
+  ['Start', (row) => row.start_s, (value) => `${number(value)} s`],
+  ['Boxes alike', (row) => row.agreement?.iou50, (value) => `${number(value * 100)} %`],
+  ['mAP50-95', (row) => row.map?.map50_95, (value) => number(value, 3)],
+  ['Same counts', (row) => row.counts?.same],
+  ['Fault', (row) => row.error],
+];
+
+/** Columns in which some row has something; of training, whatever is a plain value. */
+function resultTable(rows) {
+  const known = COLUMNS.filter(([, pick]) => rows.some((row) => pick(row) !== null && pick(row) !== undefined));
+  const plain = [...new Set(rows.flatMap(Object.keys))]
+    .filter((key) => rows.some((row) => row[key] !== null && typeof row[key] !== 'object'))
+    .map((key) => [words(key), (row) => row[key]]);
+  const columns = known.length > 4 ? known : plain;
+  const heads = columns.map(([title, pick]) =>
+    rows.some((row) => typeof pick(row) === 'number') ? [title, 'number'] : title,
   );
   return table(
     'Results of each combination',
-    keys.map((key) =>
-      rows.some((row) => typeof row[key] === 'number')
-        ? [key.replaceAll('_', ' '), 'number']
-        : key.replaceAll('_', ' '),
-    ),
-    rows.map((row) => keys.map((key) => cell(key, row[key]))),
+    heads,
+    rows.map((row) => columns.map(([, pick, show]) => cell(pick(row), show))),
   );
 }
 
-function cell(key, value) {
-  if (typeof value !== 'number') {
-    return value === null || value === undefined ? '–' : String(value);
+function cell(value, show) {
+  if (value === null || value === undefined) {
+    return '–';
   }
-  return key.endsWith('_ms')
-    ? milliseconds(value)
-    : number(value, Number.isInteger(value) ? 0 : Math.abs(value) < 10 ? 3 : 1);
+  return show ? show(value) : scalar(value);
 }

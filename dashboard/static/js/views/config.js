@@ -7,6 +7,7 @@ import {done, failed} from '../lib/notice.js';
 import {may} from '../lib/session.js';
 import {SiteFile} from '../parts/saving.js';
 
+/** The file and what is in force. */
 export async function configCard({signal, router}) {
   const file = await new SiteFile().load(signal);
   if (!file.config) {
@@ -28,51 +29,43 @@ export async function configCard({signal, router}) {
   );
   own.faults = h('ul', {class: 'plain', role: 'alert'});
   own.state = h('span', {class: 'hint', role: 'status'});
-  own.check = button('Check', {onclick: () => check(own).catch(failed)});
-  own.save = button('Save', {kind: 'first', disabled: true, onclick: () => save(own).catch(failed)});
   own.value = h('pre', {class: 'code', tabindex: '0', 'aria-label': 'Configuration in force'});
-  const undo = file.undoButton(async () => take(own), signal);
-  const reload = button('Reload', {
-    name: 'reload',
-    disabled: !may('configure') && !may('operate'),
-    onclick: () =>
-      post('/api/reload', {})
-        .then(() => done('The site file is being read again.'))
-        .catch(failed),
-  });
-  on(
-    'config',
-    async (said) => {
-      say(own.state, said.error ? `Not taken over: ${said.error}` : 'In force');
-      await file.load(signal).catch(() => {});
-      shown(own);
-    },
-    signal,
-  );
+  on('config', (said) => takenOver(own, said), signal);
   router.guard(() => own.text.value === own.written || confirm('Leave without saving the file?'), signal);
-  shown(own);
-  return h(
+  const note = file.reason ? h('p', {class: 'note', role: 'status'}, file.reason) : null;
+  const element = h(
     'div',
     null,
-    card(
-      'Site file',
-      file.reason ? h('p', {class: 'note', role: 'status'}, file.reason) : null,
-      h(
-        'div',
-        {class: 'row'},
-        h('code', {class: 'hint'}, file.config.file ?? ''),
-        h('span', {class: 'grow'}),
-        own.state,
-        reload,
-        undo,
-        own.check,
-        own.save,
-      ),
-      own.faults,
-      own.text,
-    ),
+    card('Site file', note, toolbar(own), own.faults, own.text),
     card(null, h('details', null, h('summary', null, 'In force, with every default; secrets masked'), own.value)),
   );
+  shown(own);
+  return element;
+}
+
+function toolbar(own) {
+  const {file, signal} = own;
+  const reread = () => post('/api/reload', {}).then(() => done('The site file is being read again.'));
+  own.save = button('Save', {kind: 'first', disabled: true, onclick: () => save(own).catch(failed)});
+  const check = button('Check', {disabled: !may('configure'), onclick: () => validate(own).catch(failed)});
+  const reload = button('Reload', {name: 'reload', disabled: !may('operate'), onclick: () => reread().catch(failed)});
+  return h(
+    'div',
+    {class: 'row'},
+    h('code', {class: 'hint'}, file.config.file ?? ''),
+    h('span', {class: 'grow'}),
+    own.state,
+    reload,
+    file.undoButton(async () => take(own), signal),
+    check,
+    own.save,
+  );
+}
+
+async function takenOver(own, said) {
+  say(own.state, said.error ? `Not taken over: ${said.error}` : 'In force');
+  await own.file.load(own.signal).catch(() => {});
+  own.value.textContent = JSON.stringify(own.file.config?.in_force ?? null, null, 2);
 }
 
 function shown(own) {
@@ -110,7 +103,7 @@ function goTo(own, line) {
   own.text.scrollTop = Math.max(0, (line - 5) * (own.text.scrollHeight / lines.length));
 }
 
-async function check(own) {
+async function validate(own) {
   const said = await post('/api/config/validate', {revision: own.file.revision, text: own.text.value});
   tell(own, said.faults ?? []);
   say(own.state, said.ok ? 'No fault found' : `${said.faults.length} ${said.faults.length === 1 ? 'fault' : 'faults'}`);

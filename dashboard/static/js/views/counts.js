@@ -264,7 +264,7 @@ function draw(own, times, groups, step) {
     }
     say(
       made.sub,
-      `${group.camera} · ${group.head === 'counts' || group.head === 'totals' ? `per ${stepName(step)}` : `highest of ${stepName(step)}`}`,
+      `${group.camera} · ${group.head === 'counts' || group.head === 'totals' ? `per ${stepName(step)}` : `most at once in ${stepName(step)}`}`,
     );
     made.chart.update(times, lines(group));
   }
@@ -280,11 +280,16 @@ function stepName(step) {
 /** Labels have colours, `out` is dashed; what is zero all the time is left out where something else is not. */
 function lines(group) {
   const labels = [...new Set(group.series.map((one) => one.label ?? ''))].sort();
-  const busy = group.series.filter((one) => one.values.some((value) => value));
+  const busy = group.series.filter((one) => valuesOf(one).some((value) => value));
   return (busy.length ? busy : group.series.slice(0, 2)).map((one) => ({
     name: [one.direction, one.label].filter(Boolean).join(' ') || group.place,
-    values: one.values,
+    values: valuesOf(one),
     colour: colour(labels.indexOf(one.label ?? '')),
     dash: one.direction === 'out' ? [5, 4] : undefined,
   }));
+}
+
+/** How many came in each step, or the most that were there at once. */
+function valuesOf(one) {
+  return one.peaks ?? one.values;
 }

@@ -1,68 +1,42 @@
 /** Events: filtered, with thumbnails, new ones on top, older ones on demand; never more rows than a page can hold. */
 
-import {get, withQuery} from '../lib/api.js';
+import {get, part, withQuery} from '../lib/api.js';
 import {cameras} from '../lib/cameras.js';
 import {button, h, icon, replace, say} from '../lib/dom.js';
 import {words} from '../lib/format.js';
 import {on} from '../lib/live.js';
 import {failed} from '../lib/notice.js';
 import {note} from '../lib/router.js';
+import {session} from '../lib/session.js';
 import {eventRow} from '../parts/event-row.js';
 import {showEvent} from '../parts/event-dialog.js';
 import {filters, withAll} from '../parts/filters.js';
 
 const PAGE = 50;
 const MOST_ROWS = 500;
+const MOST_ASKED = 32; // cameras whose rules are asked for, for the choices
 const NAMES = ['camera', 'kind', 'rule', 'label', 'since', 'until'];
 
 export async function view({query}, {signal}) {
-  const [all, kinds] = await Promise.all([cameras(signal), rulesOf(signal)]);
   const own = {
     signal,
-    state: Object.fromEntries(NAMES.map((name) => [name, query[name] ?? ''])),
     next: null,
     turn: 0,
+    state: Object.fromEntries(NAMES.map((name) => [name, query[name] ?? ''])),
     list: h('ul', {class: 'events', 'aria-label': 'Events, the newest first'}),
     said: h('p', {class: 'hint', role: 'status'}),
-    csv: h('a', {class: 'button', download: ''}, icon('download'), h('span', null, 'CSV')),
+    csv: h('a', {class: 'button', download: 'events.csv'}, icon('download'), h('span', null, 'CSV')),
   };
   own.more = button('Older events', {onclick: () => older(own).catch(failed)});
-  const labels = [...new Set(all.flatMap((one) => one.labels ?? []))];
-  const bar = filters(
-    [
-      {
-        name: 'camera',
-        label: 'Camera',
-        options: withAll(
-          all.map((one) => one.name),
-          'All cameras',
-          own.state.camera,
-        ),
-        value: own.state.camera,
-      },
-      {
-        name: 'kind',
-        label: 'Kind',
-        options: withAll(kinds, 'All kinds', own.state.kind).map(([value, text]) => [value, words(text)]),
-        value: own.state.kind,
-      },
-      {
-        name: 'rule',
-        label: 'Rule',
-        options: withAll(await ruleNames(all, signal), 'All rules', own.state.rule),
-        value: own.state.rule,
-      },
-      {name: 'label', label: 'Label', options: withAll(labels, 'All labels', own.state.label), value: own.state.label},
-      {name: 'since', label: 'From', value: own.state.since},
-      {name: 'until', label: 'Until', value: own.state.until},
-    ],
-    (values) => {
-      Object.assign(own.state, values);
-      note(['events'], own.state);
-      load(own).catch(failed);
-    },
-  );
-  await load(own);
+  const head = h('div', {class: 'head'}, h('h1', null, 'Events'), h('span', {class: 'grow'}), own.csv);
+  if (session.dashboard?.history === false) {
+    own.csv.hidden = true;
+    return {
+      title: 'Events',
+      element: h('div', null, head, h('p', {class: 'empty'}, 'No history is kept (server.history of the site file).')),
+    };
+  }
+  const [bar] = await Promise.all([choices(own), load(own)]);
   on(
     'event',
     (event) => {
@@ -75,34 +49,75 @@ export async function view({query}, {signal}) {
   on(
     'state',
     (state) => {
-      if (state === 'open') {
+      if (state === 'open' && own.list.children.length <= PAGE) {
         load(own).catch(failed);
       }
     },
     signal,
   );
-  const element = h(
-    'div',
-    null,
-    h('div', {class: 'head'}, h('h1', null, 'Events'), h('span', {class: 'grow'}), own.csv),
-    bar.element,
-    own.said,
-    own.list,
-    h('div', {class: 'row middle-row'}, own.more),
-  );
+  const element = h('div', null, head, bar, own.said, own.list, h('div', {class: 'row middle-row'}, own.more));
   return {title: 'Events', element};
 }
 
-const rulesOf = async (signal) => Object.keys(await get('/api/schema/rules', signal));
-
-async function ruleNames(all, signal) {
-  const answers = await Promise.all(
-    all
-      .slice(0, 16)
-      .map((one) => get(`/api/cameras/${encodeURIComponent(one.name)}/rules`, signal).catch(() => ({rules: []}))),
+/** What can be chosen: what the cameras have now, and what is in use in the address. */
+async function choices(own) {
+  const {signal, state} = own;
+  const [all, counts] = await Promise.all([cameras(signal), get('/api/counts', signal)]);
+  const rules = (await Promise.all(all.slice(0, MOST_ASKED).map((one) => rulesOf(one.name, signal)))).flat();
+  const labels = [
+    ...counts.counts.map((one) => one.label).filter(Boolean),
+    ...rules.flatMap((rule) => rule.labels ?? []),
+  ];
+  const choice = (name, label, options) => ({name, label, options, value: state[name]});
+  const spoken = (options) => options.map(([value, text]) => [value, words(text)]);
+  const made = filters(
+    [
+      choice(
+        'camera',
+        'Camera',
+        withAll(
+          all.map((one) => one.name),
+          'All cameras',
+          state.camera,
+        ),
+      ),
+      choice(
+        'kind',
+        'Kind',
+        spoken(
+          withAll(
+            rules.map((rule) => rule.kind),
+            'All kinds',
+            state.kind,
+          ),
+        ),
+      ),
+      choice(
+        'rule',
+        'Rule',
+        spoken(
+          withAll(
+            rules.map((rule) => rule.name),
+            'All rules',
+            state.rule,
+          ),
+        ),
+      ),
+      choice('label', 'Label', withAll(labels, 'All labels', state.label)),
+      choice('since', 'From'),
+      choice('until', 'Until'),
+    ],
+    (values) => {
+      Object.assign(state, values);
+      note(['events'], state);
+      load(own).catch(failed);
+    },
   );
-  return [...new Set(answers.flatMap((said) => said.rules.map((rule) => rule.name)))];
+  return made.element;
 }
+
+const rulesOf = async (camera, signal) =>
+  (await get(`/api/cameras/${part(camera)}/rules`, signal).catch(() => ({rules: []}))).rules;
 
 /** What the server is asked: times of this browser become Unix seconds. */
 function asked(own) {

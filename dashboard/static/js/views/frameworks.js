@@ -120,7 +120,7 @@ async function overTime(own) {
   }));
   const load = async () => {
     const said = await get(withQuery('/api/history/detectors', spanOf(own.range)), own.signal);
-    const series = said.series ?? said.frameworks ?? said.detectors ?? [];
+    const series = said.detectors;
     for (const {key, chart: one} of made) {
       one.update(
         said.times ?? [],

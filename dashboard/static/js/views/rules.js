@@ -1,8 +1,9 @@
 /** Scenario and rules of a camera: presets, and rules of its own in forms made from their schemas. */
 
 import {get, part, put} from '../lib/api.js';
-import {button, card, h, replace, say, select, table} from '../lib/dom.js';
+import {button, card, field, h, replace, say, select, table} from '../lib/dom.js';
 import {stateLine, words} from '../lib/format.js';
+import {on} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
 import {schemaForm} from '../parts/schema-form.js';
 
@@ -12,16 +13,7 @@ export async function rulesEditor(camera, file, {signal, router}) {
     get('/api/schema/rules', signal),
     get('/api/schema/scenarios', signal),
   ]);
-  const own = {
-    camera,
-    file,
-    signal,
-    schemas,
-    presets: presets.scenarios ?? presets,
-    locked: file.reason !== null,
-    changed: false,
-    forms: [],
-  };
+  const own = {camera, file, signal, schemas, presets, locked: file.reason !== null, changed: false, forms: []};
   own.inForce = h('div');
   own.list = h('div', {class: 'rule-list'});
   own.about = h('div', {class: 'hint'});
@@ -36,7 +28,33 @@ export async function rulesEditor(camera, file, {signal, router}) {
   });
   own.save = button('Save', {kind: 'first', disabled: true, onclick: () => store(own).catch(failed)});
   const undo = file.undoButton(() => fill(own), signal);
-  const kinds = Object.keys(schemas).sort();
+  router.guard(() => !own.changed || confirm('Leave without saving the rules?'), signal);
+  on('config', () => showInForce(own).catch(failed), signal);
+  await fill(own);
+  const note = own.locked ? h('p', {class: 'note', role: 'status'}, file.reason) : null;
+  return h(
+    'div',
+    {class: 'split'},
+    h(
+      'div',
+      {class: 'large'},
+      h('div', {class: 'tools'}, h('span', {class: 'grow'}), own.state, undo, own.save),
+      note,
+      own.faults,
+      card('Scenario', field('Preset', own.choice), own.about),
+      card(
+        'Rules of this camera',
+        h('p', {class: 'hint'}, 'They come on top of the scenario’s; one of the same name takes its place.'),
+        own.list,
+        adder(own),
+      ),
+    ),
+    h('div', {class: 'side'}, card('In force', own.inForce)),
+  );
+}
+
+function adder(own) {
+  const kinds = Object.keys(own.schemas).sort();
   const kind = select(
     kinds.map((name) => [name, words(name)]),
     kinds[0],
@@ -50,27 +68,7 @@ export async function rulesEditor(camera, file, {signal, router}) {
       touch(own);
     },
   });
-  router.guard(() => !own.changed || confirm('Leave without saving the rules?'), signal);
-  await fill(own);
-  return h(
-    'div',
-    {class: 'split'},
-    h(
-      'div',
-      {class: 'large'},
-      h('div', {class: 'tools'}, h('span', {class: 'grow'}), own.state, undo, own.save),
-      own.locked ? h('p', {class: 'note', role: 'status'}, file.reason) : null,
-      own.faults,
-      card('Scenario', h('label', {class: 'field'}, h('span', {class: 'field-name'}, 'Preset'), own.choice), own.about),
-      card(
-        'Rules of this camera',
-        h('p', {class: 'hint'}, 'They come on top of the scenario’s; one of the same name takes its place.'),
-        own.list,
-        h('div', {class: 'row'}, kind, add),
-      ),
-    ),
-    h('div', {class: 'side'}, card('In force', own.inForce)),
-  );
+  return h('div', {class: 'row'}, kind, add);
 }
 
 function scenarioOptions(own) {
@@ -197,30 +195,28 @@ async function showInForce(own) {
 
 async function store(own) {
   own.faults.replaceChildren();
-  for (const entry of own.forms) {
-    if (entry.form.invalid()) {
-      entry.element.open = true;
-      return;
-    }
+  const bad = own.forms.find((entry) => entry.form.invalid());
+  if (bad) {
+    bad.element.open = true;
+    return;
   }
   own.save.disabled = true;
   const rules = own.forms.map((entry) => ({kind: entry.rule.kind, ...entry.form.value()}));
   const path = `/api/cameras/${part(own.camera.name)}/scenario`;
   try {
     const answer = await own.file.save((revision) => put(path, {revision, scenario: own.choice.value || null, rules}));
-    if (answer === 'stay') {
-      own.save.disabled = false;
-      return;
-    }
+    own.save.disabled = answer !== 'stay';
     if (answer === 'saved') {
+      own.changed = false;
+      say(own.state, 'Saved; being taken over …');
       done('Saved into the site file.');
-    }
-    await fill(own);
-    setTimeout(() => {
-      if (!own.signal.aborted) {
-        showInForce(own).catch(failed);
+      const said = await own.file.taken;
+      if (!own.changed) {
+        say(own.state, said?.error ? `Not taken over: ${said.error}` : said ? 'In force' : 'Saved');
       }
-    }, 2500);
+    } else if (answer === 'theirs') {
+      await fill(own);
+    }
   } catch (error) {
     own.save.disabled = false;
     refused(own, error);

@@ -2,7 +2,7 @@
 
 import {get} from '../lib/api.js';
 import {button, card, h, replace, say, table} from '../lib/dom.js';
-import {bytes, duration, number, words} from '../lib/format.js';
+import {bytes, duration, moment, number, words} from '../lib/format.js';
 import {live, on} from '../lib/live.js';
 import {to} from '../lib/router.js';
 import {configCard} from './config.js';
@@ -47,7 +47,7 @@ export async function view({parts}, context) {
 
 async function healthTab({signal}) {
   const box = h('div', {class: 'cards'});
-  const load = async () => replace(box, healthCards(await get('/api/system', signal), live.stats));
+  const load = async () => replace(box, healthCards(await get('/api/system', signal)));
   await load();
   const timer = setInterval(() => {
     if (!document.hidden) {
@@ -70,88 +70,73 @@ function pairs(caption, entries) {
   );
 }
 
-/** Blocks of the answer as cards; a block that this version does not know is shown with its own words. */
-function healthCards(system, stats) {
-  const service = stats?.service ?? {};
-  const {broker, outbox, disk, memory, versions, uptime_s: up = system.uptime ?? service.uptime, ...rest} = system;
-  delete rest.uptime;
+const mb = (value) => (value === null || value === undefined ? '–' : bytes(value * 1e6));
+const fault = (text) => h('span', {class: 'fault'}, text);
+const titled = (title, entries) => card(title, pairs(title, entries));
+
+/** What the server says of the machine and of itself, a card for each. */
+function healthCards(system) {
+  const {memory} = system;
+  const queues = Object.entries(system.queues).map(([name, depth]) => [`Queue ${words(name)}`, number(depth, 0)]);
+  const load = system.load.map((one) => number(one, 2)).join(' · ');
+  const disks = system.disks.map((disk) =>
+    pairs('Disk', [
+      ['Holds', disk.holds.join(', ')],
+      ['Free', mb(disk.free_mb)],
+      ['In all', mb(disk.total_mb)],
+    ]),
+  );
   return [
-    card(
-      'Service',
-      pairs('Service', [
-        ['Version', system.version ?? service.version],
-        ['Up for', duration(up)],
-        ['Stages restarted', number(service.restarts, 0)],
-        ['Last reload', service.reload_error ? h('span', {class: 'fault'}, service.reload_error) : 'taken over'],
-        ...Object.entries(service.queues ?? {}).map(([name, depth]) => [`Queue ${words(name)}`, number(depth, 0)]),
-      ]),
-    ),
-    card(
-      'Broker',
-      pairs(
-        'Broker',
-        block(broker, service.broker === null ? [['MQTT', 'not configured']] : [['State', service.broker]]),
-      ),
-    ),
-    card(
-      'Outbox',
-      pairs(
-        'Outbox',
-        block(outbox, [
-          ['Waiting', number(service.spooled, 0)],
-          ['Lost', number(service.dropped, 0)],
-        ]),
-      ),
-    ),
-    card('Disk', ...list(disk)),
-    card('Memory', pairs('Memory', block(memory, [['Process', `${number(service.rss_mb, 0)} MB`]]))),
-    card('Versions', pairs('Versions', block(versions, []))),
-    ...Object.entries(rest)
-      .filter(([, value]) => value && typeof value === 'object')
-      .map(([name, value]) => card(words(name), ...list(value))),
+    titled('Service', [
+      ['Version', system.version],
+      ['Up for', duration(system.uptime)],
+      ['Process', system.pid],
+      ['Threads', system.threads],
+      ['Stages restarted', system.restarts],
+      ['Last reload', system.reload_error ? fault(system.reload_error) : 'no fault'],
+      ...queues,
+    ]),
+    ...messageCards(system),
+    titled('Memory and load', [
+      ['Process', mb(memory.rss_mb)],
+      ['Free', mb(memory.available_mb)],
+      ['In all', mb(memory.total_mb)],
+      ['Load, 1 · 5 · 15 min', load],
+    ]),
+    card('Disks', disks),
+    titled('Versions', [...Object.entries(system.versions), ['Platform', system.platform]]),
   ];
 }
 
-/** A block of the system as pairs of name and value; sizes and times by their names. */
-function block(value, otherwise) {
-  if (value === null || value === undefined) {
-    return otherwise;
-  }
-  if (typeof value !== 'object') {
-    return [['State', String(value)]];
-  }
-  return Object.entries(value).map(([name, one]) => [words(name.replace(/_(bytes|mb|s)$/, '')), valueText(name, one)]);
+function messageCards({broker, outbox, history}) {
+  return [
+    broker
+      ? titled('Broker', [
+          ['State', broker.state],
+          ['Host', `${broker.host}:${broker.port}`],
+          ['Prefix', broker.prefix],
+          ['Encrypted', broker.tls ? 'yes' : 'no'],
+        ])
+      : card('Broker', none('No MQTT in the site file.')),
+    outbox
+      ? titled('Outbox', [
+          ['Waiting', number(outbox.waiting, 0)],
+          ['Lost', number(outbox.dropped, 0)],
+          ['Size', mb(outbox.size_mb)],
+        ])
+      : card('Outbox', none('No outbox without MQTT.')),
+    history
+      ? titled('History', [
+          ['State', history.fault ? fault(history.fault) : 'is kept'],
+          ['Written', number(history.written, 0)],
+          ['Events lost', number(history.lost, 0)],
+          ['Size', mb(history.size_mb)],
+        ])
+      : card('History', none('No history is kept.')),
+  ];
 }
 
-function valueText(name, value) {
-  if (value === null || value === undefined) {
-    return '–';
-  }
-  if (typeof value === 'number') {
-    if (name === 'port') {
-      return String(value);
-    }
-    if (name.endsWith('_bytes')) {
-      return bytes(value);
-    }
-    if (name.endsWith('_mb')) {
-      return bytes(value * 1e6);
-    }
-    return name.endsWith('_s') ? duration(value) : number(value, Number.isInteger(value) ? 0 : 1);
-  }
-  return typeof value === 'boolean'
-    ? value
-      ? 'yes'
-      : 'no'
-    : typeof value === 'object'
-      ? JSON.stringify(value)
-      : String(value);
-}
-
-function list(value) {
-  const several = Array.isArray(value) ? value : [value];
-  return several.map((one) => pairs('Details', block(one, [['State', 'not known']])));
-}
+const none = (text) => h('p', {class: 'empty'}, text);
 
 function camerasCard(signal) {
   const box = h('div');
@@ -205,18 +190,15 @@ async function logTab({signal}) {
   const lines = h('ol', {class: 'log', tabindex: '0', 'aria-label': 'The last lines of the log'});
   const said = h('p', {class: 'hint', role: 'status'});
   const follow = h('input', {type: 'checkbox', checked: true});
-  let after = null;
+  let after = 0;
   const load = async () => {
-    const answer = await get(`/api/log?limit=200${after === null ? '' : `&after=${after}`}`, signal);
-    const news = answer.lines ?? [];
-    after = answer.next ?? answer.last ?? news.at(-1)?.id ?? after;
-    for (const line of news) {
-      lines.append(h('li', {class: levelOf(line)}, textOf(line)));
-    }
+    const answer = await get(`/api/log?limit=200&after=${after}`, signal);
+    after = answer.last;
+    lines.append(...answer.lines.map(logLine));
     while (lines.children.length > MOST_LINES) {
       lines.firstChild.remove();
     }
-    if (news.length && follow.checked) {
+    if (answer.lines.length && follow.checked) {
       lines.scrollTop = lines.scrollHeight;
     }
     say(said, lines.children.length ? '' : 'Nothing was logged yet.');
@@ -246,12 +228,12 @@ async function logTab({signal}) {
   );
 }
 
-const textOf = (line) =>
-  typeof line === 'string'
-    ? line
-    : (line.text ?? line.line ?? `${line.time ?? ''} ${line.level ?? ''} ${line.message ?? ''}`.trim());
+const KINDS = {ERROR: 'bad', CRITICAL: 'bad', WARNING: 'warn'};
 
-function levelOf(line) {
-  const text = (line.level ?? textOf(line)).toString();
-  return /\b(ERROR|CRITICAL)\b/i.test(text) ? 'bad' : /\bWARNING\b/i.test(text) ? 'warn' : '';
+function logLine({at, level, logger, message, trace}) {
+  return h(
+    'li',
+    {class: KINDS[level] ?? ''},
+    `${moment(at)} ${level} ${logger}: ${message}${trace ? `\n${trace}` : ''}`,
+  );
 }
