@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from config import site
 from dashboard import files, monitoring
-from dashboard.api import compares, events, history, session, system
+from dashboard.api import cameras, commands, compares, events, history, session, stream, system
 from dashboard.api import config as configuration
 from dashboard.backing import Backing
 from dashboard.guard import Guard
-from dashboard.middleware import Bodies, Headers, Names
+from dashboard.middleware import Bodies, Headers, Names, Patience
+from dashboard.news import News
 from dashboard.refusal import Refusal
+from dashboard.views import Views
 from pipelines.analyze import sightline_version
 from pipelines.live.face import CannotBeAsked, SiteFace
 
@@ -60,7 +62,11 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
     app.state.parts = {"history": backing.reader is not None}  # what of the page is there, for /api/session
     app.include_router(monitoring.router(config, face, is_guarded=True))
     app.include_router(files.router())
+    views, news = app.state.views, app.state.news = Views(face), News(face)
     app.include_router(session.router(face))
+    app.include_router(cameras.router(face))
+    app.include_router(commands.router(face))
+    app.include_router(stream.router(face, views, news))
     app.include_router(configuration.router(face, backing.editor))
     app.include_router(history.router(backing.reader))
     app.include_router(events.router(backing.reader))
@@ -68,6 +74,7 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
     app.include_router(system.router(face, backing.recorder, backing.tail))
     _answer_errors(app)
     app.add_middleware(Bodies)
+    app.add_middleware(Patience)
     app.add_middleware(Names, names=(config.host, *config.names))
     app.add_middleware(Headers)
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
@@ -24,6 +25,9 @@ CSP = (
     "font-src 'self'; manifest-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+TAKEN_S = 60.0
+"""Seconds in which a client must take some of an answer."""
+log = logging.getLogger(__name__)
 _HEADERS = {
     b"content-security-policy": CSP.encode(),
     b"x-content-type-options": b"nosniff",
@@ -159,6 +163,26 @@ class Bodies:
             if not message.get("more_body", False):
                 break
         return bytes(body)
+
+
+class Patience:
+    """Gives up a client that takes nothing of an answer for a while: what waits for it is held in memory."""
+
+    def __init__(self, app: App, within_s: float = TAKEN_S) -> None:
+        """Set the time in seconds."""
+        self._app, self._within_s = app, within_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+
+        async def in_time(message: Message) -> None:
+            async with asyncio.timeout(self._within_s):
+                await send(message)
+
+        try:
+            await self._app(scope, receive, in_time)
+        except TimeoutError:
+            log.info("a client took nothing of %s for %.0f s and is given up", scope.get("path"), self._within_s)
 
 
 async def refuse(send: Send, status: int, detail: str) -> None:

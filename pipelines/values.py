@@ -132,6 +132,7 @@ class FrameResult:
         counters: Every counter's present value.
         timings: Milliseconds per stage.
         analysed: Whether a detector looked at this frame; ``False`` where the motion gate let the last boxes stand.
+        is_bare: Whether nothing was looked for at all: detection is off, or the geometry does not fit.
     """
 
     frame: Frame
@@ -142,6 +143,7 @@ class FrameResult:
     counters: Mapping[CounterKey, int]
     timings: Timings
     analysed: bool = True
+    is_bare: bool = False
 
 
 def bare(frame: Frame, labels: tuple[str, ...]) -> FrameResult:
@@ -149,7 +151,7 @@ def bare(frame: Frame, labels: tuple[str, ...]) -> FrameResult:
     nothing = Timings(frame.decode_ms, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     return FrameResult(
         frame, Detections.empty(labels), np.empty(0, np.int64), tracks=(), events=(), counters={}, timings=nothing,
-        analysed=False,
+        analysed=False, is_bare=True,
     )  # fmt: skip
 
 

@@ -363,6 +363,7 @@ class LiveCamera:
 
     def _show_bare(self, frame: Frame) -> None:
         """A picture in which nothing is looked for: somebody may want to draw lines on it."""
+        self.taken_size = (frame.width, frame.height)
         self._spectators.show(self.name, bare(frame, self.labels))
 
     def take(self) -> Work | None:

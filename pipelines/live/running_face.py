@@ -117,14 +117,24 @@ class RunningFace:
 
 def _face(planned: PlannedCamera, live: LiveCamera | None) -> CameraFace:
     """A camera for the page; ``live`` is ``None`` before the models are loaded."""
-    common = (planned.name, planned.config, planned.plan)
-    detectors = tuple(detector.name for detector in planned.detectors)
-    if live is None:
-        enabled = planned.config.enabled
-        state = ("offline", "it is being started") if enabled else ("disabled", None)
-        return CameraFace(*common, (), (0, 0), *state, enabled=enabled, detecting=True, detectors=detectors)
-    status, reason = live.status
-    return CameraFace(*common, live.labels, live.size, status, reason, live.enabled, live.detecting, detectors)
+    enabled = planned.config.enabled if live is None else live.enabled
+    status: str = "offline" if enabled else "disabled"
+    reason = "it is being started" if enabled else None
+    if live is not None:
+        status, reason = live.status
+    size = (0, 0) if live is None else live.size if live.size != (0, 0) else live.taken_size
+    return CameraFace(
+        name=planned.name,
+        config=planned.config,
+        plan=planned.plan,
+        labels=() if live is None else live.labels,
+        size=size,
+        status=status,
+        reason=reason,
+        enabled=enabled,
+        detecting=live is None or live.detecting,
+        detectors=tuple(detector.name for detector in planned.detectors),
+    )
 
 
 def _is_face(face: RunningFace) -> SiteFace:

@@ -1,0 +1,126 @@
+"""What comes by itself: pictures (JPEG, MJPEG) and server-sent events."""
+
+# no ``from __future__ import annotations``: FastAPI reads the annotations of functions inside of functions
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import Field
+
+from dashboard.api.common import CameraName, Layers, Width, camera_of, layers_of, stepped
+from dashboard.guard import Identity
+from dashboard.news import BEGIN, Listener, News
+from dashboard.refusal import Refusal
+from dashboard.security import guard_of, needs
+from dashboard.views import MOST_FPS, View, Views, Wanted
+from pipelines.live.face import SiteFace
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+STILL_S = 2.0
+_LOOK_UP_S = 5.0
+"""Seconds after which a stream asks whether its session still lasts."""
+_BOUNDARY = "frame"
+_BEAT = b": beat\n\n"
+
+
+def part(content: bytes) -> bytes:
+    """A picture as a part of ``multipart/x-mixed-replace``."""
+    head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content + b"\r\n"
+
+
+def router(face: SiteFace, views: Views, news: News) -> "APIRouter":
+    """``/api/cameras/{name}/still``, ``/api/cameras/{name}/live`` and ``/api/stream``."""
+    from fastapi import APIRouter, Request, Response
+    from fastapi.responses import StreamingResponse
+
+    T = TypeVar("T")
+
+    class Held(StreamingResponse):
+        """An answer without end, and what is held as long as somebody takes it."""
+
+        def __init__(
+            self, held: AbstractAsyncContextManager[T], parts: Callable[[T], AsyncIterator[bytes]], media_type: str
+        ) -> None:
+            super().__init__(_nothing(), media_type=media_type, headers={"X-Accel-Buffering": "no"})
+            self._held, self._parts = held, parts
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            async with self._held as held:  # also released when the client leaves before the first part
+                self.body_iterator = self._parts(held)
+                await super().__call__(scope, receive, send)
+
+    routes = APIRouter(prefix="/api", tags=["live"])
+    Reader = Annotated[Identity, needs("read")]
+    Fps = Annotated[float, Field(ge=0.2, le=MOST_FPS, description="pictures a second at most")]
+
+    @routes.get("/cameras/{name}/still", response_class=Response, responses=_answers("image/jpeg"))
+    async def still(name: CameraName, who: Reader, layers: Layers = None, width: Width = 960) -> Response:
+        """The next picture."""
+        camera = camera_of(face, name)
+        async with views.open(Wanted(camera.name, layers_of(layers), stepped(width)), MOST_FPS) as view:
+            jpeg = await view.next(0, STILL_S)
+        if jpeg is None:
+            raise Refusal(503, _why_no_picture(face, name), retry_s=5)
+        return Response(jpeg.content, media_type="image/jpeg")
+
+    @routes.get("/cameras/{name}/live", response_class=StreamingResponse, responses=_answers(f"{_MULTIPART}"))
+    async def live(
+        request: Request, name: CameraName, who: Reader, layers: Layers = None, width: Width = 960, fps: Fps = 8.0
+    ) -> StreamingResponse:
+        """Pictures without end, the newest as soon as the last one was taken: who is slow leaves some out."""
+        wanted = Wanted(camera_of(face, name).name, layers_of(layers), stepped(width))
+        guard = guard_of(request)
+
+        async def parts(view: View) -> AsyncIterator[bytes]:
+            number, next_s = 0, time.monotonic()
+            while not (views.closing or view.over) and guard.lasts(who):
+                await asyncio.sleep(max(0.0, next_s - time.monotonic()))
+                jpeg = await view.next(number, _LOOK_UP_S)
+                next_s = max(next_s, time.monotonic() - 1 / fps) + 1 / fps
+                if jpeg is not None:
+                    number = jpeg.number
+                    yield part(jpeg.content)
+
+        return Held(views.open(wanted, fps), parts, _MULTIPART)
+
+    @routes.get("/stream", response_class=StreamingResponse, responses=_answers("text/event-stream"))
+    async def stream(request: Request, who: Reader) -> StreamingResponse:
+        """`stats` each second, `counts` and `status` when they change, `event` as it is seen, `config` after a reload."""
+        guard = guard_of(request)
+
+        async def events(listener: Listener) -> AsyncIterator[bytes]:
+            yield BEGIN
+            while not news.closing and guard.lasts(who):
+                yield await listener.next(_LOOK_UP_S) or _BEAT
+
+        return Held(news.open(), events, "text/event-stream")
+
+    return routes
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for part in ():
+        yield part
+
+
+_MULTIPART = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
+
+
+def _answers(media_type: str) -> dict[int | str, dict[str, object]]:
+    """What the description of the API says of an answer that is no JSON."""
+    return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+def _why_no_picture(face: SiteFace, name: str) -> str:
+    camera = camera_of(face, name)
+    if not camera.enabled:
+        return f"camera {name} is switched off, so there is no picture"
+    return f"there is no picture of camera {name} now: it is {camera.status}" + (
+        f" ({camera.reason})" if camera.reason else ""
+    )

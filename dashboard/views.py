@@ -1,0 +1,293 @@
+"""Live pictures: drawn and encoded in threads of their own, only while somebody waits for one, once for all who do.
+
+A *view* is one camera with the same layers at the same size. However many look at it, it has one thread, and a picture
+is drawn only when somebody waits: who is slow waits less often, and gets the newest picture then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import cv2
+
+from dashboard.refusal import Refusal
+from dashboard.seen_heat import SeenHeat
+from pipelines.layers import Layer, LayerPainter
+from pipelines.live.face import SiteFace
+from pipelines.live.telling import Telling
+from pipelines.values import FrameResult
+
+log = logging.getLogger(__name__)
+MOST_VIEWS = 16
+MOST_WATCHERS = 128
+MOST_FPS = 15.0
+LINGER_S = 3.0
+"""Seconds for which a view without watchers goes on: who asks for one still after the other finds its trails there."""
+QUALITY = 75
+_NICE = 10
+_POLL_S = 0.25
+_FRESH_S = 0.2
+_RENEW_S = 1.0
+_SEEN_BEFORE_BLUR = 3
+"""Results before the first blurred picture: a detector misses a frame now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a view shows.
+
+    Attributes:
+        camera: Name of the camera.
+        layers: What is drawn.
+        width: Of the picture in pixels, at most.
+    """
+
+    camera: str
+    layers: frozenset[Layer]
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Jpeg:
+    """An encoded picture: its number within the view, from 1, and when it was made (seconds, monotonic clock)."""
+
+    number: int
+    content: bytes
+    made_s: float
+
+
+class View:
+    """One view and its thread. All but the thread's own is the event loop's."""
+
+    def __init__(self, face: SiteFace, wanted: Wanted, loop: asyncio.AbstractEventLoop) -> None:
+        """Start."""
+        self.wanted = wanted
+        self.over = False
+        """Whether there will be no more pictures: the camera is gone."""
+        self.watchers: dict[object, float] = {}
+        """Pictures a second that each watcher wants."""
+        self._face, self._loop = face, loop
+        self._newest: Jpeg | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._asked, self._ended = threading.Event(), threading.Event()
+        self._fps = 1.0
+        self._tell = Telling(log, logging.ERROR, 30.0)
+        threading.Thread(target=self._work, name=f"view-{wanted.camera}", daemon=True).start()
+
+    def rate(self) -> None:
+        """Take over what the watchers want: as many pictures a second as the quickest of them."""
+        self._fps = min(MOST_FPS, max(self.watchers.values(), default=1.0))
+
+    def end(self) -> None:
+        """Let the thread go."""
+        self._ended.set()
+        self._asked.set()
+        self._finish()
+
+    async def next(self, after: int, timeout_s: float) -> Jpeg | None:
+        """A picture newer than the one with this number, and not an old one if another can be had.
+
+        Returns:
+            ``None`` when there was none in so many seconds, or there will be none any more.
+        """
+        newest = self._newest
+        if newest is not None and newest.number > after and time.monotonic() - newest.made_s <= _FRESH_S:
+            return newest
+        if not self.over:
+            waiting = self._loop.create_future()
+            self._waiting.add(waiting)
+            self._asked.set()
+            with suppress(TimeoutError):
+                try:
+                    await asyncio.wait_for(waiting, timeout_s)
+                finally:
+                    self._waiting.discard(waiting)
+        newest = self._newest
+        return newest if newest is not None and newest.number > after else None
+
+    def _take(self, content: bytes) -> None:
+        """In the loop: a picture is there."""
+        number = self._newest.number + 1 if self._newest is not None else 1
+        self._newest = Jpeg(number, content, time.monotonic())
+        self._wake()
+
+    def _finish(self) -> None:
+        self.over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting.clear()
+
+    # -- the thread ------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        _be_nice()
+        try:
+            with self._face.watch(self.wanted.camera) as watch:
+                drawing = _Drawing(self._face, self.wanted)
+                due = 0.0
+                while not self._ended.is_set():
+                    result = watch.next(_POLL_S)
+                    drawing.renew(time.monotonic())
+                    if result is None:
+                        continue
+                    drawing.note(result)
+                    if not self._asked.is_set() or time.monotonic() < due or not drawing.is_ready:
+                        continue
+                    due = max(due, time.monotonic() - 1 / self._fps) + 1 / self._fps
+                    self._guarded(drawing, result)
+        except KeyError:
+            log.debug("camera %s is gone", self.wanted.camera)
+        finally:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._finish)
+
+    def _guarded(self, drawing: _Drawing, result: FrameResult) -> None:
+        """Draw; a picture that cannot be drawn must not end the view."""
+        try:
+            content = drawing.draw(result)
+        except Exception as error:
+            log.debug("a view", exc_info=error)
+            self._tell("view", f"camera {self.wanted.camera}: a picture for the page cannot be drawn: {error}")
+            return
+        self._asked.clear()  # before it is handed over: whoever comes from now on asks anew
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._take, content)
+
+
+class _Drawing:
+    """What a view's thread draws with."""
+
+    def __init__(self, face: SiteFace, wanted: Wanted) -> None:
+        self._face, self._wanted = face, wanted
+        self._plan: object = None
+        self._seen = 0
+        self._renewed_s = float("-inf")
+        self._own_heat = SeenHeat()
+        self._heat = self._own_heat.grid
+        self.renew(time.monotonic())
+
+    def renew(self, now: float) -> None:
+        """Look once a second whether lines and zones are still those, and how warm it is.
+
+        Raises:
+            KeyError: The camera is gone.
+        """
+        if now - self._renewed_s < _RENEW_S:
+            return
+        self._renewed_s = now
+        camera = self._face.cameras()[self._wanted.camera]
+        if camera.plan is not self._plan:
+            self._plan = camera.plan
+            self._painter = LayerPainter(self._wanted.layers, camera.plan.lines, camera.plan.zones)
+            self._seen = 0
+        if "heatmap" in self._wanted.layers:
+            grid = self._face.heat(self._wanted.camera)
+            self._heat = self._own_heat.grid if grid is None else grid
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether enough was seen to cover whom one frame misses."""
+        return "blur" not in self._wanted.layers or self._seen >= _SEEN_BEFORE_BLUR
+
+    def note(self, result: FrameResult) -> None:
+        self._seen += 1
+        self._painter.note(result)
+        if "heatmap" in self._wanted.layers:
+            self._own_heat.add(result)
+
+    def draw(self, result: FrameResult) -> bytes:
+        picture = self._painter.draw(result, self._wanted.width, self._heat)
+        done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        if not done:
+            raise ValueError(f"a picture of {picture.shape} cannot be encoded as JPEG")
+        return data.tobytes()
+
+
+class Views:
+    """All views of one server. Its methods are the event loop's, ``close`` may be called by any thread."""
+
+    def __init__(self, face: SiteFace) -> None:
+        self._face = face
+        self._views: dict[Wanted, View] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.closing = False
+        """Whether the server ends: streams end, too."""
+
+    @property
+    def watchers(self) -> int:
+        """How many look at pictures now."""
+        return sum(len(view.watchers) for view in self._views.values())
+
+    @asynccontextmanager
+    async def open(self, wanted: Wanted, fps: float) -> AsyncIterator[View]:
+        """Look at a view, together with all who want the same.
+
+        Args:
+            wanted: A camera that is there, and what to draw.
+            fps: Pictures a second at most.
+
+        Raises:
+            Refusal: Too many look already.
+        """
+        self._loop = asyncio.get_running_loop()
+        if self.watchers >= MOST_WATCHERS:
+            raise Refusal(503, f"{MOST_WATCHERS} pictures are watched already; close some", retry_s=10)
+        view = self._views.get(wanted)
+        if view is None or view.over:
+            view = self._new(wanted, self._loop)
+        me = object()
+        view.watchers[me] = fps
+        view.rate()
+        try:
+            yield view
+        finally:
+            del view.watchers[me]
+            view.rate()
+            if not view.watchers:
+                self._loop.call_later(LINGER_S, self._end_if_left, view)
+
+    def _new(self, wanted: Wanted, loop: asyncio.AbstractEventLoop) -> View:
+        if len(self._views) >= MOST_VIEWS:
+            for other in [view for view in self._views.values() if not view.watchers]:
+                self._end_if_left(other)
+        if len(self._views) >= MOST_VIEWS and wanted not in self._views:
+            text = f"{MOST_VIEWS} different pictures are drawn already; close some, or choose the same size and layers"
+            raise Refusal(503, text, retry_s=10)
+        view = self._views[wanted] = View(self._face, wanted, loop)
+        return view
+
+    def _end_if_left(self, view: View) -> None:
+        """End a view that nobody has come back to."""
+        if view.watchers:
+            return
+        view.end()
+        if self._views.get(view.wanted) is view:
+            del self._views[view.wanted]
+
+    def close(self) -> None:
+        """End every stream soon; safe to call twice."""
+        self.closing = True
+        if self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._end_all)
+
+    def _end_all(self) -> None:
+        for view in self._views.values():
+            view.end()
+
+
+def _be_nice() -> None:
+    """Let the analysis go first: on Linux each thread has a niceness of its own."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
