@@ -132,7 +132,11 @@ def hold_open(page: Page, url: str, seconds: float) -> list[Sample]:
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")
     first = page.evaluate("() => fetch('/api/cameras').then((answer) => answer.json())")["cameras"]
-    views = [*VIEWS, *(f"cameras/{one['name']}" for one in first[:2]), *(f"setup/{one['name']}/lines" for one in first[:1])]
+    views = [
+        *VIEWS,
+        *(f"cameras/{one['name']}" for one in first[:2]),
+        *(f"setup/{one['name']}/lines" for one in first[:1]),
+    ]
     samples: list[Sample] = []
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds:

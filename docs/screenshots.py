@@ -47,7 +47,9 @@ def take(browser: Browser, base: str, camera: str, picture: Picture, folder: Pat
     page.goto(f"{base}/#/{picture.view.format(camera=camera)}")
     page.wait_for_selector("main h1")
     if picture.view.startswith("cameras"):
-        page.wait_for_function("() => [...document.querySelectorAll('canvas')].every((one) => one.dataset.pictures > 2)")
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('canvas')].every((one) => one.dataset.pictures > 2)"
+        )
     page.wait_for_timeout(4000)
     path = folder / f"{picture.name}.jpg"
     for quality in (82, 72, 60, 45):

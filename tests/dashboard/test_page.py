@@ -17,7 +17,7 @@ from tests.support.live import Running, write_site
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-PASSWORD = "correct horse battery"
+PASSWORD = "correct horse battery"  # noqa: S105 - of a site that lasts as long as the tests
 VIEWS = [
     "cameras", "cameras/street", "counts", "events", "setup/street/lines", "setup/street/rules", "frameworks", "system",
     "system/config", "system/log",
@@ -184,7 +184,8 @@ def test_a_line_drawn_with_the_mouse_counts(site: Site, visitor: Visitor) -> Non
     page.get_by_role("link", name="Counts").click()
     page.wait_for_selector('[data-key="street/counts/drawn/in/car"]')
     page.wait_for_function(
-        """() => [...document.querySelectorAll('[data-key^="street/counts/drawn/"]')].some((one) => Number(one.textContent) > 0)""",
+        """() => [...document.querySelectorAll('[data-key^="street/counts/drawn/"]')]
+                .some((one) => Number(one.textContent) > 0)""",
         timeout=PATIENCE_S * 1000,
     )
 
@@ -280,7 +281,9 @@ def test_a_rule_is_made_in_its_form(site: Site, visitor: Visitor) -> None:
     form.get_by_label("seconds").fill("7")
     form.get_by_label("name").fill("waits")
     saved(page)
-    assert {"kind": "dwell", "name": "waits", "zone": "near", "seconds": 7} in site.written()["cameras"]["street"]["rules"]
+    assert {"kind": "dwell", "name": "waits", "zone": "near", "seconds": 7} in site.written()["cameras"]["street"][
+        "rules"
+    ]
     page.get_by_role("table", name="Rules in force").get_by_text("waits").wait_for()
 
 
@@ -289,7 +292,9 @@ def test_events_are_filtered_and_have_pictures(site: Site, visitor: Visitor) -> 
     page.wait_for_selector(".event", timeout=PATIENCE_S * 1000)
     page.wait_for_function("() => [...document.querySelectorAll('.event img')].some((one) => one.naturalWidth > 0)")
     page.get_by_label("Kind").select_option("line_crossing")
-    page.wait_for_function("() => document.querySelectorAll('.event').length && location.hash.includes('line_crossing')")
+    page.wait_for_function(
+        "() => document.querySelectorAll('.event').length && location.hash.includes('line_crossing')"
+    )
     assert set(page.eval_on_selector_all(".event", "(all) => all.map((one) => one.dataset.kind)")) == {"line_crossing"}
     page.get_by_label("Camera").select_option("yard")
     page.get_by_text("No event fits these choices.").wait_for()

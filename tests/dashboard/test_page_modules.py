@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from config.quadrilateral import flat_corner, seen_from_one_side
+from config.site import Calibration
 from pipelines.geometry import Tripline
 from pipelines.ground import Ground
 from tests.support.browser import chromium
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "dashboard"
-QUAD = {"image": [[0.36, 0.45], [0.64, 0.45], [0.85, 0.88], [0.15, 0.88]], "ground_m": [[0, 10], [5, 10], [5, 0], [0, 0]]}
+QUAD = {
+    "image": [[0.36, 0.45], [0.64, 0.45], [0.85, 0.88], [0.15, 0.88]],
+    "ground_m": [[0, 10], [5, 10], [5, 0], [0, 0]],
+}
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -49,9 +53,7 @@ def page() -> Iterator[Page]:
 
 def run(page: Page, module: str, body: str, argument: Any = None) -> Any:
     """Run the body of a function with ``m``, a module of the page, and ``a``, the argument."""
-    return page.evaluate(
-        f"async a => {{ const m = await import('/static/js/{module}.js'); {body} }}", argument
-    )
+    return page.evaluate(f"async a => {{ const m = await import('/static/js/{module}.js'); {body} }}", argument)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_the_arrow_shows_where_rules_count_in(page: Page) -> None:
 
 def test_metres_are_those_of_the_rules(page: Page) -> None:
     """The grid and the tape stand where the rules measure."""
-    ground = Ground(QUAD["image"], QUAD["ground_m"])
+    ground = Ground.of(Calibration.model_validate(QUAD), 1, 1)
     for one, two in (([0.4, 0.6], [0.6, 0.6]), ([0.5, 0.5], [0.3, 0.85]), ([0.2, 0.8], [0.7, 0.7])):
         here, there = ground.point(tuple(one)), ground.point(tuple(two))
         assert here is not None and there is not None
@@ -91,7 +93,7 @@ def test_the_grid_has_whole_metres_and_ends_at_the_horizon(page: Page) -> None:
     grid = run(page, "editor/ground", "return m.metricGrid(a)", QUAD)
     assert grid["step"] == 1
     assert len(grid["lines"]) > 20
-    ground = Ground(QUAD["image"], QUAD["ground_m"])
+    ground = Ground.of(Calibration.model_validate(QUAD), 1, 1)
     corners = [ground.point(tuple(line[0])) for line in grid["lines"]]
     assert all(x is not None and min(abs(x[0] - round(x[0])), abs(x[1] - round(x[1]))) < 1e-6 for x in corners)
     far = {"image": QUAD["image"], "ground_m": [[x + 1e4, y - 1e4] for x, y in QUAD["ground_m"]]}
@@ -99,9 +101,15 @@ def test_the_grid_has_whole_metres_and_ends_at_the_horizon(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "ground", [QUAD["ground_m"], [[0, 0], [5, 0], [5, 10], [0, 10]], [[5, 10], [0, 10], [5, 0], [0, 0]], [[0, 0], [1, 1], [2, 2], [0, 5]]],
+    "ground",
+    [
+        QUAD["ground_m"],
+        [[0, 0], [5, 0], [5, 10], [0, 10]],
+        [[5, 10], [0, 10], [5, 0], [0, 0]],
+        [[0, 0], [1, 1], [2, 2], [0, 5]],
+    ],
     ids=["right", "mirrored", "crossed", "flat"],
-)  # fmt: skip
+)
 def test_a_calibration_is_refused_where_the_server_refuses_it(page: Page, ground: list[list[float]]) -> None:
     is_right = flat_corner(ground) is None and seen_from_one_side(QUAD["image"], ground)
     fault = run(page, "editor/ground", "return m.calibrationFault(a)", {**QUAD, "ground_m": ground})
@@ -149,5 +157,7 @@ def test_pictures_are_cut_out_of_a_stream_in_any_pieces(page: Page, with_length:
 def test_a_stream_that_is_none_does_not_fill_the_memory(page: Page) -> None:
     script = """
       const split = m.splitter('multipart/x-mixed-replace; boundary=cut');
-      try { for (let turn = 0; turn < 20; turn += 1) { split(new Uint8Array(1e6)); } } catch (error) { return error.message; }"""
+      try {
+        for (let turn = 0; turn < 20; turn += 1) { split(new Uint8Array(1e6)); }
+      } catch (error) { return error.message; }"""
     assert run(page, "lib/mjpeg", script) == "This is no stream of pictures."

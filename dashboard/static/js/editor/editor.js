@@ -138,10 +138,18 @@ function layout(own) {
       'div',
       {class: 'side'},
       own.locked ? h('p', {class: 'note', role: 'status'}, own.file.reason) : null,
-      card('Lines and zones', own.panel.element),
+      card('Lines and zones', foreign(own), own.panel.element),
       card('Calibration', own.ground.element),
     ),
   );
+}
+
+/** What comes from a preset becomes the camera's own as soon as it is saved. */
+function foreign(own) {
+  const is = own.camera.own_geometry === false && own.steps.now.items.length > 0;
+  return is
+    ? h('p', {class: 'hint'}, 'These come with the scenario; saved here, they become this camera’s own.')
+    : null;
 }
 
 function toolbar(own, help) {
@@ -344,9 +352,9 @@ function heard(own, said) {
   if (own.steps.changed) {
     return;
   }
-  if (said.error) {
+  if (said.reload_error) {
     say(own.state, 'Saved, but not taken over');
-    failed(new Error(said.error));
+    failed(new Error(said.reload_error));
   } else {
     say(own.state, 'In force');
   }

@@ -4,7 +4,6 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15000;
 const SILENCE_MS = 12000; // stats come each second; a connection that says nothing is no connection
 const KEPT_SAMPLES = 900;
-const KEPT_EVENTS = 60;
 const NAMES = ['stats', 'counts', 'event', 'config', 'status'];
 
 const bus = new EventTarget();
@@ -13,9 +12,10 @@ let wait = FIRST_WAIT_MS;
 let timer = null;
 let wanted = false;
 let lastHeard = 0;
+let configSeen = false; // the first one of a connection tells how it is, not that it changed
 
 /** The newest of everything; `samples` are `{t, cameras, detectors}` of the last 15 minutes. */
-export const live = {state: 'closed', stats: null, counts: [], events: [], samples: []};
+export const live = {state: 'closed', stats: null, counts: [], samples: []};
 
 /** Call `act(data)` at each 'stats', 'counts', 'event', 'config', 'status' or 'state', until the signal aborts. */
 export function on(name, act, signal) {
@@ -82,6 +82,7 @@ function connect() {
   }
   tell('connecting');
   lastHeard = performance.now();
+  configSeen = false;
   source = new EventSource('/api/stream');
   source.addEventListener('open', () => {
     wait = FIRST_WAIT_MS;
@@ -110,17 +111,17 @@ function tell(state) {
 function hear(name, text) {
   lastHeard = performance.now();
   const data = JSON.parse(text);
+  if (name === 'config' && !configSeen) {
+    configSeen = true;
+    return;
+  }
   if (name === 'stats') {
     takeStats(data);
   }
   if (name === 'counts') {
-    live.counts = data.counts ?? data;
+    live.counts = data.counts;
   }
-  if (name === 'event') {
-    live.events.unshift(data);
-    live.events.length = Math.min(live.events.length, KEPT_EVENTS);
-  }
-  bus.dispatchEvent(new CustomEvent(name, {detail: name === 'counts' ? live.counts : data}));
+  bus.dispatchEvent(new CustomEvent(name, {detail: data}));
 }
 
 function takeStats(stats) {

@@ -8,9 +8,8 @@ import {live, on} from '../lib/live.js';
 import {play} from '../lib/mjpeg.js';
 import {failed} from '../lib/notice.js';
 import {to} from '../lib/router.js';
-import {may} from '../lib/session.js';
-import {eventRow} from '../parts/event-row.js';
-import {showEvent} from '../parts/event-dialog.js';
+import {may, session} from '../lib/session.js';
+import {eventList} from '../parts/event-list.js';
 import {layersControl} from '../parts/layers.js';
 
 const SHOWN_EVENTS = 8;
@@ -154,18 +153,11 @@ function switchesCard(own) {
   const enabled = make('enabled', 'Camera connected', camera.enabled ?? true);
   const detecting = make('detect', 'Detection', camera.detecting ?? true);
   on(
-    'stats',
-    (stats) => {
-      const one = stats.cameras?.[camera.name];
-      if (!one) {
-        return;
-      }
-      if (document.activeElement !== detecting.box) {
-        detecting.box.checked = one.detecting;
-      }
-      if (document.activeElement !== enabled.box) {
-        enabled.box.checked = one.status !== 'disabled';
-      }
+    'status',
+    ({cameras: known}) => {
+      const one = known.find((each) => each.name === camera.name);
+      enabled.box.checked = one?.enabled ?? false;
+      detecting.box.checked = one?.detecting ?? false;
     },
     own.signal,
   );
@@ -218,38 +210,33 @@ function countsCard(own) {
   get('/api/counts', own.signal)
     .then((said) => show(said.counts))
     .catch(failed);
-  on('counts', show, own.signal);
+  on('counts', ({counts}) => show(counts), own.signal);
   return card('Counts', box);
 }
 
 function eventsCard(own) {
-  const list = h('ul', {class: 'events short'});
+  const {name} = own.camera;
+  const all = h('a', {href: to(['events'], {camera: name})}, 'All events of this camera');
+  if (session.dashboard?.history === false) {
+    return card('Last events', h('p', {class: 'empty'}, 'No history is kept (server.history of the site file).'));
+  }
   const none = h('p', {class: 'empty'}, 'No event yet.');
-  const add = (event, last) => {
-    if (event.camera !== own.camera.name) {
-      return;
-    }
-    none.remove();
-    const row = eventRow(event, showEvent, true);
-    if (last) {
-      list.append(row);
-    } else {
-      list.prepend(row);
-    }
-    while (list.children.length > SHOWN_EVENTS) {
-      list.lastChild.remove();
-    }
+  const changed = (list) => {
+    none.hidden = list.element.children.length > 0;
   };
-  get(`/api/events?camera=${part(own.camera.name)}&limit=${SHOWN_EVENTS}`, own.signal)
-    .then((said) => said.events.forEach((event) => add(event, true)))
-    .catch(() => live.events.forEach((event) => add(event, true)));
-  on('event', (event) => add(event, false), own.signal);
-  return card(
-    'Last events',
-    list,
-    none,
-    h('a', {href: to(['events'], {camera: own.camera.name})}, 'All events of this camera'),
+  const list = eventList(
+    {
+      asked: () => ({camera: name}),
+      fits: (event) => event.camera === name,
+      page: SHOWN_EVENTS,
+      most: SHOWN_EVENTS,
+      short: true,
+      changed,
+    },
+    own.signal,
   );
+  list.load().catch(failed);
+  return card('Last events', list.element, none, all);
 }
 
 function rulesCard(own) {

@@ -11,6 +11,7 @@ import {cameraView} from './camera.js';
 
 const AT_ONCE = 2; // pictures asked for at once: a browser has six connections to a server, over all its tabs
 const EACH_MS = 1000;
+const APART_MS = 300; // of many cameras each is asked less often: the server draws 16 at the same time at most
 
 export async function view({parts, query}, context) {
   if (parts[0]) {
@@ -39,9 +40,17 @@ export async function view({parts, query}, context) {
     figures(live.stats);
   }
   on('stats', figures, signal);
-  on('status', (one) => tiles.find((each) => each.name === one.camera)?.status(one.status, one.reason), signal);
+  on(
+    'status',
+    ({cameras: known}) => {
+      for (const one of known) {
+        tiles.find((each) => each.name === one.name)?.status(one.status, one.reason);
+      }
+    },
+    signal,
+  );
   for (let worker = 0; worker < AT_ONCE; worker += 1) {
-    renew(tiles, layers, signal);
+    renew(tiles, layers, Math.max(EACH_MS, APART_MS * tiles.length), signal);
   }
   return {title: 'Cameras', element};
 }
@@ -91,7 +100,7 @@ function tile(camera) {
 }
 
 /** Ask for the picture that is most overdue of those that can be seen, again and again. */
-async function renew(tiles, layers, signal) {
+async function renew(tiles, layers, eachMs, signal) {
   while (!signal.aborted) {
     const now = performance.now();
     const next = document.hidden
@@ -106,7 +115,7 @@ async function renew(tiles, layers, signal) {
     next.due = now + 60000; // taken, so that nobody else asks
     try {
       await show(next, layers, signal);
-      next.due = Math.max(performance.now() + 100, now + EACH_MS);
+      next.due = Math.max(performance.now() + 100, now + eachMs);
     } catch {
       next.due = performance.now() + 3 * EACH_MS;
     }

@@ -48,7 +48,7 @@ function toolbar(own) {
   const reread = () => post('/api/reload', {}).then(() => done('The site file is being read again.'));
   own.save = button('Save', {kind: 'first', disabled: true, onclick: () => save(own).catch(failed)});
   const check = button('Check', {disabled: !may('configure'), onclick: () => validate(own).catch(failed)});
-  const reload = button('Reload', {name: 'reload', disabled: !may('operate'), onclick: () => reread().catch(failed)});
+  const reload = button('Reload', {name: 'reload', disabled: !may('configure'), onclick: () => reread().catch(failed)});
   return h(
     'div',
     {class: 'row'},
@@ -63,7 +63,7 @@ function toolbar(own) {
 }
 
 async function takenOver(own, said) {
-  say(own.state, said.error ? `Not taken over: ${said.error}` : 'In force');
+  say(own.state, said.reload_error ? `Not taken over: ${said.reload_error}` : 'In force');
   await own.file.load(own.signal).catch(() => {});
   own.value.textContent = JSON.stringify(own.file.config?.in_force ?? null, null, 2);
 }

@@ -41,7 +41,7 @@ export async function view({query}, {signal}) {
   showTiles(own);
   on(
     'counts',
-    (counts) => {
+    ({counts}) => {
       own.counts = counts;
       showTiles(own);
     },

@@ -2,14 +2,12 @@
 
 import {get, part, withQuery} from '../lib/api.js';
 import {cameras} from '../lib/cameras.js';
-import {button, h, icon, replace, say} from '../lib/dom.js';
+import {button, h, icon, say} from '../lib/dom.js';
 import {words} from '../lib/format.js';
-import {on} from '../lib/live.js';
 import {failed} from '../lib/notice.js';
 import {note} from '../lib/router.js';
 import {session} from '../lib/session.js';
-import {eventRow} from '../parts/event-row.js';
-import {showEvent} from '../parts/event-dialog.js';
+import {eventList} from '../parts/event-list.js';
 import {filters, withAll} from '../parts/filters.js';
 
 const PAGE = 50;
@@ -20,14 +18,10 @@ const NAMES = ['camera', 'kind', 'rule', 'label', 'since', 'until'];
 export async function view({query}, {signal}) {
   const own = {
     signal,
-    next: null,
-    turn: 0,
     state: Object.fromEntries(NAMES.map((name) => [name, query[name] ?? ''])),
-    list: h('ul', {class: 'events', 'aria-label': 'Events, the newest first'}),
     said: h('p', {class: 'hint', role: 'status'}),
     csv: h('a', {class: 'button', download: 'events.csv'}, icon('download'), h('span', null, 'CSV')),
   };
-  own.more = button('Older events', {onclick: () => older(own).catch(failed)});
   const head = h('div', {class: 'head'}, h('h1', null, 'Events'), h('span', {class: 'grow'}), own.csv);
   if (session.dashboard?.history === false) {
     own.csv.hidden = true;
@@ -36,27 +30,23 @@ export async function view({query}, {signal}) {
       element: h('div', null, head, h('p', {class: 'empty'}, 'No history is kept (server.history of the site file).')),
     };
   }
+  own.list = eventList(
+    {
+      asked: () => asked(own),
+      fits: (event) => fits(own, event),
+      page: PAGE,
+      most: MOST_ROWS,
+      short: false,
+      changed: () => tell(own),
+    },
+    signal,
+  );
+  own.more = button('Older events', {onclick: () => older(own).catch(failed)});
   const [bar] = await Promise.all([choices(own), load(own)]);
-  on(
-    'event',
-    (event) => {
-      if (fits(own, event)) {
-        put(own, event);
-      }
-    },
-    signal,
-  );
-  on(
-    'state',
-    (state) => {
-      if (state === 'open' && own.list.children.length <= PAGE) {
-        load(own).catch(failed);
-      }
-    },
-    signal,
-  );
-  const element = h('div', null, head, bar, own.said, own.list, h('div', {class: 'row middle-row'}, own.more));
-  return {title: 'Events', element};
+  return {
+    title: 'Events',
+    element: h('div', null, head, bar, own.said, own.list.element, h('div', {class: 'row middle-row'}, own.more)),
+  };
 }
 
 /** What can be chosen: what the cameras have now, and what is in use in the address. */
@@ -127,54 +117,17 @@ function asked(own) {
 }
 
 async function load(own) {
-  own.turn += 1;
-  const turn = own.turn;
   own.csv.href = withQuery('/api/events.csv', asked(own));
-  const said = await get(withQuery('/api/events', {...asked(own), limit: PAGE}), own.signal);
-  if (turn !== own.turn || own.signal.aborted) {
-    return;
-  }
-  own.next = said.next ?? null;
-  replace(
-    own.list,
-    said.events.map((event) => eventRow(event, showEvent)),
-  );
-  tell(own);
+  await own.list.load();
 }
 
 async function older(own) {
-  const turn = own.turn;
   own.more.disabled = true;
   try {
-    const said = await get(withQuery('/api/events', {...asked(own), before: own.next, limit: PAGE}), own.signal);
-    if (turn !== own.turn) {
-      return;
-    }
-    own.next = said.next ?? null;
-    own.list.append(...said.events.map((event) => eventRow(event, showEvent)));
-    while (own.list.children.length > MOST_ROWS) {
-      own.list.firstChild.remove();
-    }
+    await own.list.older();
   } finally {
     own.more.disabled = false;
-    tell(own);
   }
-}
-
-/** A new event on top; one that is there already (it came with the list) is not shown twice. */
-function put(own, event) {
-  const row = eventRow(event, showEvent);
-  if (event.id !== undefined && event.id !== null) {
-    if ([...own.list.children].slice(0, PAGE).some((one) => one.dataset.id === String(event.id))) {
-      return;
-    }
-  }
-  row.classList.add('new');
-  own.list.prepend(row);
-  while (own.list.children.length > MOST_ROWS) {
-    own.list.lastChild.remove();
-  }
-  tell(own);
 }
 
 function fits(own, event) {
@@ -184,10 +137,10 @@ function fits(own, event) {
 }
 
 function tell(own) {
-  const shown = own.list.children.length;
-  own.more.hidden = own.next === null;
+  const shown = own.list.element.children.length;
+  own.more.hidden = own.list.next === null;
   say(
     own.said,
-    shown ? `${shown} shown${own.next === null ? '' : ', there are older ones'}` : 'No event fits these choices.',
+    shown ? `${shown} shown${own.list.next === null ? '' : ', there are older ones'}` : 'No event fits these choices.',
   );
 }

@@ -212,7 +212,7 @@ async function store(own) {
       done('Saved into the site file.');
       const said = await own.file.taken;
       if (!own.changed) {
-        say(own.state, said?.error ? `Not taken over: ${said.error}` : said ? 'In force' : 'Saved');
+        say(own.state, said?.reload_error ? `Not taken over: ${said.reload_error}` : said ? 'In force' : 'Saved');
       }
     } else if (answer === 'theirs') {
       await fill(own);

@@ -137,8 +137,8 @@ function complain(own, text) {
 }
 
 async function takenOver(own, heard) {
-  if (heard.error) {
-    complain(own, heard.error);
+  if (heard.reload_error) {
+    complain(own, heard.reload_error);
   }
   await own.file.load(own.signal).catch(() => {});
   own.file.refreshUndo?.();
