@@ -17,13 +17,14 @@ from tests.support.live import Running, write_site
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.timeout(900)
 PASSWORD = "correct horse battery"  # noqa: S105 - of a site that lasts as long as the tests
 VIEWS = [
     "cameras", "cameras/street", "counts", "events", "setup/street/lines", "setup/street/rules", "frameworks", "system",
     "system/config", "system/log",
 ]  # fmt: skip
 VEHICLES = ["car", "truck", "bus"]
-PATIENCE_S = 120
+PATIENCE_S = 240
 
 
 class Site:
@@ -76,7 +77,7 @@ def site(
                 "zones": {"near": [[0.2, 0.5], [0.9, 0.5], [0.95, 0.95], [0.1, 0.95]]},
                 "rules": rules,
             },
-            "yard": {"source": str(data_dir / "worker-zone-detection.mp4"), "detect_fps": 1, "labels": ["person"]},
+            "yard": {"source": str(data_dir / "worker-zone-detection.mp4"), "detect_fps": 3, "labels": ["person"]},
         },
         site="junction",
         detectors={"main": {"model": "yolov8n", "runtime": light_runtime, "device": "cpu"}},

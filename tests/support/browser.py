@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "dashboard/node_modules/axe-core/axe.min.js"
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 """How long a step may take on a machine that is busy; it goes on as soon as it can."""
 
 

@@ -108,7 +108,7 @@ export function stateLine(state, most = 12) {
       walk(name ? `${name} ${key}` : key, one);
     }
   };
-  walk('', state ?? {});
+  walk('', Object.fromEntries(Object.entries(state ?? {}).filter(([name]) => name !== 'kind')));
   return parts.length > most ? `${parts.slice(0, most).join(' · ')} …` : parts.join(' · ');
 }
 
