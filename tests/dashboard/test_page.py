@@ -80,12 +80,12 @@ def site(
             "yard": {"source": str(data_dir / "worker-zone-detection.mp4"), "detect_fps": 3, "labels": ["person"]},
         },
         site="junction",
-        detectors={"main": {"model": "yolov8n", "runtime": light_runtime, "device": "cpu"}},
+        detectors={"main": {"model": "yolov8n", "runtime": light_runtime, "device": "cpu", "imgsz": 256}},
         server={"password_hash": hash_password(PASSWORD)},
     )
     env = {"SIGHTLINE_CACHE": str(cache_dir), "SIGHTLINE_STATE": str(folder / "state")}
     with chromium() as browser, Running(file, "--realtime", "--loop", env=env) as running:
-        until(lambda: running.port and all(one["status"] == "online" for one in cameras_of(running)))
+        until(lambda: all(f"camera {name} is online" in running.log for name in ("street", "yard")))
         # a comment of the person who wrote the file: what is changed on the page must not take it away
         file.write_text("# the junction, as surveyed\n" + file.read_text(encoding="utf-8"), encoding="utf-8")
         yield Site(running, browser)
@@ -99,12 +99,6 @@ def visitor(site: Site) -> Iterator[Visitor]:
     made.context.close()
     assert made.said == []
     assert made.strangers() == []
-
-
-def cameras_of(running: Running) -> list[dict[str, Any]]:
-    """What ``/healthz`` says of the cameras; one that is not there yet where it says nothing."""
-    cameras: dict[str, str] = running.health().get("cameras", {})
-    return [{"status": one} for one in cameras.values()] or [{"status": "starting"}]
 
 
 def until(holds: Callable[[], Any], seconds: float = PATIENCE_S) -> None:

@@ -8,6 +8,7 @@ import {done, failed} from '../lib/notice.js';
 import {whyNotConfigure} from '../lib/session.js';
 
 const TAKEN_OVER_MS = 15000;
+const THEIRS_MS = 3000; // a changed file is taken over by itself within a few seconds
 
 /** The site file as it is, and what may be written to it. */
 export class SiteFile {
@@ -67,9 +68,12 @@ export class SiteFile {
     return 'saved';
   }
 
-  /** Wait until the site has taken over what was saved, or refused it, or a while; then read the file anew. */
-  async takenOver(signal) {
-    await this.taken;
+  /** Wait until the site has taken over what was saved, or refused it, or so long; then read the file anew. */
+  async takenOver(signal, withinMs = TAKEN_OVER_MS) {
+    const late = new Promise((resolve) => {
+      setTimeout(resolve, withinMs, null);
+    });
+    await Promise.race([this.taken, late]);
     return this.load(signal);
   }
 
@@ -90,8 +94,12 @@ export class SiteFile {
     if (answer === null) {
       return 'stay';
     }
+    if (answer === 'theirs') {
+      await this.takenOver(undefined, THEIRS_MS);
+      return 'theirs';
+    }
     await this.load();
-    return answer === 'theirs' ? 'theirs' : this.save(send);
+    return this.save(send);
   }
 
   /** A button that brings back the file as it was before the last change made here; then `after()` shows it. */

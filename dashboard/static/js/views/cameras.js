@@ -9,7 +9,7 @@ import {to} from '../lib/router.js';
 import {layersControl} from '../parts/layers.js';
 import {cameraView} from './camera.js';
 
-const AT_ONCE = 2; // pictures asked for at once: a browser has six connections to a server, over all its tabs
+const AT_ONCE = 3; // pictures asked for at once: a browser has six connections to a server, over all its tabs
 const EACH_MS = 1000;
 const APART_MS = 300; // of many cameras each is asked less often: the server draws 16 at the same time at most
 
