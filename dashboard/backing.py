@@ -16,6 +16,9 @@ from dashboard.history.recorder import Recorder
 from pipelines.live.face import SiteFace
 from pipelines.logs import log_tail
 
+_ALL_DAYS = 36_600.0
+"""A recording may be old; what is analysed is kept until the end, whenever it was recorded."""
+
 
 class Backing:
     """Made with the application; the history is kept from ``start`` to ``stop``.
@@ -45,7 +48,8 @@ class Backing:
         self.reader: Reader | None = None
         if config.history.enabled:
             path = self._history_path(config, file)
-            self.recorder = Recorder(path, config.history.keep_days, config.history.thumbnails)
+            keep_days = config.history.keep_days if file is not None else _ALL_DAYS
+            self.recorder = Recorder(path, keep_days, config.history.thumbnails)
             self.reader = Reader(path)
 
     def start(self) -> None:

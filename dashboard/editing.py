@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _REMEMBERED = 16
 _MOST_CHANGED = 200
 """Lines of a difference that are told."""
-_PLACE = re.compile(r"(?:(?P<line>\d+): )?(?:(?P<path>[a-z][\w-]*(?:\.[^\s:]+|\[\d+\])*): )?(?P<message>.*)", re.DOTALL)
+_PLACE = re.compile(r"(?:(?P<line>\d+): )?(?:(?P<path>(?P<block>[a-z_]+)(?:[.\[][^:]*)?): )?(?P<message>.*)", re.DOTALL)
 _BLOCKS = frozenset(Site.model_fields)
 
 
@@ -272,10 +272,9 @@ def _fault(path: Path, sentence: str) -> Fault:
     if match is None:
         return Fault(None, None, sentence)
     line = int(match["line"]) if match["line"] else None
-    named = match["path"]
-    if named and line is None and named.split(".")[0] not in _BLOCKS:
-        return Fault(None, None, match.string)
-    return Fault(named, line, match["message"])
+    if match["path"] and match["block"] not in _BLOCKS:  # no place, but a sentence with a colon
+        return Fault(None, line, f"{match['path']}: {match['message']}")
+    return Fault(match["path"], line, match["message"])
 
 
 def _as_run_does(path: Path, text: str) -> None:

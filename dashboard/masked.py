@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import yaml
 
 from config.errors import ConfigError
-from config.faults import dotted
+from config.faults import YamlPath, dotted
 from pipelines.secrets import secrets_in
 
 _SECRET_KEYS = frozenset({"password", "password_hash", "hash", "secret", "session_secret"})
@@ -17,11 +17,11 @@ _LEAST = 4
 """Shorter words are hidden where they stand as a password, and nowhere else."""
 _WORD = "hidden"
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-(?P<default>[^}]*))?\}")
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?P<login>[^\s?#\"']+)@", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,31}://(?P<login>[^\s?#\"']+)@", re.IGNORECASE)
 _COMMENTED = re.compile(r"(?m)#.*?\b(?:password|password_hash)\s*:\s*(?P<value>[^\s#][^\n]*)")
 _BLOCK_HEAD = re.compile(r"[|>][^\n]*\n")
 Span = tuple[int, int]
-Kinds = list[tuple[Span, tuple[str, str]]]
+Paths = list[tuple[Span, YamlPath]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ def masked(text: str, secrets: Collection[str] = ()) -> Masked:
         text: A site file's; it need not be valid.
         secrets: Others that are known.
     """
-    kinds = _kinds(text)
+    paths = _paths(text)
     spans = [*_written(text), *_in_comments(text)]
     values = {text[start:end] for start, end in spans} | {value for value in secrets if "\n" not in value}
-    spans += _again(text, values, kinds)
+    spans += _again(text, values, paths)
     word = _WORD
     while f"<{word}-" in text:
         word += "x"
@@ -70,10 +70,10 @@ def masked(text: str, secrets: Collection[str] = ()) -> Masked:
     hidden: list[Hidden] = []
     at = 0
     for start, end in _joined(spans):
-        hidden.append(Hidden(text[start:end], _kind_at(kinds, start)))
+        hidden.append(Hidden(text[start:end], _kind(_path_at(paths, start))))
         parts += [text[at:start], f"<{word}-{len(hidden)}>"]
         at = end
-    return Masked("".join([*parts, text[at:]]), word, tuple(hidden), bool(kinds))
+    return Masked("".join([*parts, text[at:]]), word, tuple(hidden), bool(paths))
 
 
 def unmasked(text: str, shown: Masked) -> str:
@@ -87,7 +87,7 @@ def unmasked(text: str, shown: Masked) -> str:
         ConfigError: A placeholder that was not shown, or one where its value would be no secret.
     """
     pattern = re.compile(rf"<{shown.word}-(\d{{1,9}})>")
-    kinds = _kinds(text)
+    paths = _paths(text)
     faults = []
     for match in pattern.finditer(text):
         number = int(match[1])
@@ -95,17 +95,18 @@ def unmasked(text: str, shown: Masked) -> str:
         if not 0 < number <= len(shown.hidden):
             faults.append(f"{line}: {match[0]} stands for nothing; write the value itself")
             continue
-        kind = _kind_at(kinds, match.start())
+        path = _path_at(paths, match.start())
+        kind = _kind(path)
         if not shown.is_yaml:
             continue
         before = shown.hidden[number - 1].kind
         if kind[0] and kind != before and before[0]:
             faults.append(
-                f"{line}: {dotted(kind)}: {match[0]} was behind {before[1]!r} of {before[0]!r} and can stand there "
+                f"{line}: {dotted(path)}: {match[0]} was behind {before[1]!r} of {before[0]!r} and can stand there "
                 "alone; write the value itself"
             )
         elif kind[0] and not before[0]:
-            faults.append(f"{line}: {dotted(kind)}: {match[0]} was in a comment; write the value itself")
+            faults.append(f"{line}: {dotted(path)}: {match[0]} was in a comment; write the value itself")
     if faults:
         raise ConfigError(*faults)
     return pattern.sub(lambda match: shown.hidden[int(match[1]) - 1].text, text)
@@ -161,10 +162,10 @@ def _in_comments(text: str) -> Iterator[Span]:
         yield from _unfilled(text, match.span("value"))
 
 
-def _again(text: str, values: Iterable[str], kinds: Kinds) -> Iterator[Span]:
+def _again(text: str, values: Iterable[str], paths: Paths) -> Iterator[Span]:
     """Where a secret stands in a comment."""
     comments = [match.span() for match in re.finditer(r"(?m)(?:^|(?<=\s))#[^\n]*", text)]
-    comments = [span for span in comments if not _kind_at(kinds, span[0])[0]]
+    comments = [span for span in comments if not _path_at(paths, span[0])]
     for value in values:
         if len(value) >= _LEAST:
             yield from (place for span in comments for place in _places(text, value, span))
@@ -190,21 +191,22 @@ def _joined(spans: Iterable[Span]) -> list[Span]:
     return result
 
 
-def _kinds(text: str) -> Kinds:
-    return [(span, _kind(path)) for span, path, _ in _scalars(text)]
+def _paths(text: str) -> Paths:
+    return [(span, path) for span, path, _ in _scalars(text)]
 
 
-def _kind_at(kinds: Kinds, place: int) -> tuple[str, str]:
-    """What keys lead to a place; empty outside of all values, and in a broken text."""
-    return next((kind for (start, end), kind in kinds if start <= place < end), ("", ""))
+def _path_at(paths: Paths, place: int) -> YamlPath:
+    """The keys that lead to a place; empty outside of all values, and in a broken text."""
+    return next((path for (start, end), path in paths if start <= place < end), ())
 
 
-def _kind(path: tuple[str, ...]) -> tuple[str, str]:
-    names = [step for step in path if step]
+def _kind(path: YamlPath) -> tuple[str, str]:
+    """The first key and the last."""
+    names = [step for step in path if isinstance(step, str)]
     return (names[0], names[-1]) if names else ("", "")
 
 
-def _scalars(text: str) -> list[tuple[Span, tuple[str, ...], str]]:
+def _scalars(text: str) -> list[tuple[Span, YamlPath, str]]:
     """Every value of a YAML text: the place of its characters without quotes, its keys, and what it says.
 
     Of a broken text nothing is known.
@@ -215,8 +217,8 @@ def _scalars(text: str) -> list[tuple[Span, tuple[str, ...], str]]:
         root = None
     if root is None:
         return []
-    found: list[tuple[Span, tuple[str, ...], str]] = []
-    todo: list[tuple[yaml.Node, tuple[str, ...]]] = [(root, ())]
+    found: list[tuple[Span, YamlPath, str]] = []
+    todo: list[tuple[yaml.Node, YamlPath]] = [(root, ())]
     seen: set[int] = set()
     while todo:
         node, path = todo.pop()
@@ -228,7 +230,7 @@ def _scalars(text: str) -> list[tuple[Span, tuple[str, ...], str]]:
         elif isinstance(node, yaml.MappingNode):
             todo += [(value, (*path, str(key.value))) for key, value in node.value]
         else:
-            todo += [(value, (*path, "")) for value in node.value]
+            todo += [(value, (*path, index)) for index, value in enumerate(node.value)]
     return found
 
 
@@ -242,8 +244,9 @@ def _inside(text: str, node: yaml.ScalarNode) -> Span:
     return start, end
 
 
-def _by_line(text: str) -> Iterator[tuple[Span, tuple[str, ...], str]]:
-    """What looks like a key and its value, in a text that is broken."""
-    for match in re.finditer(r"(?m)[\"']?\b(?P<key>[a-z_]+)[\"']?\s*:[ \t]+(?P<value>[^\n]+)", text):
+def _by_line(text: str) -> Iterator[tuple[Span, YamlPath, str]]:
+    """What looks like a secret behind its key, in a text that is broken: up to the end of the line."""
+    keys = "|".join(sorted(_SECRET_KEYS | {"source"}))
+    for match in re.finditer(rf"\b(?P<key>{keys})[\"']?[ \t]*:[ \t]*(?P<value>[^\n]+)", text):
         value = match["value"].rstrip()
         yield (match.start("value"), match.start("value") + len(value)), (match["key"],), value

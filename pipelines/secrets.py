@@ -16,7 +16,7 @@ from config.loader import Document
 
 _MOST = 4096
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://(?P<host>[^/?#]*)(?P<path>[^?#]*)(\?(?P<query>[^#]*))?", re.I | re.S)
-_IN_LAUNCH = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\"']*", re.I)
+_IN_LAUNCH = re.compile(r"[a-z][a-z0-9+.-]{1,31}://[^\s\"']*", re.I)
 _LAUNCH_VALUE = re.compile(
     r"(?<![\w-])(?:user-pw|proxy-pw|password|passphrase)\s*=\s*(?:\"((?:\\.|[^\"])*)\"|'((?:\\.|[^'])*)'|(\S+))", re.I
 )

@@ -10,10 +10,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from dashboard.history.cells import Interval, Steps, seconds_in, series_of
-from dashboard.history.store import HistoryError
+from dashboard.history.store import HistoryError, only_reading
 
 MOST_SERIES = 500
 MOST_EVENTS = 500
@@ -168,8 +167,7 @@ class Reader:
             return
         end = time.monotonic() + _LIMIT_S
         try:
-            address = f"file:{quote(str(self._path.absolute()))}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True, timeout=2.0, isolation_level=None)) as db:
+            with closing(only_reading(self._path)) as db:
                 db.set_progress_handler(lambda: time.monotonic() > end, _TURNS)
                 if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone() is None:
                     yield None  # it is just being made

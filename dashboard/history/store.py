@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from config.errors import SightlineError
 from config.paths import write_fault
@@ -153,7 +154,8 @@ class Store:
             HistoryError: The disk is full, or does not take it.
         """
         try:
-            if shutil.disk_usage(self.path.parent).free < _RESERVE_BYTES:
+            disk = shutil.disk_usage(self.path.parent)
+            if disk.free < min(_RESERVE_BYTES, disk.total // 20):
                 raise HistoryError(f"the disk of {self.path} is full; the history goes on when there is room again")
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -252,7 +254,7 @@ class Store:
     def _look(self) -> None:
         """Move a damaged file aside, and refuse what is not ours."""
         try:
-            with closing(_connect(self.path)) as db:
+            with closing(only_reading(self.path)) as db:
                 (number,) = db.execute("PRAGMA application_id").fetchone()
                 (tables,) = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
                 if tables and number != APPLICATION:
@@ -271,6 +273,16 @@ class Store:
             with suppress(FileNotFoundError):
                 Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
         log.warning("the history %s is damaged (%s); it is kept as %s, and a new one begun", self.path, found, aside)
+
+
+def only_reading(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing; the file must be there.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    return sqlite3.connect(address, uri=True, timeout=2.0, isolation_level=None, check_same_thread=False)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

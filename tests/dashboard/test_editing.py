@@ -1,0 +1,185 @@
+"""The site file changed on the page: checked as ``run`` checks it, conflicts, undo, secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.edit import Geometry, with_geometry
+from config.errors import ConfigError, SightlineError
+from config.kept_file import ConflictError
+from config.loader import load
+from config.site import Site
+from dashboard.editing import Fault, RefusedError, SiteEditor, StaleError, faults_of
+
+SITE = """\
+version: 1   # of the format
+cameras:
+  gate:
+    source: rtsp://viewer:s3cret-word@10.0.0.7/s
+    lines:
+      road: [[0.1, 0.5], [0.9, 0.5]]   # the road
+    rules:
+      - {kind: line_crossing, line: road}
+"""
+
+
+def loaded(path: Path, text: str) -> None:
+    """The loader alone, where no model is to be looked for."""
+    load(path, Site, text)
+
+
+@pytest.fixture
+def editor(tmp_path: Path) -> SiteEditor:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    return SiteEditor(path, check=loaded)
+
+
+def test_what_is_shown_has_no_secret_and_comes_back_whole(editor: SiteEditor) -> None:
+    shown = editor.shown()
+    assert "s3cret" not in shown.text and "# of the format" in shown.text
+    assert (shown.can_undo, shown.read_only_reason, shown.backups) == (False, None, ())
+    revision = editor.save(shown.revision, shown.text.replace("road: [[0.1", "road: [[0.2"))
+    assert editor.file.read() == (SITE.replace("road: [[0.1", "road: [[0.2"), revision)
+    assert editor.shown().can_undo
+    editor.undo(revision)
+    assert editor.file.read()[0] == SITE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("version: 1", "version: 2", Fault("version", 1, "expected 1, not 2")),
+        ("[0.9, 0.5]]", "[0.9, 1.5]]", Fault("cameras.gate.lines.road[1][1]", 6, "must be at most 1, not 1.5")),
+        ("  gate:", "  stats:", Fault("cameras.stats", 3, "a camera cannot be called 'stats': that is a word of the "
+                                                         "MQTT topics")),
+        ("cameras:", "cameras: [", Fault(None, 4, "not valid YAML: expected ',' or ']', but got ':'")),
+        ("    lines:", "    detect_fps: many\n    lines:", Fault("cameras.gate.detect_fps", 5, "expected a number, not "
+                                                                                            "'many'")),
+        ("  gate:", "  front gate:", Fault("cameras.front gate", 3, "'front gate' has characters that are not allowed; "
+                                                                   "use a-z, 0-9, - and _ only")),
+    ],
+)  # fmt: skip
+def test_faults_have_their_place(editor: SiteEditor, old: str, new: str, fault: Fault) -> None:
+    shown = editor.shown()
+    text = shown.text.replace(old, new)
+    assert fault in editor.faults(shown.revision, text)
+    with pytest.raises(RefusedError) as caught:
+        editor.save(shown.revision, text)
+    assert fault in caught.value.faults
+    assert editor.file.read()[0] == SITE
+    assert editor.file.backups() == []
+
+
+def test_the_very_code_of_run_checks(tmp_path: Path, models_dir: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    editor = SiteEditor(path)
+    shown = editor.shown()
+    assert editor.faults(shown.revision, shown.text) == []
+    wrong = shown.text.replace("line: road}", "line: rod}").replace("line_crossing", "line_crossing, labels: [dragon]")
+    found = editor.faults(shown.revision, wrong)
+    assert [(fault.path, fault.line) for fault in found] == [("cameras.gate.rules[0].line", 8)]
+    assert found[0].message == "unknown line 'rod'; allowed: road"
+    dragon = shown.text.replace("line_crossing", "line_crossing, labels: [dragon]")
+    (fault,) = editor.faults(shown.revision, dragon)
+    assert (fault.path, fault.line) == ("cameras.gate.rules[0].labels", 8)
+    assert fault.message.startswith("model 'yolov8n' has no label 'dragon'")
+
+
+def test_a_line_that_a_rule_needs_is_not_taken_away(tmp_path: Path, models_dir: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    editor = SiteEditor(path)
+    with pytest.raises(RefusedError) as caught:
+        editor.change(editor.shown().revision, lambda file, text: with_geometry(file, text, "gate", Geometry({}, {})))
+    assert caught.value.faults[0].path == "cameras.gate.rules[0].line"
+    assert path.read_text() == SITE
+
+
+def test_a_crossed_zone_is_told_where_it_would_be(editor: SiteEditor) -> None:
+    bow = Geometry({"road": [[0.1, 0.5], [0.9, 0.5]]}, {"bow": [[0, 0], [1, 1], [1, 0], [0, 1]]})
+    with pytest.raises(RefusedError) as caught:
+        editor.change(editor.shown().revision, lambda file, text: with_geometry(file, text, "gate", bow))
+    (fault,) = caught.value.faults
+    assert fault.path == "cameras.gate.zones.bow"
+    assert fault.message.startswith("this polygon crosses itself")
+
+
+def test_a_change_meanwhile_is_shown_without_secrets(editor: SiteEditor) -> None:
+    shown = editor.shown()
+    theirs = SITE.replace("[0.9, 0.5]", "[0.8, 0.5]").replace("s3cret-word", "an0ther-word")
+    editor.file.path.write_text(theirs)
+    for change in (
+        lambda: editor.save(shown.revision, shown.text),
+        lambda: editor.change(shown.revision, lambda file, text: text + "# more\n"),
+        lambda: editor.undo(shown.revision),
+    ):
+        with pytest.raises(StaleError) as caught:
+            change()
+        assert caught.value.revision == editor.shown().revision
+        changes = caught.value.changes or ""
+        assert "-      road: [[0.1, 0.5], [0.9, 0.5]]" in changes
+        assert "+      road: [[0.1, 0.5], [0.8, 0.5]]" in changes
+        assert "word" not in changes
+    assert editor.file.path.read_text() == theirs
+
+
+def test_a_text_that_was_shown_can_be_checked_after_the_file_has_changed(editor: SiteEditor) -> None:
+    shown = editor.shown()
+    editor.file.path.write_text(SITE + "# theirs\n")
+    assert editor.faults(shown.revision, shown.text) == []
+    with pytest.raises(StaleError):
+        editor.faults("0" * 64, shown.text)
+
+
+def test_a_broken_file_is_not_edited_by_code_but_can_be_mended_as_text(editor: SiteEditor) -> None:
+    broken = SITE.replace("cameras:", "cameras: {")
+    editor.file.path.write_text(broken)
+    shown = editor.shown()
+    assert "s3cret" not in shown.text
+    with pytest.raises(RefusedError, match="not valid YAML"):
+        editor.change(shown.revision, lambda file, text: with_geometry(file, text, "gate", Geometry({}, {})))
+    editor.save(shown.revision, shown.text.replace("cameras: {", "cameras:"))
+    assert editor.file.path.read_text() == SITE
+
+
+def test_undoing_into_a_wrong_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    refuses: list[str] = []
+
+    def check(file: Path, text: str) -> None:
+        if any(word in text for word in refuses):
+            raise ConfigError(f"{file}:1: version: not any more")
+
+    editor = SiteEditor(path, check=check)
+    revision = editor.save(editor.shown().revision, SITE + "# second\n")
+    refuses.append("s3cret-word")
+    with pytest.raises(RefusedError, match="not any more"):
+        editor.undo(revision)
+    assert path.read_text() == SITE + "# second\n"
+    refuses.clear()
+    editor.undo(revision)
+    with pytest.raises(ConflictError, match="nothing to undo"):
+        editor.undo(editor.shown().revision)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("F:3: cameras.a.lines: no", Fault("cameras.a.lines", 3, "no")),
+        ("F: the file is empty", Fault(None, None, "the file is empty")),
+        ("F:7: not valid YAML: a: b", Fault(None, 7, "not valid YAML: a: b")),
+        ("cameras.a: the rules need labels", Fault("cameras.a", None, "the rules need labels")),
+        ("yolov8n was not found: pull it", Fault(None, None, "yolov8n was not found: pull it")),
+        ("model: it is gone", Fault(None, None, "model: it is gone")),
+        ("F:2: cameras.a.scenario: other.yaml:4: rules[0]: no", 
+         Fault("cameras.a.scenario", 2, "other.yaml:4: rules[0]: no")),
+    ],
+)  # fmt: skip
+def test_sentences_are_taken_apart(sentence: str, expected: Fault) -> None:
+    path = Path("/x/site.yaml")
+    assert faults_of(path, SightlineError(sentence.replace("F:", f"{path}:"))) == [expected]
