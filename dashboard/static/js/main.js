@@ -40,7 +40,10 @@ async function open(place, signal) {
     if (turn !== opened) {
       return;
     }
-    put(await module.view({parts: place.parts.slice(1), query: place.query}, {signal, router}), known);
+    const made = await module.view({parts: place.parts.slice(1), query: place.query}, {signal, router});
+    if (turn === opened) {
+      put(made, known);
+    }
   } catch (error) {
     if (turn !== opened || error.name === 'AbortError' || error.status === 401) {
       return;
@@ -89,6 +92,24 @@ whenLoggedOut(() => {
   session.scopes = [];
   again().catch(failed);
 });
+
+/** A stream that is lost may be a session that is over, or a server that was started anew. */
+async function lost() {
+  await refresh();
+  if (!mayRead()) {
+    await again();
+  }
+}
+
+live.on(
+  'state',
+  (state) => {
+    if (state === 'lost' && mayRead()) {
+      lost().catch(() => {}); // the server is away: the stream is tried again
+    }
+  },
+  new AbortController().signal,
+);
 
 async function boot() {
   for (let wait = 500; ; wait = Math.min(wait * 2, 8000)) {

@@ -55,10 +55,18 @@ export function button(label, {name, text = label, kind = '', ...attributes} = {
   );
 }
 
-/** A label around a control. */
+let fields = 0;
+
+/** A control with its label above it, and what is to be known of it below. */
 export function field(label, control, hint) {
-  const said = hint ? h('span', {class: 'hint'}, hint) : null;
-  return h('label', {class: 'field'}, h('span', {class: 'field-name'}, label), control, said);
+  fields += 1;
+  control.id ||= `field-${fields}`;
+  const said = hint ? h('span', {class: 'hint', id: `${control.id}-hint`}, hint) : null;
+  if (said) {
+    const other = control.getAttribute('aria-describedby');
+    control.setAttribute('aria-describedby', [said.id, other].filter(Boolean).join(' '));
+  }
+  return h('div', {class: 'field'}, h('label', {class: 'field-name', for: control.id}, label), control, said);
 }
 
 /** A choice; options are `[value, text, disabled]` or plain strings. */

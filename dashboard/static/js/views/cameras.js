@@ -56,7 +56,13 @@ export async function view({parts, query}, context) {
 }
 
 function tile(camera) {
-  const canvas = h('canvas', {width: 640, height: 360, role: 'img', 'aria-label': `Picture of camera ${camera.name}`});
+  const canvas = h('canvas', {
+    width: 640,
+    height: 360,
+    role: 'img',
+    dataset: {camera: camera.name},
+    'aria-label': `Picture of camera ${camera.name}`,
+  });
   const status = statusPill(camera.status);
   const figures = h('span', {class: 'figures'});
   const reason = h('p', {class: 'reason'}, camera.reason ?? '');

@@ -11,13 +11,14 @@ import {note} from '../lib/router.js';
 import {session} from '../lib/session.js';
 import {filters, RANGES, spanOf, withAll} from '../parts/filters.js';
 
+const ALL = '*'; // cameras; no camera can be called so
 const MOST_CHARTS = 24;
 const MOST_COUNTERS = 300;
 const TITLES = {counts: 'Crossings', occupancy: 'In the zone', totals: 'Totals', values: 'Now'};
 
 export async function view({query}, {signal}) {
   const [all, now] = await Promise.all([cameras(signal), get('/api/counts', signal)]);
-  const camera = query.camera === '' ? null : chosen(all, query.camera);
+  const camera = query.camera === ALL ? null : chosen(all, query.camera);
   const state = {
     camera: camera?.name ?? '',
     place: query.place ?? '',
@@ -32,7 +33,7 @@ export async function view({query}, {signal}) {
     box: h('div', {class: 'charts'}),
     tiles: h('ul', {class: 'counters'}),
     shown: new Map(),
-    csv: h('a', {class: 'button', download: ''}, icon('download'), h('span', null, 'CSV')),
+    csv: h('a', {class: 'button', download: 'counts.csv'}, icon('download'), h('span', null, 'CSV')),
     said: h('p', {class: 'hint', role: 'status'}),
   };
   const bar = h('div');
@@ -106,7 +107,7 @@ function choicesOf(own, all) {
     (values) => {
       const other = values.camera !== state.camera;
       Object.assign(state, values, other ? {place: '', label: ''} : {});
-      note(['counts'], {...state, camera: state.camera});
+      note(['counts'], {...state, camera: state.camera || ALL});
       if (other) {
         own.drawBar();
       }
@@ -206,8 +207,10 @@ async function load(own) {
     say(own.said, 'No history is kept (server.history of the site file); the counters above are live.');
     return;
   }
+  own.turn = (own.turn ?? 0) + 1;
+  const {turn} = own;
   const history = await get(withQuery('/api/history/counts', query), own.signal);
-  if (own.signal.aborted) {
+  if (own.signal.aborted || turn !== own.turn) {
     return;
   }
   const groups = grouped(history);
