@@ -42,7 +42,7 @@ def test_defaults(file: Path) -> None:
     assert list(site.detectors) == ["main"]
     assert site.detectors["main"].model_dump() == {
         "model": "yolov8n", "runtime": "torch", "device": "auto", "precision": "fp32", "imgsz": 640, "labels": None,
-        "confidence": 0.25, "iou": 0.7, "batch": 4,
+        "confidence": 0.25, "iou": 0.7, "batch": 4, "batch_wait_ms": 0,
     }  # fmt: skip
     camera = site.cameras["a"]
     assert (camera.backend, camera.transport, camera.stall_s, camera.detect_fps) == ("auto", "tcp", 3, 10)

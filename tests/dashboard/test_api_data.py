@@ -91,7 +91,7 @@ def test_a_line_is_drawn_into_the_file_and_taken_over(planned: ScriptedFace) -> 
 
 
 DRAWN_WRONG: list[tuple[object, object, str, str]] = [
-    ({}, {"bow": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "cameras.gate.zones.bow", "crosses itself"),
+    ({}, {"bow": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "cameras.gate.zones.bow", "crosses or touches itself"),
     ({"road": [[0.1, 0.5], [0.9, 0.5]]}, {"road": [[0, 0], [1, 0], [1, 1]]}, "cameras.gate.zones.road",
      "called like a line of the camera; choose another name"),
     ({"yard": [[0.1, 0.5], [0.9, 0.5]]}, {}, "cameras.gate.lines.yard", "called like a camera"),

@@ -105,7 +105,7 @@ def test_a_crossed_zone_is_told_where_it_would_be(editor: SiteEditor) -> None:
         editor.change(editor.shown().revision, lambda file, text: with_geometry(file, text, "gate", bow))
     (fault,) = caught.value.faults
     assert fault.path == "cameras.gate.zones.bow"
-    assert fault.message.startswith("this polygon crosses itself")
+    assert fault.message.startswith("this polygon crosses or touches itself")
 
 
 def test_a_change_meanwhile_is_shown_without_secrets(editor: SiteEditor) -> None:
