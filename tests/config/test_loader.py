@@ -117,8 +117,8 @@ ONE_FAULT = {
     ),
     "unknown key of a detector": (
         detector("confidance: 0.5\n"),
-        "site.yaml:4: detectors.main.confidance: unknown key (did you mean 'confidence'?); allowed: batch, batch_wait_ms, "
-        "confidence, device, imgsz, iou, labels, model, precision, runtime",
+        "site.yaml:4: detectors.main.confidance: unknown key (did you mean 'confidence'?); allowed: batch, "
+        "batch_wait_ms, confidence, device, imgsz, iou, labels, model, precision, runtime",
     ),
     "unknown key of a camera": (
         camera("line: {}\n"),
