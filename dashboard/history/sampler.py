@@ -53,17 +53,18 @@ class Sampler:
             is_watched = camera.status == "online" and camera.detecting
             self._note_watched(batch, name, is_watched, now, between)
             last = self._last.get(name, {})
+            begin = 0 if name in self._last else None  # a counter that comes later has begun at zero
             for key, value in counters.get(name, {}).items():
                 counter = counter_of(name, key)
                 if not 0 <= now - self._seen.get(counter, -SEEN_S) < SEEN_S:
                     batch.seen[counter] = self._seen[counter] = now
                 lasted = between if is_watched else 0.0
-                added = amount(key, last.get(key), value, lasted)
+                added = amount(key, last.get(key, begin), value, lasted)
                 if added:
                     peak = float(0 if grows(key) else value)
                     for width in WIDTHS:
                         batch.add(counter, width, cell_of(middle, width), added, peak)
-            self._last[name] = dict(counters.get(name, {}))
+            self._last[name] = {**last, **counters.get(name, {})}
 
     def _note_watched(self, batch: Batch, name: str, is_watched: bool, now: float, between: float) -> None:
         """Make the interval longer in which the camera has been watched, or begin one."""

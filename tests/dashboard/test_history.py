@@ -158,6 +158,12 @@ def test_an_outage_is_no_watching_and_a_new_begin_no_growth() -> None:
     assert sum(amount for (_, width, _), (amount, _) in batch.cells.items() if width == 900) == 3
 
 
+def test_a_counter_that_comes_later_has_begun_at_zero() -> None:
+    batch = looks((NOW, None, {}, "online"), (NOW + 5, 5, {IN: 2}, "online"), (NOW + 10, 5, {}, "online"),
+                  (NOW + 15, 5, {IN: 3}, "online"))  # fmt: skip
+    assert batch.cells[ROAD, 900, cell_of(NOW, 900)] == (3.0, 0.0)
+
+
 def test_after_a_long_sleep_nobody_knows_what_was() -> None:
     batch = looks((NOW, None, {YARD: 2}, "online"), (NOW + 7200, 7200, {YARD: 2}, "online"))
     assert batch.cells == {}
