@@ -9,13 +9,18 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
 
 from config.errors import ConfigError, SightlineError, sentences
 from pipelines.stopping import Stop
+
+if TYPE_CHECKING:
+    from config.server import Server
+    from dashboard.server import Server as DashboardServer
+    from pipelines.live.face import SiteFace
 
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -93,6 +98,15 @@ def tell(line: str) -> None:
     out.print(line, markup=False, soft_wrap=True, highlight=False)
 
 
+def serve_page(config: Server, face: SiteFace) -> DashboardServer:
+    """Start the page over a site."""
+    from dashboard.server import Server as Listening
+
+    page = Listening(config, face)
+    page.start()
+    return page
+
+
 @app.callback()
 def common(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages.")] = False,
@@ -127,6 +141,12 @@ def analyze(
     ] = None,
     no_mqtt: Annotated[bool, typer.Option("--no-mqtt", help="Do not publish to the site file's broker.")] = False,
     start_time: StartTimeOption = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show it on a page meanwhile, on this machine or as the site file says.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="With --serve: of the page; 0 takes a free one.")
+    ] = None,
 ) -> None:
     """Analyse video files: every frame, through detector, tracker and rules.
 
@@ -140,9 +160,11 @@ def analyze(
 
     wishes = Wishes(
         videos, config, camera, scenario, model, runtime, device, precision, imgsz, confidence, backend, out_dir,
-        annotate, mqtt, not no_mqtt, start_time,
+        annotate, mqtt, not no_mqtt, start_time, serve, port,
     )  # fmt: skip
-    code = run_jobs(wishes, stop, out, err, say)
+    if port is not None and not serve:
+        raise ConfigError("--port is of the page; add --serve, or leave it out")
+    code = run_jobs(wishes, stop, out, err, say, serve_page)
     if code:
         raise typer.Exit(code)
 
@@ -220,8 +242,6 @@ def run(
     Without --realtime a file is taken as fast as it can be analysed and no frame of it is dropped.
     """
     from config.site import Log
-    from config.site import Server as ServerConfig
-    from pipelines.live.face import SiteFace
     from pipelines.live.plan import SitePlan
     from pipelines.live.service import Service, run_site
     from pipelines.logs import set_up
@@ -250,12 +270,9 @@ def run(
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, reload)
 
-    def serve(server: ServerConfig, face: SiteFace) -> Callable[[], None]:
-        from dashboard.server import Server
-
-        running = Server(server, face)
-        running.start()
-        logging.getLogger("app").info("http://%s answers", running.address)
+    def serve(server: Server, face: SiteFace) -> Callable[[], None]:
+        running = serve_page(server, face)
+        logging.getLogger("app").info("%s answers", running.url)
         return running.stop
 
     code = 0
@@ -525,6 +542,26 @@ def label(
     with counting(err, "copying the video for the browser") as on_step:
         rows = run_label(LabelWishes(video, keys or (), config, camera, out_file, port), stop, tell, on_step)
     tell(f"{out_file}: {rows} rows")
+
+
+@app.command(epilog=EXIT_CODES)
+def passwd(
+    token: Annotated[
+        str | None, typer.Option(metavar="NAME", help="In place of a password: a token of a machine, called so.")
+    ] = None,
+    scopes: Annotated[
+        str, typer.Option(metavar="SCOPES", help="With --token: of read, operate, configure, with commas.")
+    ] = "read",
+) -> None:
+    """Make the hash of a password for the page, or a token for a machine: lines for the server block of a site file.
+
+    The password is asked for twice; from a pipe its first line is taken. Nothing is written down.
+    """
+    from dashboard.passwd import password_lines, token_lines
+
+    lines = password_lines(say) if token is None else token_lines(token, scopes.split(","), say)
+    for line in lines:
+        tell(line)
 
 
 @app.command("reset-counts", epilog=EXIT_CODES)

@@ -11,7 +11,7 @@ from dashboard.api import cameras, commands, compares, events, history, session,
 from dashboard.api import config as configuration
 from dashboard.backing import Backing
 from dashboard.guard import Guard
-from dashboard.middleware import Bodies, Headers, Names, Patience
+from dashboard.middleware import Bodies, Faults, Headers, Names, Patience
 from dashboard.news import News
 from dashboard.refusal import Refusal
 from dashboard.views import Views
@@ -73,6 +73,7 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
     app.include_router(compares.router(backing.compares))
     app.include_router(system.router(face, backing.recorder, backing.tail))
     _answer_errors(app)
+    app.add_middleware(Faults)  # what is added first is nearest to the routes
     app.add_middleware(Bodies)
     app.add_middleware(Patience)
     app.add_middleware(Names, names=(config.host, *config.names))
@@ -105,14 +106,10 @@ def _answer_errors(app: "FastAPI") -> None:
     async def wrong(request: Request, error: RequestValidationError) -> JSONResponse:
         return answer(422, "; ".join(dict.fromkeys(map(_fault, error.errors()))))
 
-    async def failed(request: Request, error: Exception) -> JSONResponse:
-        return answer(500, "this could not be done; the log says why")  # it is logged by who calls this
-
     app.add_exception_handler(Refusal, refused)  # type: ignore[arg-type]
     app.add_exception_handler(CannotBeAsked, not_done)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, of_http)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, wrong)  # type: ignore[arg-type]
-    app.add_exception_handler(Exception, failed)
 
 
 def _fault(error: dict[str, Any]) -> str:

@@ -185,6 +185,31 @@ class Patience:
             log.info("a client took nothing of %s for %.0f s and is given up", scope.get("path"), self._within_s)
 
 
+class Faults:
+    """Answers a fault of ours as every other error, and logs it; a stream that has begun just ends."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except (TimeoutError, OSError):
+            raise  # the client's
+        except Exception:
+            log.exception("%s %s fails", scope.get("method"), scope.get("path"))
+            if not begun:
+                await refuse(send, 500, "this could not be done; the log says why")
+
+
 async def refuse(send: Send, status: int, detail: str) -> None:
     """Answer with an error as the API gives it."""
     body = json.dumps({"detail": detail, "path": None}).encode()

@@ -9,13 +9,14 @@ import os
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from config import site
 from config.errors import SightlineError
 from dashboard.application import application
 from dashboard.backing import Backing
 from pipelines.live.face import SiteFace
+from pipelines.server_plan import open_fault
 
 if TYPE_CHECKING:
     import uvicorn
@@ -24,6 +25,10 @@ log = logging.getLogger(__name__)
 _START_S = 10.0
 _STOP_S = 1.8
 _GRACE_S = 1
+_MOST_CONNECTIONS = 300
+_MOST_HEADERS = 32_768
+_SEND_BUFFER = 128 * 1024
+"""Bytes that the system keeps for a slow client: what waits there is old when it comes."""
 
 
 class ServerError(SightlineError, OSError):
@@ -42,6 +47,7 @@ class Server:
         """
         self._config = config
         self._face = face
+        self._app: Any = None
         self._uvicorn: uvicorn.Server | None = None
         self._backing: Backing | None = None
         self._thread: threading.Thread | None = None
@@ -57,6 +63,19 @@ class Server:
         """Host and port as they are written in a URL."""
         return _host_port(self._config.host, self._port)
 
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"{'http' if self._config.tls is None else 'https'}://{self.address}"
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody has the page open."""
+        views, news = (
+            (getattr(self._app.state, part, None) for part in ("views", "news")) if self._app else (None, None)
+        )
+        return bool((views is not None and views.watchers) or (news is not None and news.listeners))
+
     def start(self) -> None:
         """Start; it listens when this returns.
 
@@ -68,7 +87,7 @@ class Server:
         try:
             import uvicorn
 
-            app = application(self._config, self._face)
+            app = self._app = application(self._config, self._face)
         except ImportError as error:
             raise ServerError(
                 f"the HTTP server needs {error.name or error}, which is not installed; "
@@ -76,8 +95,12 @@ class Server:
             ) from error
         listener = _listen(self._config.host, self._config.port)
         address, self._port = listener.getsockname()[:2]
-        if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
-            log.warning("http://%s is open to the network, and there is no login yet", _host_port(address, self._port))
+        try:
+            self._check_open(address)
+        except ServerError:
+            listener.close()
+            raise
+        tls = self._config.tls
         settings = uvicorn.Config(
             app,
             loop="asyncio",
@@ -86,6 +109,11 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who a client is, it must not say itself
+            limit_concurrency=_MOST_CONNECTIONS,
+            h11_max_incomplete_event_size=_MOST_HEADERS,
+            ssl_certfile=str(tls.certificate) if tls is not None else None,
+            ssl_keyfile=str(tls.key) if tls is not None else None,
             timeout_graceful_shutdown=_GRACE_S,
         )
         self._uvicorn = uvicorn.Server(settings)
@@ -104,10 +132,29 @@ class Server:
         if self._backing is not None:
             self._backing.start()
 
+    def _check_open(self, address: str) -> None:
+        """Say what others than this machine can do there.
+
+        Raises:
+            ServerError: They could see and change everything.
+        """
+        if ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+            return
+        config, url = self._config, self.url
+        if not config.dashboard:
+            log.warning("%s is open to the network: /healthz and /metrics have no login", url)
+        elif config.password_hash is None:
+            raise ServerError(open_fault(config.host))
+        elif config.tls is None:
+            log.warning("%s is open to the network without TLS: passwords can be read on their way", url)
+
     def stop(self) -> None:
         """Stop within 2 seconds: no new connections, requests under way have a second; safe to call twice."""
         if self._uvicorn is None or self._thread is None:
             return
+        for part in ("views", "news"):
+            if (streams := getattr(self._app.state, part, None)) is not None:
+                streams.close()
         self._uvicorn.should_exit = True
         self._thread.join(_STOP_S)
         if self._thread.is_alive():
@@ -127,7 +174,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        return socket.create_server(address[:2], family=family)
+        listener = socket.create_server(address[:2], family=family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # connections inherit it
+        return listener
     except UnicodeError as error:
         raise ServerError(
             f"the HTTP server cannot listen on {place[:80]}; that is no name of a host: server.host"

@@ -11,9 +11,10 @@ import logging
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 
@@ -75,7 +76,7 @@ class View:
         """Pictures a second that each watcher wants."""
         self._face, self._loop = face, loop
         self._newest: Jpeg | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], int] = {}
         self._asked, self._ended = threading.Event(), threading.Event()
         self._fps = 1.0
         self._tell = Telling(log, logging.ERROR, 30.0)
@@ -101,14 +102,14 @@ class View:
         if newest is not None and newest.number > after and time.monotonic() - newest.made_s <= _FRESH_S:
             return newest
         if not self.over:
-            waiting = self._loop.create_future()
-            self._waiting.add(waiting)
+            waiting: asyncio.Future[None] = self._loop.create_future()
+            self._waiting[waiting] = after
             self._asked.set()
             with suppress(TimeoutError):
                 try:
                     await asyncio.wait_for(waiting, timeout_s)
                 finally:
-                    self._waiting.discard(waiting)
+                    self._waiting.pop(waiting, None)
         newest = self._newest
         return newest if newest is not None and newest.number > after else None
 
@@ -118,15 +119,21 @@ class View:
         self._newest = Jpeg(number, content, time.monotonic())
         self._wake()
 
+    def _nothing_new(self) -> None:
+        """In the loop: no result has come for a while, so an old picture is better than none."""
+        newest = self._newest
+        if newest is not None:
+            self._wake(newest.number)
+
     def _finish(self) -> None:
         self.over = True
         self._wake()
 
-    def _wake(self) -> None:
-        for waiting in self._waiting:
-            if not waiting.done():
+    def _wake(self, below: int | None = None) -> None:
+        """Those who wait may look again: all, or those whose picture is older than the one of this number."""
+        for waiting, after in self._waiting.items():
+            if not waiting.done() and (below is None or after < below):
                 waiting.set_result(None)
-        self._waiting.clear()
 
     # -- the thread ------------------------------------------------------------------------------------------------
 
@@ -135,22 +142,30 @@ class View:
         try:
             with self._face.watch(self.wanted.camera) as watch:
                 drawing = _Drawing(self._face, self.wanted)
-                due = 0.0
+                due, left = 0.0, None
                 while not self._ended.is_set():
                     result = watch.next(_POLL_S)
-                    drawing.renew(time.monotonic())
-                    if result is None:
+                    now = time.monotonic()
+                    drawing.renew(now)
+                    if result is not None:
+                        drawing.note(result, now)
+                        left = result
+                    if not self._asked.is_set() or not drawing.is_ready(now) or now < due:
                         continue
-                    drawing.note(result)
-                    if not self._asked.is_set() or time.monotonic() < due or not drawing.is_ready:
-                        continue
-                    due = max(due, time.monotonic() - 1 / self._fps) + 1 / self._fps
-                    self._guarded(drawing, result)
+                    if left is not None:
+                        due = max(due, now - 1 / self._fps) + 1 / self._fps
+                        self._guarded(drawing, left)
+                        left = None
+                    elif result is None:
+                        self._in_loop(self._nothing_new)
         except KeyError:
             log.debug("camera %s is gone", self.wanted.camera)
         finally:
-            with suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self._finish)
+            self._in_loop(self._finish)
+
+    def _in_loop(self, act: Callable[..., None], *arguments: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(act, *arguments)
 
     def _guarded(self, drawing: _Drawing, result: FrameResult) -> None:
         """Draw; a picture that cannot be drawn must not end the view."""
@@ -161,8 +176,7 @@ class View:
             self._tell("view", f"camera {self.wanted.camera}: a picture for the page cannot be drawn: {error}")
             return
         self._asked.clear()  # before it is handed over: whoever comes from now on asks anew
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._take, content)
+        self._in_loop(self._take, content)
 
 
 class _Drawing:
@@ -171,7 +185,7 @@ class _Drawing:
     def __init__(self, face: SiteFace, wanted: Wanted) -> None:
         self._face, self._wanted = face, wanted
         self._plan: object = None
-        self._seen = 0
+        self._seen, self._first_s = 0, time.monotonic()
         self._renewed_s = float("-inf")
         self._own_heat = SeenHeat()
         self._heat = self._own_heat.grid
@@ -195,12 +209,13 @@ class _Drawing:
             grid = self._face.heat(self._wanted.camera)
             self._heat = self._own_heat.grid if grid is None else grid
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether enough was seen to cover whom one frame misses."""
-        return "blur" not in self._wanted.layers or self._seen >= _SEEN_BEFORE_BLUR
+    def is_ready(self, now: float) -> bool:
+        """Whether enough was seen to cover whom one frame misses, or no more is to be seen."""
+        return "blur" not in self._wanted.layers or self._seen >= _SEEN_BEFORE_BLUR or now > self._first_s + _RENEW_S
 
-    def note(self, result: FrameResult) -> None:
+    def note(self, result: FrameResult, now: float) -> None:
+        if not self._seen:
+            self._first_s = now
         self._seen += 1
         self._painter.note(result)
         if "heatmap" in self._wanted.layers:

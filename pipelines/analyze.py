@@ -22,6 +22,7 @@ from detectors.model_files import ResolvedModel
 from detectors.tiles import TiledDetector
 from pipelines.analysis import Analysis
 from pipelines.bins import Bins
+from pipelines.file_face import AtWork, FileFace
 from pipelines.fitting import fitted, rules_off
 from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
@@ -112,6 +113,7 @@ def analyze(
     model: LoadedModel,
     stop: threading.Event,
     on_progress: Callable[[Progress], None] | None = None,
+    face: FileFace | None = None,
 ) -> dict[str, Any]:
     """Analyse one video and write its results.
 
@@ -120,6 +122,7 @@ def analyze(
         model: The loaded detector.
         stop: Ends the run early; what was analysed stays.
         on_progress: Called after each frame.
+        face: Told what a page may show.
 
     Returns:
         The content of ``summary.json``.
@@ -141,7 +144,7 @@ def analyze(
         make_folder(job.folder)
         stack.enter_context(exclusive(job.folder))
         prepare_folder(job)
-        run_ = _Run(job, model, info, start)
+        run_ = _Run(job, model, info, start, face)
         try:
             run_.open_sinks()
             run_.detector.warmup(info.width, info.height)
@@ -151,6 +154,9 @@ def analyze(
         except Exception as error:
             run_.fail(error)
             raise
+        finally:
+            if face is not None:
+                face.end(job.camera, f"{job.video.name} is over")
         summary = run_.write_summary(reason, None)
         run_.check_delivery()
         return summary
@@ -159,8 +165,10 @@ def analyze(
 class _Run:
     """One run of ``analyze``: what lives as long as one video."""
 
-    def __init__(self, job: Job, model: LoadedModel, info: SourceInfo, start: float | None) -> None:
-        self._job, self._model, self._info, self._start = job, model, info, start
+    def __init__(
+        self, job: Job, model: LoadedModel, info: SourceInfo, start: float | None, face: FileFace | None
+    ) -> None:
+        self._job, self._model, self._info, self._start, self._face = job, model, info, start, face
         size = (info.width, info.height)
         self._lines, self._zones = job.plan.pixel_lines(*size), job.plan.pixel_zones(*size)
         self._analysis = Analysis.of(job.plan, model.detector.labels, job.camera, *size, info.fps, start)
@@ -201,12 +209,20 @@ class _Run:
 
         def after_frame(result: FrameResult) -> None:
             self._last_pts_s = result.frame.pts_s
+            if self._face is not None:
+                self._face.show(result)
             if on_progress is not None:
                 on_progress(Progress(self._metrics.frames, info.frame_count, self._metrics.rate.value()))
 
         with FrameReader(source) as reader:
             self._metrics.start()
+            if self._face is not None:
+                self._face.begin(self._at_work())
             run(reader, self.detector, self._analysis, self._sinks, self._metrics, stop, after_frame)
+
+    def _at_work(self) -> AtWork:
+        size, labels = (self._info.width, self._info.height), self._model.detector.labels
+        return AtWork(self._job.camera, size, labels, self._rules, self._metrics, self._detector)
 
     def close(self, reason: str) -> None:
         """Close every sink, even when one of them fails, and raise the first failure."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
-from config.site import Camera, Site
+from config.site import Camera, Server, Site
 from detectors.errors import ModelError
 from detectors.export.apart import export_apart
 from detectors.load import load_detector
@@ -19,6 +19,7 @@ from pipelines.live.plan import check_outbox, check_tls, source_of, tls_of
 from pipelines.merge import MergedLabels
 from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.secrets import secret
+from pipelines.server_plan import plan_server
 from streams.errors import SourceError
 from streams.live_source import first_shot
 from streams.look import is_live, look, redacted
@@ -78,6 +79,8 @@ def check_site(path: Path, found: Callable[[str], None], wrong: Callable[[str], 
         attempt(lambda name=name: _check_source(document, name, plans.get(name, CameraPlan())))  # type: ignore[misc]
     if site.mqtt is not None:
         attempt(lambda: _check_broker(document))
+    if (server := site.server) is not None:
+        attempt(lambda: _check_server(document, server))
         attempt(lambda: _check_outbox(document))
     return max(codes)
 
@@ -156,6 +159,13 @@ def _seen_file(video: Path, size: str) -> str:
     facts = probe(video)
     frames = "unknown" if facts.frame_count is None else str(facts.frame_count)
     return f"{facts.codec} {size}, {facts.fps:.2f} fps, {frames} frames"
+
+
+def _check_server(document: Document[Site], config: Server) -> str:
+    server = plan_server(document, config)
+    what = "the page" if server.dashboard else "/healthz"
+    login = "with a password" if server.password_hash else "without a login"
+    return f"server: {what} on {server.host}:{server.port}, {login}"
 
 
 def _check_broker(document: Document[Site]) -> str:

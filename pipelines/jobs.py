@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,16 @@ from rich.console import Console
 from config.catalogue import catalogue
 from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
-from config.site import RESERVED_NAMES, Mqtt, Outputs, Site
+from config.site import RESERVED_NAMES, Camera, Mqtt, Outputs, Server, Site
 from config.site import Detector as DetectorConfig
 from detectors.model_files import DEFAULT_MODEL, chosen
-from pipelines.analyze import Job, LoadedModel, analyze
+from pipelines.analyze import Job, LoadedModel, analyze, sightline_version
+from pipelines.file_face import FileFace
 from pipelines.fitting import remarks
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.secrets import secret
+from pipelines.server_plan import plan_server
+from pipelines.serving import Serve, served
 from pipelines.sinks.mqtt import Publication
 from pipelines.stopping import watching
 from pipelines.terminal import busy, progress_bar, summary_table
@@ -59,6 +62,10 @@ class Wishes:
     """Whether the site file's broker is told."""
     start_time: str | None = None
     """When the one video was recorded, ISO 8601; in the site's time zone unless it names its own."""
+    serve: bool = False
+    """Whether the page is served meanwhile."""
+    port: int | None = None
+    """TCP port of the page; ``None``: as the site file says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,10 @@ class Prepared:
     named: bool
     """Whether anybody named the model; else the best that can be had is taken."""
     bin_minutes: float = Outputs().bin_minutes
+    recorded_by: Camera | None = None
+    """The camera of the site file that recorded the videos."""
+    server: Server = field(default_factory=Server)
+    """Where the page is served, if it is."""
 
 
 def prepare(wishes: Wishes) -> Prepared:
@@ -92,7 +103,10 @@ def prepare(wishes: Wishes) -> Prepared:
         detector = _override(DetectorConfig(), wishes)
         named = wishes.model is not None
         start = _start(wishes, plan.timezone)
-        return Prepared(plan, "main", detector, wishes.backend or "auto", None, publication, start, named)
+        server = Server() if wishes.port is None else Server(port=wishes.port)
+        return Prepared(
+            plan, "main", detector, wishes.backend or "auto", None, publication, start, named, server=server
+        )  # fmt: skip
     document = load(wishes.config, Site)
     site = document.value
     name = camera_name(document, wishes.camera)
@@ -111,7 +125,16 @@ def prepare(wishes: Wishes) -> Prepared:
         _start(wishes, plan.timezone),
         wishes.model is not None or "model" in site.detectors[detector_name].model_fields_set,
         site.outputs.bin_minutes,
+        camera,
+        _server(document, wishes) if wishes.serve else Server(),
     )
+
+
+def _server(document: Document[Site], wishes: Wishes) -> Server:
+    """The site file's server with the page, whatever ``run`` shows there."""
+    written = document.value.server or Server()
+    port = written.port if wishes.port is None else wishes.port
+    return plan_server(document, written.model_copy(update={"dashboard": True, "port": port}))
 
 
 def _start(wishes: Wishes, timezone: str) -> float | None:
@@ -242,7 +265,14 @@ def _readable(video: Path) -> bool:
     return True
 
 
-def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, say: Callable[[str], None]) -> int:
+def run_jobs(
+    wishes: Wishes,
+    stop: threading.Event,
+    out: Console,
+    err: Console,
+    say: Callable[[str], None],
+    serve: Serve | None = None,
+) -> int:
     """Do what ``analyze`` was asked for.
 
     Args:
@@ -251,6 +281,7 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
         out: For the table of results.
         err: For progress and errors.
         say: Told in one line about what takes long.
+        serve: Starts the page, where one is wanted.
 
     Returns:
         The exit code: 0 all is done, 1 a video failed, 2 one does not fit the configuration.
@@ -260,33 +291,42 @@ def run_jobs(wishes: Wishes, stop: threading.Event, out: Console, err: Console, 
     """
     prepared = prepare(wishes)
     jobs = jobs_of(wishes, prepared)
-    model: LoadedModel | None = None
-    if any(_readable(job.video) for job in jobs):  # else no model is downloaded and loaded for nothing
-        with busy(err, "getting the model ready"):
-            found = chosen(prepared.detector.model if prepared.named else None, say)
-            model = LoadedModel(found, prepared.detector, say)
-        _check_labels(prepared, model)
-        for remark in remarks(prepared.plan, model.detector.labels):
-            log.warning("%s", remark)
-    done: list[tuple[Job, dict[str, Any]]] = []
-    faults: dict[str, int] = {}
-    for job in jobs:
-        if stop.is_set():
-            break
-        try:
-            if model is None:
-                probe(job.video)  # raises what is wrong
-                continue
-            with progress_bar(err, job.video.name) as on_progress, watching(stop):
-                done.append((job, analyze(job, model, stop, on_progress)))
-        except Exception as error:  # whatever it is, it is this video's: the others are done
-            log.debug("%s failed", job.video, exc_info=error)
-            for fault in sentences(error):
-                if fault not in faults:  # a broker that is down is so for all videos
-                    err.print(f"error: {fault}", style="red", markup=False)
-                faults[fault] = error.exit_code if isinstance(error, SightlineError) else 1
-    if done:
-        out.print(summary_table([summary for _, summary in done]))
-        for job, _ in done:
-            out.print(str(job.folder), markup=False, soft_wrap=True, highlight=False)
+    videos = [(job.camera, job.video) for job in jobs]
+    face = FileFace(videos, prepared.plan, prepared.recorded_by, sightline_version()) if wishes.serve else None
+    with served(serve, prepared.server, face, stop, say):
+        model = _model(prepared, jobs, err, say)
+        done: list[tuple[Job, dict[str, Any]]] = []
+        faults: dict[str, int] = {}
+        for job in jobs:
+            if stop.is_set():
+                break
+            try:
+                if model is None:
+                    probe(job.video)  # raises what is wrong
+                    continue
+                with progress_bar(err, job.video.name) as on_progress, watching(stop):
+                    done.append((job, analyze(job, model, stop, on_progress, face)))
+            except Exception as error:  # whatever it is, it is this video's: the others are done
+                log.debug("%s failed", job.video, exc_info=error)
+                for fault in sentences(error):
+                    if fault not in faults:  # a broker that is down is so for all videos
+                        err.print(f"error: {fault}", style="red", markup=False)
+                    faults[fault] = error.exit_code if isinstance(error, SightlineError) else 1
+        if done:
+            out.print(summary_table([summary for _, summary in done]))
+            for job, _ in done:
+                out.print(str(job.folder), markup=False, soft_wrap=True, highlight=False)
     return max(faults.values(), default=0)
+
+
+def _model(prepared: Prepared, jobs: Sequence[Job], err: Console, say: Callable[[str], None]) -> LoadedModel | None:
+    """The model; ``None`` where no video can be read, so that none is downloaded and loaded for nothing."""
+    if not any(_readable(job.video) for job in jobs):
+        return None
+    with busy(err, "getting the model ready"):
+        found = chosen(prepared.detector.model if prepared.named else None, say)
+        model = LoadedModel(found, prepared.detector, say)
+    _check_labels(prepared, model)
+    for remark in remarks(prepared.plan, model.detector.labels):
+        log.warning("%s", remark)
+    return model

@@ -205,7 +205,7 @@ def _draw_boxes(picture: Picture, result: FrameResult, scale: float, stroke: int
 
 
 def _text_scale(picture: Picture) -> float:
-    return max(0.35, picture.shape[1] / 1600)
+    return float(max(0.35, picture.shape[1] / 1600))
 
 
 def _text_height(picture: Picture) -> int:

@@ -25,14 +25,17 @@ _LEAST_SECRET = 4
 _COMMON_WORD = re.compile(r"[a-z]{1,7}", re.I)
 
 
-def secret(document: Document[Any], where: YamlPath, password: SecretStr, file: Path | None) -> str:
-    """The password of a broker or camera.
+def secret(
+    document: Document[Any], where: YamlPath, password: SecretStr, file: Path | None, key: str = "password"
+) -> str:
+    """The password of a broker or camera, or what stands for the operators'.
 
     Args:
         document: The site file.
         where: The block that has ``password`` and ``password_file``.
         password: What is written, mostly from ``${VARIABLE}``.
         file: A file whose first line is the password, relative to the site file.
+        key: What it is called in the block; the key of the file has ``_file`` behind it.
 
     Raises:
         ConfigError: Both are given, or the file cannot be read, is empty or holds no password.
@@ -40,9 +43,9 @@ def secret(document: Document[Any], where: YamlPath, password: SecretStr, file: 
     written = password.get_secret_value()
     if file is None:
         return written
-    place = (*where, "password_file")
+    place = (*where, f"{key}_file")
     if written:
-        raise ConfigError(document.fault(place, "'password' is given, too; keep one of them"))
+        raise ConfigError(document.fault(place, f"'{key}' is given, too; keep one of them"))
     path = document.resolve(file)
     try:
         with path.open(encoding="utf-8") as opened:

@@ -108,8 +108,8 @@ def router(face: SiteFace, views: Views, news: News) -> "APIRouter":
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    for part in ():
-        yield part
+    for content in tuple[bytes, ...]():
+        yield content
 
 
 _MULTIPART = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"

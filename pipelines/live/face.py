@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import SightlineError
 from config.site import Camera
-from pipelines.live.plan import SitePlan
 from pipelines.messages import StatsPayload
 from pipelines.scenario import CameraPlan
 from pipelines.values import CounterKey, FrameResult
+
+if TYPE_CHECKING:
+    from pipelines.live.plan import SitePlan
 
 Health = tuple[bool, dict[str, Any]]
 """Whether the process does its work, and what to say of it: small, JSON, without secrets."""

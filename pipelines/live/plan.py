@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from config.errors import ConfigError, SightlineError, sentences
 from config.faults import YamlPath
 from config.loader import Document, load
-from config.site import Camera, Mqtt, Site
+from config.site import Camera, Mqtt, Server, Site
 from config.site import Detector as DetectorConfig
 from detectors.labels import check_count, labels_ahead
 from detectors.load_export import check_runtime
@@ -20,6 +19,7 @@ from pipelines.jobs import detector_of, publication_of_site
 from pipelines.live.labels import check_labels
 from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.secrets import secret, secrets_in
+from pipelines.server_plan import plan_server
 from pipelines.sinks.mqtt import Publication
 from streams.broker import Broker, TlsFileError, tls_context
 from streams.camera_tls import CameraTls, certificates_fault
@@ -100,6 +100,8 @@ class SitePlan:
     cameras: dict[str, PlannedCamera]
     detectors: dict[str, PlannedDetector]
     publication: Publication | None
+    server: Server | None = None
+    """The block of the HTTP server, with what its files say."""
 
     @property
     def site(self) -> Site:
@@ -118,12 +120,14 @@ class SitePlan:
             found |= set() if camera.is_file else secrets_in(camera.source)
         if self.publication is not None:
             found.add(self.publication.broker.password)
+        if self.server is not None:
+            hashes = [token.hash for token in self.server.tokens]
+            hashes += [self.server.password_hash] if self.server.password_hash is not None else []
+            found |= {value.get_secret_value() for value in hashes}
         return {value for value in found if value}
 
 
-def plan_site(
-    path: Path, realtime: bool, loop: bool, say: Callable[[str], None], text: str | None = None
-) -> SitePlan:
+def plan_site(path: Path, realtime: bool, loop: bool, say: Callable[[str], None], text: str | None = None) -> SitePlan:
     """Read and check a site file for live operation; nothing is opened, connected or loaded.
 
     Args:
@@ -175,12 +179,16 @@ def plan_site(
         if site.mqtt.home_assistant.enabled and site.mqtt.home_assistant.prefix == site.mqtt.prefix:
             text = f"{site.mqtt.prefix!r} is Home Assistant's own prefix; choose another"
             faults.append(document.fault(("mqtt", "prefix"), text))
-    faults += _missing_extras(document)
+    server: Server | None = None
+    try:
+        server = plan_server(document, site.server) if site.server is not None else None
+    except ConfigError as error:
+        collect(error)
     if faults:
         order = sorted(dict.fromkeys(faults), key=_line)
         error_type = ConfigError if ConfigError.exit_code in codes or not codes else SightlineError
         raise error_type(*order) if error_type is ConfigError else SightlineError("\n".join(order))
-    return SitePlan(document, cameras, detectors, publication)
+    return SitePlan(document, cameras, detectors, publication, server)
 
 
 def _wrong_labels(document: Document[Site], cameras: Iterable[PlannedCamera]) -> list[str]:
@@ -309,16 +317,6 @@ def check_outbox(document: Document[Site], mqtt: Mqtt) -> None:
         fault = f"{path} cannot be read ({getattr(error, 'strerror', None) or error})"
     if fault:
         raise ConfigError(document.fault(("mqtt", "outbox", "path"), f"{fault}; give it another place"))
-
-
-def _missing_extras(document: Document[Site]) -> list[str]:
-    if document.value.server is None:
-        return []
-    missing = [name for name in ("fastapi", "uvicorn", "prometheus_client") if importlib.util.find_spec(name) is None]
-    if not missing:
-        return []
-    text = f"needs {', '.join(missing)}; install the extra (pip install 'sightline[server]') or remove this block"
-    return [document.fault(("server",), text)]
 
 
 def live_broker(plan: SitePlan) -> SitePlan:

@@ -194,8 +194,8 @@ class Service:
         reason = "failed"
         stop_server: Callable[[], None] | None = None
         try:
-            if self._serve is not None and self._plan.site.server is not None:
-                stop_server = self._serve(self._plan.site.server, RunningFace(self))
+            if self._serve is not None and self._plan.server is not None:
+                stop_server = self._serve(self._plan.server, RunningFace(self))
             self._open_publisher(self._plan)  # last, so that a port in use leaves the topics alone
             self._outputs.start()
             threading.Thread(target=self._switch_all, name="switches", daemon=True).start()

@@ -56,7 +56,13 @@ class Watcher:
 class Spectators:
     """All who look at the cameras of a site, by camera, and all who listen for events."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: Callable[[str], FrameResult | None] = lambda camera: None) -> None:
+        """Begin with nobody.
+
+        Args:
+            last: Gives a camera's last result to who begins to look, where one is kept.
+        """
+        self._last = last
         self._lock = threading.Lock()
         self._watchers: dict[str, tuple[Watcher, ...]] = {}
         self._listeners: tuple[OnResult, ...] = ()
@@ -73,6 +79,9 @@ class Spectators:
         with self._lock:
             self._watchers = {**self._watchers, camera: (*self._watchers.get(camera, ()), watcher)}
             self._look()
+        last = self._last(camera)
+        if last is not None:
+            watcher.show(last)
 
     def leave(self, camera: str, watcher: Watcher) -> None:
         """Show it nothing any more; safe to call twice."""

@@ -241,7 +241,9 @@ def test_an_open_port_is_one_warning(host: str, warns: bool, caplog: pytest.LogC
     with caplog.at_level(logging.INFO), serving(ServerConfig(host=host, port=0, dashboard=False)) as server:
         assert server.port > 0
     said = [record.getMessage() for record in caplog.records if record.name == "dashboard.server"]
-    assert said == ([f"http://{host}:{server.port} is open to the network, and there is no login yet"] if warns else [])
+    assert said == (
+        [f"http://{host}:{server.port} is open to the network: /healthz and /metrics have no login"] if warns else []
+    )
 
 
 def test_it_stops_in_time_whatever_its_clients_do() -> None:
