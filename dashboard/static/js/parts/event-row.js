@@ -1,7 +1,7 @@
 /** One event as a row: thumbnail, what, where, when. */
 
 import {h} from '../lib/dom.js';
-import {dataLine, fullMoment, moment, words} from '../lib/format.js';
+import {dataLine, moment, words} from '../lib/format.js';
 
 const SAID = ['line', 'zone', 'direction', 'at_pts_s', 'tripwire_crossings', 'frame_time'];
 
@@ -32,7 +32,6 @@ export function eventRow(event, open, short = false) {
       {
         type: 'button',
         class: 'event-open',
-        'aria-label': `${what.join(', ')}, camera ${event.camera}, ${fullMoment(event.at)}`,
         onclick: () => open(event),
       },
       picture,
