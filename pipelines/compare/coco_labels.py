@@ -85,16 +85,16 @@ def _pairs(entries: list[Any], what: str, value: str, place: str) -> Iterator[tu
         yield one["id"], one[value]
 
 
-def _annotation(
-    one: Any, classes: dict[Any, str], names: dict[Any, str], place: str
-) -> tuple[int | str, CocoBox]:
+def _annotation(one: Any, classes: dict[Any, str], names: dict[Any, str], place: str) -> tuple[int | str, CocoBox]:
     """An annotation's picture and box."""
     image, category = (one.get("image_id"), one.get("category_id")) if isinstance(one, dict) else (None, None)
     if not isinstance(image, int | str) or not isinstance(category, int | str):
         raise ConfigError(f"{place} is not one with image_id, category_id and bbox; {FORM}")
     if category not in classes:
         few = ", ".join(f"{key} {name}" for key, name in list(classes.items())[:8]) or "it has none"
-        raise ConfigError(f"{place} has category_id {category}, which its categories lack ({few}); add it, or correct it")
+        raise ConfigError(
+            f"{place} has category_id {category}, which its categories lack ({few}); add it, or correct it"
+        )
     if image not in names:
         raise ConfigError(f"{place} has image_id {image}, which its images lack; add the picture, or correct it")
     track = one.get("track_id")

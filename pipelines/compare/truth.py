@@ -96,8 +96,8 @@ def read_truth(
             ``classes.txt``, one in a line; without it they are the model's.
         pictures: Those that are compared; their names are looked up. A picture that COCO does not list is an error; one
             without a ``.txt`` shows nothing.
-        names: The model's labels, in class order; None: not known yet, so that YOLO's numbers stand for themselves where
-            there is no ``classes.txt``, and none need be the model's.
+        names: The model's labels, in class order; None: not known yet, so that YOLO's numbers stand for themselves
+            where there is no ``classes.txt``, and none need be the model's.
         option: What names the path, for errors.
         must_share: Whether labels that have no class in common with the model's are an error.
 
