@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detectors.errors import ModelError, RuntimeUnavailableError
+from detectors.errors import ModelError, RuntimeUnavailableError, first_line
 from detectors.runtimes.threads import calm_openmp
 
 if TYPE_CHECKING:
@@ -48,9 +48,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         module, _ = load_checkpoint(path)
     except Exception as error:
-        reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
         raise ModelError(
-            f"model {path} cannot be read as an Ultralytics checkpoint ({reason}); download or copy it again"
+            f"model {path} cannot be read as an Ultralytics checkpoint ({_root_of(error)}); download or copy it again"
         ) from error
     if getattr(module, "task", None) != "detect":
         raise ModelError(
@@ -69,6 +68,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not labels:
         raise ModelError(f"model {path} has no class names; choose a checkpoint that was trained with names")
     return Checkpoint(module, labels, stride, end2end)
+
+
+def _root_of(error: BaseException) -> str:
+    """What PyTorch said, without what Ultralytics has wrapped around it: its own advice, with the path once more."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return first_line(error).partition("  (Could this error message")[0]
 
 
 def _choose_head(path: Path, module: Any) -> bool:

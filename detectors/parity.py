@@ -44,6 +44,8 @@ class Agreement:
 
     def line(self) -> str:
         """One line for people."""
+        if not self.boxes:
+            return f"the source found no box above a score of {CLEAR} on {self.pictures} pictures: nothing was compared"
         return (
             f"{self.matched} of {self.boxes} boxes matched ({100 * self.share:.1f} %) on {self.pictures} pictures; "
             f"worst box error {self.box_px:.2f} px, worst score error {self.score:.4f}"

@@ -111,8 +111,8 @@ def read_tfjs_graph(path: Path) -> TfjsGraph:
             does not have.
         RuntimeUnavailableError: TensorFlow is not installed.
     """
-    tf = import_tensorflow()
     model = _read_json(path)
+    tf = import_tensorflow()
     nodes = _parse(tf, path, model.model_topology)
     _check_ops(tf, path, nodes)
     weights = dict(_weights(path, model.weights_manifest))

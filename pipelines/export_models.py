@@ -14,6 +14,7 @@ from detectors.export.calibration import FRAMES
 from detectors.export.facts import Target
 from detectors.export.store import DEFAULT_SIZE, Wanted, carry, file_precision
 from detectors.model_files import chosen
+from pipelines.analyze import make_folder
 from streams.spread import spread_pictures
 
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -53,7 +54,7 @@ def export_models(wishes: ExportWishes, say: Callable[[str], None], tell: Callab
 
     Raises:
         ConfigError: The arguments are wrong.
-        SightlineError: The model or the frames cannot be had.
+        SightlineError: The model or the frames cannot be had, or the folder cannot be made.
     """
     targets = targets_of(wishes.to)
     size, imgsz = size_of(wishes.imgsz)
@@ -61,6 +62,8 @@ def export_models(wishes: ExportWishes, say: Callable[[str], None], tell: Callab
         file_precision(target, wishes.precision)
     if wishes.precision == "int8" and wishes.calibrate is None:
         raise ConfigError("int8 needs frames to calibrate on: add --calibrate with a video or folder of your own")
+    if wishes.out is not None:  # an hour of exports is not to end at a file that lies in the way
+        make_folder(wishes.out)
     model = chosen(wishes.model, say)
     if model.export is not None or model.path.suffix != ".pt":
         raise ConfigError(f"{model.path} cannot be exported; 'export' takes Ultralytics checkpoints (.pt)")

@@ -117,7 +117,9 @@ def test_a_corrupted_checkpoint(call: Call, video: Path, models_dir: Path, tmp_p
     path = tmp_path / "yolov8n.pt"
     data = bytearray((models_dir / "yolov8n.pt").read_bytes())
     path.write_bytes(data[: len(data) // 2])
-    call("analyze", video, "--model", path).failed(1, str(path), "cannot be read as an Ultralytics checkpoint")
+    done = call("analyze", video, "--model", path)
+    done.failed(1, str(path), "cannot be read as an Ultralytics checkpoint (PytorchStreamReader failed")
+    assert done.err.count(str(path)) == 1
 
 
 def test_a_checkpoint_that_changed_behind_our_back(

@@ -79,6 +79,14 @@ def test_frames_that_are_not_there(call: Call, tmp_path: Path) -> None:
     call(*wish, "none.mp4").failed(1, "none.mp4")
 
 
+def test_a_file_in_the_place_of_the_folder_is_told_before_anything_is_exported(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "usb").touch()
+    for out in ("usb", "usb/here"):
+        done = call("export", "yolov8n", "--to", "onnx", "--out", out)
+        done.failed(1, f"cannot create {out}", "--out")
+        assert done.err.count("\n") == 1
+
+
 def test_a_model_that_is_no_checkpoint(call: Call, tmp_path: Path) -> None:
     (tmp_path / "graph.pb").write_bytes(b"x")
     call("export", "./graph.pb", "--to", "onnx").failed(2, "graph.pb cannot be exported", ".pt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,6 +16,9 @@ from detectors.errors import RuntimeUnavailableError
 from detectors.export.facts import RUNTIMES
 from detectors.export.store import Export, Wanted, exported
 from detectors.model_files import ResolvedModel
+
+if TYPE_CHECKING:
+    from detectors.parity import Agreement
 
 LOOKED_AT = 20
 """Pictures that a new export is compared on."""
@@ -46,7 +50,7 @@ def parity_lines(model: ResolvedModel, export: Export, want: Wanted) -> list[str
     """
     from detectors.load import load_detector
     from detectors.load_export import load_export
-    from detectors.parity import POOR, agreement
+    from detectors.parity import agreement
 
     facts = export.facts
     name = f"{facts.source} {facts.target} {facts.precision}"
@@ -66,10 +70,28 @@ def parity_lines(model: ResolvedModel, export: Export, want: Wanted) -> list[str
     finally:
         source.close()
         twin.close()
+    return parity_words(name, facts.precision, seen)
+
+
+def parity_words(name: str, precision: str, seen: Agreement) -> list[str]:
+    """What is told of an export: how near it is and, where that is too far or nothing was seen, a warning.
+
+    Args:
+        name: Of the export.
+        precision: Of its file.
+        seen: What was compared.
+    """
+    from detectors.parity import POOR
+
     lines = [f"{name} beside its source: {seen.line()}"]
-    if seen.share < POOR[facts.precision]:
+    if not seen.boxes:
         lines.append(
-            f"warning: {name} finds too few of its source's boxes (at least {100 * POOR[facts.precision]:.1f} % should "
+            f"warning: nothing is known of how near {name} is: name pictures of your own that show what it is to find "
+            "with --calibrate, or a larger --imgsz"
+        )
+    elif seen.share < POOR[precision]:
+        lines.append(
+            f"warning: {name} finds too few of its source's boxes (at least {100 * POOR[precision]:.1f} % should "
             "match): calibrate on more and more varied frames of your own, or use a higher precision"
         )
     return lines

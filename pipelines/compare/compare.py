@@ -139,6 +139,8 @@ class _Bench:
         self._wishes, self._folder, self._say, self._on_step = wishes, folder, say, on_step
         self._frames = folder / "frames"
         self._laid = lay_down(wishes.videos, wishes.frames, self._frames)
+        if wishes.labels is not None:  # what is wrong with them whatever the model's classes are
+            read_truth(wishes.labels, self._laid, None)
         self._truth: dict[tuple[str, ...], Truth] = {}
         self.frame_count = len(self._laid)
         self.reference: str | None = None

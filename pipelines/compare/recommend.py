@@ -59,7 +59,9 @@ def _is_good(row: Row) -> bool:
     share = (row["agreement"] or {}).get("iou75")
     if _counts_otherwise(row):
         return False
-    return share is None or share >= POOR[row["precision"]]
+    if share is None:  # nothing was seen: what is not exact is not called good on trust
+        return bool(row["precision"] == "fp32")
+    return bool(share >= POOR[row["precision"]])
 
 
 def _counts_otherwise(row: Row) -> bool:

@@ -148,11 +148,11 @@ class _School:
 
     def rows(self, frameworks: Sequence[str]) -> list[Row]:
         """Train on each, one after the other; one that cannot is a row with its reason."""
-        self.start = self._child("prepare")
-        if "error" in self.start:
-            return [failed_row(framework, self.start["error"]) for framework in frameworks]
         lay_down_split(self._dataset.train, self._imgsz, self._folder / "train")
         self._sizes = lay_down_split(self._dataset.val, self._imgsz, self._folder / "val")
+        self.start = self._child("prepare")  # after the pictures: a damaged one is told without loading a framework
+        if "error" in self.start:
+            return [failed_row(framework, self.start["error"]) for framework in frameworks]
         truth, laid = _truth(self._dataset.val, self._sizes, self._dataset.names)
         rows = []
         for framework in frameworks:

@@ -145,7 +145,8 @@ def _of_entry(file: Path, key: str, place: Path) -> list[Path]:
         if missing := [path for path in listed if not path.is_file()]:
             raise ConfigError(f"{place}: {missing[0]} does not exist ({len(missing)} of {len(listed)} pictures)")
         return listed
-    raise ConfigError(f"{file}: '{key}': {place} does not exist; name a folder of pictures, or a .txt that lists them")
+    what = "is neither a folder nor a .txt" if place.exists() else "does not exist"
+    raise ConfigError(f"{file}: '{key}': {place} {what}; name a folder of pictures, or a .txt that lists them")
 
 
 def _label_file(picture: Path) -> Path:

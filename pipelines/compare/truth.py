@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+<<<<<<< HEAD
 import json
 import math
 import operator
+=======
+>>>>>>> 2243a8c5a7be678a3ac62217ea3f2f5ccc256f39
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,6 +20,7 @@ import numpy as np
 
 from config.errors import ConfigError
 from detectors.detections import Detections
+from pipelines.compare.coco_labels import read_coco
 from pipelines.compare.frames import Laid
 
 SCORE = 0.001
@@ -84,7 +88,11 @@ def _check_is_there(path: Path, option: str = "--labels") -> None:
 
 
 def read_truth(
-    path: Path, pictures: Sequence[Laid], names: Sequence[str], option: str = "--labels", must_share: bool = True
+    path: Path,
+    pictures: Sequence[Laid],
+    names: Sequence[str] | None,
+    option: str = "--labels",
+    must_share: bool = True,
 ) -> Truth:
     """Read the labels of pictures.
 
@@ -94,7 +102,8 @@ def read_truth(
             ``classes.txt``, one in a line; without it they are the model's.
         pictures: Those that are compared; their names are looked up. A picture that COCO does not list is an error; one
             without a ``.txt`` shows nothing.
-        names: The model's labels, in class order.
+        names: The model's labels, in class order; None: not known yet, so that YOLO's numbers stand for themselves
+            where there is no ``classes.txt``, and none need be the model's.
         option: What names the path, for errors.
         must_share: Whether labels that have no class in common with the model's are an error.
 
@@ -106,7 +115,7 @@ def read_truth(
         truth = _read_yolo(path, pictures, names, option)
     else:
         truth = _read_coco(path, pictures, option)
-    if not must_share:
+    if not must_share or names is None:
         return truth
     known = set(names) & set(truth.labels)
     if not any(box.label in known for boxes in truth.boxes for box in boxes):
@@ -118,7 +127,7 @@ def read_truth(
     return truth
 
 
-def _read_yolo(folder: Path, pictures: Sequence[Laid], names: Sequence[str], option: str) -> Truth:
+def _read_yolo(folder: Path, pictures: Sequence[Laid], names: Sequence[str] | None, option: str) -> Truth:
     own = folder / _NAMES
     if own.is_file():
         names = [line.strip() for line in _text(own, option).splitlines() if line.strip()]
@@ -126,10 +135,11 @@ def _read_yolo(folder: Path, pictures: Sequence[Laid], names: Sequence[str], opt
         raise ConfigError(
             f"{option}: {folder} has no .txt for any of the pictures, such as {Path(pictures[0].name).stem}.txt"
         )
-    return Truth(tuple(_yolo_boxes(folder, picture, names, option) for picture in pictures), tuple(names))
+    boxes = tuple(_yolo_boxes(folder, picture, names, option) for picture in pictures)
+    return Truth(boxes, tuple(names) if names is not None else ())
 
 
-def _yolo_boxes(folder: Path, picture: Laid, names: Sequence[str], option: str) -> tuple[Box, ...]:
+def _yolo_boxes(folder: Path, picture: Laid, names: Sequence[str] | None, option: str) -> tuple[Box, ...]:
     file = folder / f"{Path(picture.name).stem}.txt"
     if not file.is_file():
         return ()
@@ -140,20 +150,22 @@ def _yolo_boxes(folder: Path, picture: Laid, names: Sequence[str], option: str) 
         if not words:
             continue
         try:
-            class_id, (x, y, w, h) = int(words[0]), (float(word) for word in words[1:5])
-            label = names[class_id] if class_id >= 0 else ""
+            class_id, (x, y, w, h) = int(words[0]), (float(word) for word in words[1 : 5 if len(words) < 7 else None])
+            label = "" if class_id < 0 else str(class_id) if names is None else names[class_id]
         except (ValueError, IndexError):
             label = ""
         if not label or not all(0 <= value <= 1 for value in (x, y, w, h)):
+            which = "a class" if names is None else f"a class below {len(names)}"
             raise ConfigError(
-                f"{option}: {file}, line {number}: {line[:60]!r} is not 'class x y w h' with a class below "
-                f"{len(names)} and values from 0 to 1"
+                f"{option}: {file}, line {number}: {line[:60]!r} is not 'class x y w h' with {which} and values from 0 "
+                "to 1"
             )
         boxes.append(Box(label, ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)))
     return tuple(boxes)
 
 
 def _read_coco(file: Path, pictures: Sequence[Laid], option: str) -> Truth:
+<<<<<<< HEAD
     try:
         content = json.loads(_text(file, option))
         categories = {one["id"]: str(one["name"]) for one in content["categories"]}
@@ -174,6 +186,10 @@ def _read_coco(file: Path, pictures: Sequence[Laid], option: str) -> Truth:
     if missing := [picture.name for picture in pictures if picture.name not in ids]:
         raise ConfigError(f"{option}: {file} does not list {missing[0]} ({len(missing)} of {len(pictures)} pictures)")
     return Truth(tuple(tuple(boxes.get(ids[picture.name], ())) for picture in pictures), tuple(categories.values()))
+=======
+    found = read_coco(_text(file, option), [picture.name for picture in pictures], f"{option}: {file}")
+    return Truth(tuple(tuple(Box(*box) for box in boxes) for boxes in found.boxes), found.classes)
+>>>>>>> 2243a8c5a7be678a3ac62217ea3f2f5ccc256f39
 
 
 def _text(file: Path, option: str) -> str:

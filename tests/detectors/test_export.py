@@ -19,12 +19,12 @@ from config.errors import SightlineError
 from config.site import Detector as DetectorConfig
 from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.export.facts import FACTS, FILES, is_export, read_facts
-from detectors.export.make import export_model
+from detectors.export.make import export_model, parity_words
 from detectors.export.store import Export, Wanted, cached_folder, carry, exported, kept
 from detectors.load import load_detector
 from detectors.load_export import PACKAGES
 from detectors.model_files import ResolvedModel, resolve
-from detectors.parity import agreement
+from detectors.parity import Agreement, agreement
 from streams.spread import spread_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -317,3 +317,14 @@ def test_int8_keeps_the_boxes_of_its_source(
     refused(ModelError, folder, "was exported in int8", "not fp32", runtime=runtime)
     whole.close()
     small.close()
+
+
+def test_an_export_that_nothing_was_compared_on_is_not_called_good() -> None:
+    told, warning = parity_words("yolov8n onnx fp32", "fp32", Agreement(20, 0, 0, 0.0, 0.0))
+    assert told == (
+        "yolov8n onnx fp32 beside its source: the source found no box above a score of 0.4 on 20 pictures: nothing was "
+        "compared"
+    )
+    assert warning.startswith("warning: nothing is known of how near yolov8n onnx fp32 is") and "--calibrate" in warning
+    assert len(parity_words("a", "int8", Agreement(20, 100, 93, 0.1, 0.1))) == 1
+    assert "at least 93.0 % should match" in parity_words("a", "int8", Agreement(20, 100, 92, 0.1, 0.1))[1]

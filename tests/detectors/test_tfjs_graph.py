@@ -210,3 +210,14 @@ def test_nodes_that_do_not_fit_each_other_are_refused_by_the_runtime(tmp_path: P
     with pytest.raises(ModelError, match="cannot be read as a frozen TensorFlow graph") as caught:
         answer(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_is_told_without_loading_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def imported() -> None:
+        raise AssertionError("TensorFlow was imported for a file that is no model")
+
+    monkeypatch.setattr("detectors.tfjs_graph.import_tensorflow", imported)
+    path = tmp_path / "model.json"
+    path.write_text('{"modelTopology": {"node": [')
+    with pytest.raises(ModelError, match="is not JSON"):
+        read_tfjs_graph(path)

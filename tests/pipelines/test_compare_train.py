@@ -83,6 +83,7 @@ def without(pattern: str) -> Callable[[Path], None]:
         (to_yaml("train: images/train\n", ""), ["'train' is missing"]),
         (to_yaml("images/train", "3"), ["'train' must be a path"]),
         (to_yaml("images/train", "nowhere"), ["'train'", "nowhere does not exist", "name a folder"]),
+        (to_yaml("images/train", "images/train/0.png"), ["'train'", "0.png is neither a folder nor a .txt"]),
         (to_yaml("names:\n  0: person\n  1: car\n", ""), ["'names' must list the classes"]),
         (to_yaml("  1: car", "  2: car"), ["'names' must list the classes", "number them from 0"]),
         (to_yaml("  1: car", "  1: person"), ["'person' twice"]),

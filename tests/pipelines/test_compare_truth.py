@@ -68,6 +68,7 @@ def test_coco_is_looked_up_by_the_names_of_pictures(tmp_path: Path) -> None:
         ("0 50 50 10 20", "values from 0 to 1"),
         ("0 nan 0.5 0.1 0.2", "values from 0 to 1"),
         ("person 0.5 0.5 0.1 0.2", "class x y w h"),
+        ("0 0.1 0.1 0.2 0.1 0.2 0.2", "class x y w h"),  # the outline of a segmentation is no box
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: str, part: str) -> None:
@@ -77,15 +78,38 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, part: str) -> None:
     assert part in str(told.value)
 
 
+def with_box(**changes: Any) -> str:
+    """COCO whose second annotation is another one; NaN is what Python's own ``json`` writes and reads."""
+    good: dict[str, Any] = {"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4]}
+    return json.dumps(coco(annotations=[good, good | changes]))
+
+
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        ("{", "not a COCO file"),
-        ("[]", "not a COCO file"),
-        (json.dumps({"images": []}), "not a COCO file"),
-        (json.dumps(coco(annotations=[{"image_id": 7, "category_id": 4, "bbox": [1, 2, 3, 4]}])), "not a COCO file"),
-        (json.dumps(coco(annotations=[{"image_id": 7, "category_id": 3, "bbox": [1, 2]}])), "not a COCO file"),
-        (json.dumps(coco(images=[{"id": 7, "file_name": "a.jpg"}])), "does not list b.png (1 of 2 pictures)"),
+        ("", "is not JSON (Expecting value"),
+        ("{", "is not JSON (Expecting"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "has no list 'images'"),
+        (json.dumps({"images": []}), "has no list 'categories'"),
+        (json.dumps(coco(annotations={"1": 2})), "has no list 'annotations'"),
+        (json.dumps(coco(annotations=[7])), "annotation 1 is not"),
+        (json.dumps(coco(images=[{"id": 7}])), "image 1 is not"),
+        (json.dumps(coco(categories=[{"id": [3], "name": "car"}])), "category 1 is not"),
+        (with_box(category_id=4), "annotation 2 has category_id 4, which its categories lack (3 car, 9 zebra)"),
+        (with_box(category_id=[3]), "annotation 2 is not"),
+        (with_box(image_id=70), "annotation 2 has image_id 70, which its images lack"),
+        (with_box(bbox=[1, 2]), "annotation 2: bbox [1, 2] is not"),
+        (with_box(bbox="1234"), "annotation 2: bbox '1234' is not"),
+        (with_box(bbox=[1, 2, 3, float("nan")]), "annotation 2: bbox [1, 2, 3, nan] is not"),
+        (with_box(bbox=[1, 2, -3, 4]), "annotation 2: bbox [1, 2, -3, 4] is not"),
+        (with_box(bbox=[1, 2, 3, 10**400]), "annotation 2: bbox [1, 2, 3, 1000"),
+        (with_box(track_id="a"), "annotation 2: track_id 'a' is not a whole number"),
+        (json.dumps(coco(images=[{"id": 7, "file_name": "a.jpg"}], annotations=[])), "does not list b.png (1 of 2"),
+        (
+            json.dumps(coco(images=[*coco()["images"], {"id": 9, "file_name": "other/a.jpg"}])),
+            "lists two pictures that are called a.jpg",
+        ),
         (json.dumps(coco(annotations=[])), "no box for these pictures of a class that the model knows"),
     ],
 )
@@ -94,7 +118,31 @@ def test_wrong_coco_is_one_sentence(tmp_path: Path, content: str, part: str) -> 
     file.write_text(content)
     with pytest.raises(ConfigError) as told:
         read_truth(file, PICTURES, NAMES)
-    assert part in str(told.value)
+    assert part in str(told.value) and len(str(told.value)) < 400
+    assert str(told.value).count("--labels") == 1
+
+
+def test_a_coco_file_that_is_not_text_is_told_once(tmp_path: Path) -> None:
+    file = tmp_path / "labels.json"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"^--labels: \S*labels\.json cannot be read \(it is not text\)$"):
+        read_truth(file, PICTURES, NAMES)
+
+
+def test_labels_are_checked_before_any_model_says_its_classes(tmp_path: Path) -> None:
+    file = tmp_path / "labels.json"
+    file.write_text(with_box(category_id=4))
+    with pytest.raises(ConfigError, match="category_id 4"):
+        read_truth(file, PICTURES, None)
+    (tmp_path / "a.txt").write_text("7 0.5 0.5 0.1 0.2\n")
+    assert read_truth(tmp_path, PICTURES, None).boxes[0][0].label == "7"  # 80 classes, say: the model will tell
+    (tmp_path / "a.txt").write_text("7 0.5 0.5 0.1 2\n")
+    with pytest.raises(ConfigError, match=r"a\.txt, line 1: .* a class and values from 0 to 1"):
+        read_truth(tmp_path, PICTURES, None)
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    (tmp_path / "a.txt").write_text("7 0.5 0.5 0.1 0.2\n")
+    with pytest.raises(ConfigError, match="class below 2"):
+        read_truth(tmp_path, PICTURES, None)
 
 
 def test_labels_that_are_not_there_are_told(tmp_path: Path) -> None:
