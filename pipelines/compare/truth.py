@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-<<<<<<< HEAD
-import json
-import math
-import operator
-=======
->>>>>>> 2243a8c5a7be678a3ac62217ea3f2f5ccc256f39
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -165,31 +159,8 @@ def _yolo_boxes(folder: Path, picture: Laid, names: Sequence[str] | None, option
 
 
 def _read_coco(file: Path, pictures: Sequence[Laid], option: str) -> Truth:
-<<<<<<< HEAD
-    try:
-        content = json.loads(_text(file, option))
-        categories = {one["id"]: str(one["name"]) for one in content["categories"]}
-        ids = {Path(one["file_name"]).name: one["id"] for one in content["images"]}
-        boxes: dict[Any, list[Box]] = {}
-        for one in content["annotations"]:
-            x, y, w, h = (float(value) for value in one["bbox"])
-            if not all(map(math.isfinite, (x, y, w, h))) or w < 0 or h < 0:
-                raise ValueError(f"bbox {one['bbox']} has a number that is none, or a width or height below 0")
-            track = None if one.get("track_id") is None else operator.index(one["track_id"])
-            box = Box(categories[one["category_id"]], (x, y, w, h), bool(one.get("iscrowd")), track)
-            boxes.setdefault(one["image_id"], []).append(box)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ConfigError(
-            f"{option}: {file} is not a COCO file with images, categories and annotations ({type(error).__name__}: "
-            f"{str(error)[:80]})"
-        ) from error
-    if missing := [picture.name for picture in pictures if picture.name not in ids]:
-        raise ConfigError(f"{option}: {file} does not list {missing[0]} ({len(missing)} of {len(pictures)} pictures)")
-    return Truth(tuple(tuple(boxes.get(ids[picture.name], ())) for picture in pictures), tuple(categories.values()))
-=======
     found = read_coco(_text(file, option), [picture.name for picture in pictures], f"{option}: {file}")
     return Truth(tuple(tuple(Box(*box) for box in boxes) for boxes in found.boxes), found.classes)
->>>>>>> 2243a8c5a7be678a3ac62217ea3f2f5ccc256f39
 
 
 def _text(file: Path, option: str) -> str:
