@@ -5,7 +5,7 @@ import {ask} from '../lib/ask.js';
 import {button, h} from '../lib/dom.js';
 import {once} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
-import {whyNotConfigure} from '../lib/session.js';
+import {session, whyNotConfigure} from '../lib/session.js';
 
 const TAKEN_OVER_MS = 15000;
 const THEIRS_MS = 3000; // a changed file is taken over by itself within a few seconds
@@ -20,6 +20,9 @@ export class SiteFile {
   /** Read it; where there is none, `reason` says why nothing can be saved. */
   async load(signal) {
     this.reason = whyNotConfigure();
+    if (session.read_only_reason) {
+      return this; // there is no site file
+    }
     try {
       this.config = await get('/api/config', signal);
       this.reason ??= this.config.read_only_reason;

@@ -102,29 +102,50 @@ function touch(own) {
   say(own.state, 'Not saved yet');
 }
 
-function missingOf(own, scenario) {
-  const found = scenario.missing_labels;
-  return (Array.isArray(found) ? found : found?.[own.camera.name]) ?? [];
-}
-
+/** What the chosen preset brings; each of its rules can be taken over as one of the camera's own, to be changed. */
 function tellScenario(own) {
   const scenario = own.presets.find((one) => one.name === own.choice.value);
   if (!scenario) {
-    replace(own.about, own.choice.value ? 'A scenario file of this site.' : 'Only the rules below apply.');
+    replace(
+      own.about,
+      h('p', null, own.choice.value ? 'A scenario file of this site.' : 'Only the rules below apply.'),
+    );
     return;
   }
-  const missing = missingOf(own, scenario);
+  const missing = scenario.missing_labels[own.camera.name] ?? [];
+  const lacking = missing.length
+    ? h(
+        'p',
+        {class: 'warn'},
+        `The model of this camera does not know ${missing.join(', ')}: rules that need ${missing.length > 1 ? 'them' : 'it'} are off.`,
+      )
+    : null;
   replace(
     own.about,
-    h('p', null, `Rules: ${(scenario.rules ?? []).map((rule) => words(rule.name ?? rule.kind ?? rule)).join(', ')}.`),
-    missing.length
-      ? h(
-          'p',
-          {class: 'warn'},
-          `The model of this camera does not know ${missing.join(', ')}: rules that need ${missing.length > 1 ? 'them' : 'it'} are off.`,
-        )
-      : null,
+    lacking,
+    table(
+      'Rules of the preset',
+      ['Rule', 'Settings', ''],
+      scenario.rules.map((rule) => presetRow(own, rule)),
+    ),
   );
+}
+
+function presetRow(own, rule) {
+  const {kind, labels, optional, name, ...settings} = rule;
+  const adjust = button('Adjust', {
+    kind: 'quiet',
+    disabled: own.locked,
+    'aria-label': `Adjust ${words(name ?? kind)}`,
+    onclick: () => {
+      addRule(own, {...rule}, true);
+      touch(own);
+    },
+  });
+  const said = [stateLine(settings), labels ? `for ${labels.join(', ')}` : '', optional ? 'where it can' : '']
+    .filter(Boolean)
+    .join(' · ');
+  return [words(name ?? kind), h('span', {class: 'hint'}, said), adjust];
 }
 
 function addRule(own, rule, open) {
