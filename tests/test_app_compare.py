@@ -60,6 +60,10 @@ def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(
         (["VIDEO", "--precisions", "int4"], 2, ["--precisions", "int4", "bf16"]),
         (["VIDEO", "--imgsz", "640x384"], 2, ["--imgsz", "640x384"]),
         (["VIDEO", "--models", "yolov99"], 2, ["yolov99"]),
+        (["VIDEO", "--models", ","], 2, ["--models: ',' names nothing"]),
+        (["VIDEO", "--runtimes", ""], 2, ["--runtimes: '' names nothing"]),
+        (["VIDEO", "--precisions", " , "], 2, ["--precisions", "names nothing"]),
+        (["VIDEO", "--imgsz", ","], 2, ["--imgsz", "names nothing"]),
     ],
 )
 def test_wrong_arguments_are_one_sentence(

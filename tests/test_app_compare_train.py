@@ -105,6 +105,7 @@ def test_one_that_is_not_installed_and_a_head_with_another_loss_are_rows_with_th
         (["--train", "no.yaml", "--config", "site.yaml"], ["--config has no part in --train"]),
         (["--train", "no.yaml", "--sustained", "1"], ["--sustained has no part in --train"]),
         (["--train", "no.yaml", "--runtimes", "torch,litert"], ["--runtimes: litert does not train"]),
+        (["--train", "no.yaml", "--runtimes", ","], ["--runtimes: ',' names nothing"]),
         (["--train", "no.yaml", "--imgsz", "320,640"], ["--imgsz", "several"]),
     ],
 )

@@ -134,7 +134,10 @@ def exported(model: ResolvedModel, want: Wanted, say: Callable[[str], None]) -> 
             say(f"exporting {what} (once; kept in {folder})")
             return Export(folder, _fill(model, want, precision, folder, is_alone), made=True)
     except OSError as error:
-        raise ModelError(f"the export cannot be written to {folder} ({error.strerror or error})") from error
+        raise ModelError(
+            f"the export cannot be written to {folder} ({error.strerror or error}); make room there, or name another "
+            "folder in SIGHTLINE_CACHE"
+        ) from error
 
 
 def kept(model: ResolvedModel, want: Wanted, say: Callable[[str], None] = lambda line: None) -> Export | None:

@@ -90,9 +90,15 @@ def compare(
         ModelError: A model cannot be had.
         OutputError: A result cannot be written.
     """
-    asked: list[str | None] = [*listed(wishes.models)] or [None]
+    asked: list[str | None] = [*listed(wishes.models, "--models")] or [None]
     names = [word_for(chosen(word, say), word) for word in asked]
-    todo = combinations(names, listed(wishes.runtimes), listed(wishes.precisions), sizes(wishes.imgsz), wishes.device)
+    todo = combinations(
+        names,
+        listed(wishes.runtimes, "--runtimes"),
+        listed(wishes.precisions, "--precisions"),
+        sizes(wishes.imgsz),
+        wishes.device,
+    )
     if wishes.config is not None or wishes.camera is not None:  # their faults are told before anything is measured
         asked_for = Wishes(wishes.videos, wishes.config, wishes.camera, publish=False, start_time=wishes.start_time)
         prepared = prepare(asked_for)
@@ -296,9 +302,16 @@ class _Bench:
         return {"error": f"its process {how_it_ended(code, words)}"}
 
 
-def listed(text: str | None) -> list[str]:
-    """``a, b,a`` → the words, each once."""
-    return list(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
+def listed(text: str | None, option: str) -> list[str]:
+    """``a, b,a`` → the words, each once; none where the option was not given.
+
+    Raises:
+        ConfigError: It was given, and names nothing.
+    """
+    words = list(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
+    if text is not None and not words:
+        raise ConfigError(f"{option}: {text!r} names nothing; write names separated by commas, or leave it out")
+    return words
 
 
 def sizes(text: str | None) -> list[int]:
@@ -307,7 +320,7 @@ def sizes(text: str | None) -> list[int]:
     Raises:
         ConfigError: One is not a number of pixels from 32 to 4096.
     """
-    words = listed(text) or [str(DEFAULT_SIZE)]
+    words = listed(text, "--imgsz") or [str(DEFAULT_SIZE)]
     if bad := [word for word in words if not (word.isdecimal() and 32 <= int(word) <= 4096)]:
         raise ConfigError(f"--imgsz: {bad[0]!r} is not a number of pixels from 32 to 4096")
     return [int(word) for word in words]

@@ -110,7 +110,7 @@ def train(wishes: TrainWishes, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _frameworks(text: str | None) -> list[str]:
-    asked = listed(text) or list(FRAMEWORKS)
+    asked = listed(text, "--runtimes") or list(FRAMEWORKS)
     if unknown := [name for name in asked if name not in FRAMEWORKS]:
         raise ConfigError(f"--runtimes: {unknown[0]} does not train; with --train name {' or '.join(FRAMEWORKS)}")
     return [name for name in FRAMEWORKS if name in asked]
@@ -124,7 +124,7 @@ def _size(text: str | None) -> int:
 
 
 def _checkpoint(text: str | None, say: Callable[[str], None]) -> ResolvedModel:
-    names = listed(text)
+    names = listed(text, "--models")
     if len(names) > 1:
         raise ConfigError(f"--models: {text} are several; with --train name one checkpoint")
     model = chosen(names[0] if names else None, say)

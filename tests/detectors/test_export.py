@@ -328,3 +328,10 @@ def test_an_export_that_nothing_was_compared_on_is_not_called_good() -> None:
     assert warning.startswith("warning: nothing is known of how near yolov8n onnx fp32 is") and "--calibrate" in warning
     assert len(parity_words("a", "int8", Agreement(20, 100, 93, 0.1, 0.1))) == 1
     assert "at least 93.0 % should match" in parity_words("a", "int8", Agreement(20, 100, 92, 0.1, 0.1))[1]
+
+
+def test_a_full_cache_is_one_sentence(model: ResolvedModel, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_CACHE", str(small_disk))
+    with pytest.raises(ModelError, match=r"cannot be written to .*\(No space left on device\); .* SIGHTLINE_CACHE$"):
+        exported(model, Wanted("onnx", "fp32"), lambda line: None)
+    assert all(path.suffix == ".lock" for path in (small_disk / "exports").iterdir())

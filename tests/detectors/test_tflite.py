@@ -23,7 +23,7 @@ from detectors.pull import PullError
 from detectors.verify import verify
 from pipelines.analyze import LoadedModel
 from streams.spread import spread_pictures
-from tests.support.cli import Done
+from tests.support.cli import Done, run_app
 from tests.support.ssd_to_tflite import ssd_to_tflite
 from tests.support.tflite import ANCHORS, BOXES, CLASSES, COUNT, SCORES, TfliteModel, add_metadata, averages, colours
 from tests.support.videos import encode
@@ -349,6 +349,22 @@ def test_analyze_takes_it(call: Callable[..., Done], tmp_path: Path) -> None:
     assert (done.code, done.err) == (0, "")
     lines = (tmp_path / "out" / "short" / "detections.jsonl").read_text().splitlines()
     assert len(lines) == 5 and all('"blue"' in line for line in lines)
+
+
+def test_run_takes_it_with_tiles_too(tmp_path: Path) -> None:
+    add_metadata(model := colours(), normalisation=([0], [255]))
+    model.write(tmp_path / "own.tflite", {"labels.txt": NAMES})
+    encode(tmp_path / "a.mp4", frames=5)
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        "version: 1\ndetectors: {main: {model: own.tflite, runtime: litert}}\noutputs: {jsonl: {path: out}}\n"
+        "cameras: {whole: {source: a.mp4}, parts: {source: a.mp4, tiles: {rows: 2, cols: 2}}}\n"
+    )
+    done = run_app("run", site)
+    assert done.code == 0, done.err
+    for camera in ("whole", "parts"):
+        lines = next((tmp_path / "out" / camera).glob("detections*")).read_text().splitlines()
+        assert len(lines) == 5 and all('"blue"' in line for line in lines)
 
 
 VIDEOS = {"classroom.mp4": 8, "store-aisle-detection.mp4": 12, "worker-zone-detection.mp4": 12}
