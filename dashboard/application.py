@@ -9,6 +9,7 @@ from config import site
 from dashboard import files, monitoring
 from dashboard.api import cameras, commands, compares, events, history, session, stream, system
 from dashboard.api import config as configuration
+from dashboard.api.common import Fault
 from dashboard.backing import Backing
 from dashboard.guard import Guard
 from dashboard.middleware import Bodies, Faults, Headers, Names, Patience
@@ -56,6 +57,7 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses={422: {"model": Fault, "description": "something of the request is wrong"}},
     )
     app.state.guard = Guard(config)
     backing = app.state.backing = Backing(config, face)

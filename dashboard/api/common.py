@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from dashboard.refusal import Refusal
 from pipelines.layers import LAYERS, Layer
@@ -18,6 +18,13 @@ Layers = Annotated[
 Width = Annotated[int, Field(ge=160, le=1920, description="pixels at most; rounded up to multiples of 80")]
 DEFAULT_LAYERS: frozenset[Layer] = frozenset({"boxes", "tracks", "lines", "zones"})
 _STEP = 80
+
+
+class Fault(BaseModel):
+    """Every error: what is wrong, in a sentence, and where."""
+
+    detail: str
+    path: str | None = Field(description="the place in the site file, where it is about one")
 
 
 def camera_of(face: SiteFace, name: str) -> CameraFace:
