@@ -21,14 +21,10 @@ from pipelines.live.face import SiteFace
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-<<<<<<< HEAD
 STILL_S = 5.0
 """Seconds for which a still waits at least,"""
 _LONGEST_STILL_S = 15.0
 """and at most, for a camera of which a picture is analysed now and then."""
-=======
-STILL_S = 4.0
->>>>>>> bf38f0259d9eb0a3456a063ce5d40b0e2f882330
 _LOOK_UP_S = 5.0
 """Seconds after which a stream asks whether its session still lasts."""
 _BEAT = b": beat\n\n"
