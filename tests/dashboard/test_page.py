@@ -168,7 +168,7 @@ def test_layers_are_asked_for_and_remembered(visitor: Visitor) -> None:
 def test_a_line_drawn_with_the_mouse_counts(site: Site, visitor: Visitor) -> None:
     """It is in the YAML, whose comment stays, and soon in the counters; no restart."""
     page = visitor.open("setup/street/lines")
-    page.wait_for_selector('.shape.line[aria-label="line road"]')
+    page.wait_for_selector('.shape.line[aria-label="line road"]', state="attached")
     page.get_by_role("button", name="Line", exact=True).click()
     drag(page, (0.2, 0.75), (0.9, 0.7))
     page.keyboard.type("drawn")  # its name is chosen, to be typed over

@@ -66,12 +66,16 @@ function shape(draw, item) {
     svg('path', {class: 'reach', d: path(draw, item.points, closed)}),
     svg('path', {class: 'stroke', d: path(draw, item.points, closed)}),
   );
-  if (!closed) {
-    group.append(arrow(draw, item));
-  }
-  group.append(...label(draw, closed ? top(item.points) : item.points[0], item.name, closed ? 14 : -14));
+  const marks = label(draw, closed ? top(item.points) : item.points[0], item.name, closed ? 14 : -14);
+  const whole = svg(
+    'g',
+    {class: `tint ${item.kind}${bad ? ' bad' : ''}`},
+    group,
+    closed ? null : arrow(draw, item),
+    marks,
+  );
   if (!chosen) {
-    return group;
+    return whole;
   }
   const handles = item.points.map((point, index) =>
     handle(
@@ -85,7 +89,8 @@ function shape(draw, item) {
     ),
   );
   const extra = closed ? item.points.map((point, index) => adder(draw, item, index)) : [];
-  return svg('g', null, group, ...extra, ...handles);
+  whole.append(...extra, ...handles);
+  return whole;
 }
 
 /** An arrow across the middle of a line, to where `in` counts. */
