@@ -29,10 +29,14 @@ log = logging.getLogger(__name__)
 MOST_VIEWS = 16
 MOST_WATCHERS = 128
 MOST_FPS = 15.0
+MOST_SENT = 100.0
+"""Pictures a second to all watchers together: more of them get fewer each, for sending costs the analysis, too."""
+BOUNDARY = "frame"
 LINGER_S = 3.0
 """Seconds for which a view without watchers goes on: who asks for one still after the other finds its trails there."""
 QUALITY = 75
 _NICE = 10
+_HEAD_ENDS, _PART_ENDS = b"\r\n\r\n", b"\r\n"
 _POLL_S = 0.25
 _FRESH_S = 0.2
 _RENEW_S = 1.0
@@ -57,11 +61,28 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Jpeg:
-    """An encoded picture: its number within the view, from 1, and when it was made (seconds, monotonic clock)."""
+    """An encoded picture.
+
+    Attributes:
+        number: Within the view, from 1.
+        part: The picture as a part of ``multipart/x-mixed-replace``, made once for all who watch.
+        made_s: When it was made; seconds of the monotonic clock.
+    """
 
     number: int
-    content: bytes
+    part: bytes
     made_s: float
+
+    @property
+    def picture(self) -> bytes:
+        """The picture alone."""
+        return self.part[self.part.index(_HEAD_ENDS) + len(_HEAD_ENDS) : -len(_PART_ENDS)]
+
+
+def part_of(picture: bytes) -> bytes:
+    """A JPEG as a part of ``multipart/x-mixed-replace``."""
+    head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}"
+    return b"".join((head.encode(), _HEAD_ENDS, picture, _PART_ENDS))
 
 
 class View:
@@ -82,9 +103,13 @@ class View:
         self._tell = Telling(log, logging.ERROR, 30.0)
         threading.Thread(target=self._work, name=f"view-{wanted.camera}", daemon=True).start()
 
-    def rate(self) -> None:
-        """Take over what the watchers want: as many pictures a second as the quickest of them."""
-        self._fps = min(MOST_FPS, max(self.watchers.values(), default=1.0))
+    def rate(self, share: Callable[[float], float]) -> None:
+        """Take over what the watchers want: as many pictures a second as the quickest of them may have.
+
+        Args:
+            share: Gives what a watcher may have of what it wants.
+        """
+        self._fps = share(max(self.watchers.values(), default=1.0))
 
     def end(self) -> None:
         """Let the thread go."""
@@ -113,10 +138,10 @@ class View:
         newest = self._newest
         return newest if newest is not None and newest.number > after else None
 
-    def _take(self, content: bytes) -> None:
+    def _take(self, part: bytes) -> None:
         """In the loop: a picture is there."""
         number = self._newest.number + 1 if self._newest is not None else 1
-        self._newest = Jpeg(number, content, time.monotonic())
+        self._newest = Jpeg(number, part, time.monotonic())
         self._wake()
 
     def _nothing_new(self) -> None:
@@ -170,13 +195,13 @@ class View:
     def _guarded(self, drawing: _Drawing, result: FrameResult) -> None:
         """Draw; a picture that cannot be drawn must not end the view."""
         try:
-            content = drawing.draw(result)
+            part = part_of(drawing.draw(result))
         except Exception as error:
             log.debug("a view", exc_info=error)
             self._tell("view", f"camera {self.wanted.camera}: a picture for the page cannot be drawn: {error}")
             return
         self._asked.clear()  # before it is handed over: whoever comes from now on asks anew
-        self._in_loop(self._take, content)
+        self._in_loop(self._take, part)
 
 
 class _Drawing:
@@ -244,6 +269,14 @@ class Views:
         """How many look at pictures now."""
         return sum(len(view.watchers) for view in self._views.values())
 
+    def share(self, fps: float) -> float:
+        """Pictures a second that one who wants so many may have, as many as now look."""
+        return min(fps, MOST_FPS, MOST_SENT / max(1, self.watchers))
+
+    def _rate_all(self) -> None:
+        for view in self._views.values():
+            view.rate(self.share)
+
     @asynccontextmanager
     async def open(self, wanted: Wanted, fps: float) -> AsyncIterator[View]:
         """Look at a view, together with all who want the same.
@@ -263,12 +296,12 @@ class Views:
             view = self._new(wanted, self._loop)
         me = object()
         view.watchers[me] = fps
-        view.rate()
+        self._rate_all()
         try:
             yield view
         finally:
             del view.watchers[me]
-            view.rate()
+            self._rate_all()
             if not view.watchers:
                 self._loop.call_later(LINGER_S, self._end_if_left, view)
 

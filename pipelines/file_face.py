@@ -76,15 +76,13 @@ class _Video:
 class FileFace:
     """What a page may ask while files are analysed. ``begin``, ``show`` and ``end`` are the analysis's own."""
 
-    def __init__(
-        self, videos: Sequence[tuple[str, Path]], plan: CameraPlan, config: Camera | None, version: str
-    ) -> None:
+    def __init__(self, videos: Sequence[tuple[str, Path]], plan: CameraPlan, config: Camera, version: str) -> None:
         """Name what is to come.
 
         Args:
             videos: Name and file of each, in order; of several with one name the page shows the one at work.
             plan: Labels, geometry and rules, which they have in common.
-            config: The camera of the site file that they are recordings of, if any.
+            config: The camera that they are recordings of.
             version: Sightline's.
         """
         self._plan, self._version = plan, version
@@ -204,11 +202,10 @@ class FileFace:
         raise CannotBeAsked("a file is being analysed, which nothing can be switched in; 'run' watches cameras")
 
 
-def _waiting(name: str, file: Path, plan: CameraPlan, config: Camera | None) -> CameraFace:
-    config = config or Camera(source=str(file))
+def _waiting(name: str, file: Path, plan: CameraPlan, config: Camera) -> CameraFace:
     return CameraFace(
         name=name,
-        config=config,
+        config=config.model_copy(update={"source": str(file)}),
         plan=plan,
         labels=(),
         size=(0, 0),

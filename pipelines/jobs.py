@@ -82,8 +82,8 @@ class Prepared:
     named: bool
     """Whether anybody named the model; else the best that can be had is taken."""
     bin_minutes: float = Outputs().bin_minutes
-    recorded_by: Camera | None = None
-    """The camera of the site file that recorded the videos."""
+    recorded_by: Camera = field(default_factory=lambda: Camera(source="a file"))
+    """The camera of the site file that recorded the videos, with the scenario that was asked for."""
     server: Server = field(default_factory=Server)
     """Where the page is served, if it is."""
 
@@ -105,7 +105,8 @@ def prepare(wishes: Wishes) -> Prepared:
         start = _start(wishes, plan.timezone)
         server = Server() if wishes.port is None else Server(port=wishes.port)
         return Prepared(
-            plan, "main", detector, wishes.backend or "auto", None, publication, start, named, server=server
+            plan, "main", detector, wishes.backend or "auto", None, publication, start, named,
+            recorded_by=Camera(source="a file", scenario=wishes.scenario), server=server,
         )  # fmt: skip
     document = load(wishes.config, Site)
     site = document.value
@@ -125,7 +126,7 @@ def prepare(wishes: Wishes) -> Prepared:
         _start(wishes, plan.timezone),
         wishes.model is not None or "model" in site.detectors[detector_name].model_fields_set,
         site.outputs.bin_minutes,
-        camera,
+        camera.model_copy(update={"scenario": wishes.scenario or camera.scenario}),
         _server(document, wishes) if wishes.serve else Server(),
     )
 

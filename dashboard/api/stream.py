@@ -15,7 +15,7 @@ from dashboard.guard import Identity
 from dashboard.news import BEGIN, Listener, News
 from dashboard.refusal import Refusal
 from dashboard.security import guard_of, needs
-from dashboard.views import MOST_FPS, View, Views, Wanted
+from dashboard.views import BOUNDARY, MOST_FPS, View, Views, Wanted
 from pipelines.live.face import SiteFace
 
 if TYPE_CHECKING:
@@ -27,14 +27,7 @@ _LONGEST_STILL_S = 15.0
 """and at most, for a camera of which a picture is analysed now and then."""
 _LOOK_UP_S = 5.0
 """Seconds after which a stream asks whether its session still lasts."""
-_BOUNDARY = "frame"
 _BEAT = b": beat\n\n"
-
-
-def part(content: bytes) -> bytes:
-    """A picture as a part of ``multipart/x-mixed-replace``."""
-    head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
-    return head.encode() + content + b"\r\n"
 
 
 def router(face: SiteFace, views: Views, news: News) -> "APIRouter":
@@ -70,7 +63,7 @@ def router(face: SiteFace, views: Views, news: News) -> "APIRouter":
             jpeg = await view.next(0, min(_LONGEST_STILL_S, max(STILL_S, 3 / camera.config.detect_fps)))
         if jpeg is None:
             raise Refusal(503, _why_no_picture(face, name), retry_s=5)
-        return Response(jpeg.content, media_type="image/jpeg")
+        return Response(jpeg.picture, media_type="image/jpeg")
 
     @routes.get("/cameras/{name}/live", response_class=StreamingResponse, responses=_answers(f"{_MULTIPART}"))
     async def live(
@@ -85,10 +78,11 @@ def router(face: SiteFace, views: Views, news: News) -> "APIRouter":
             while not (views.closing or view.over) and guard.lasts(who):
                 await asyncio.sleep(max(0.0, next_s - time.monotonic()))
                 jpeg = await view.next(number, _LOOK_UP_S)
-                next_s = max(next_s, time.monotonic() - 1 / fps) + 1 / fps
+                step_s = 1 / views.share(fps)
+                next_s = max(next_s, time.monotonic() - step_s) + step_s
                 if jpeg is not None:
                     number = jpeg.number
-                    yield part(jpeg.content)
+                    yield jpeg.part
 
         return Held(views.open(wanted, fps), parts, _MULTIPART)
 
@@ -112,7 +106,7 @@ async def _nothing() -> AsyncIterator[bytes]:
         yield content
 
 
-_MULTIPART = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
+_MULTIPART = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
 
 
 def _answers(media_type: str) -> dict[int | str, dict[str, object]]:

