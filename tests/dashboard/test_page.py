@@ -346,7 +346,7 @@ def test_the_theme_is_the_systems_or_the_chosen_one(site: Site) -> None:
     "window",
     [
         {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
-        {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+        pytest.param({"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"}, marks=pytest.mark.slow),
         {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
     ],
     ids=["light", "dark", "phone"],
