@@ -59,6 +59,8 @@ class Reader:
     def counts(self, wanted: CountFilter, chart: Steps) -> list[dict[str, Any]]:
         """A series for each counter: ``camera, head, place, direction, label, values`` and, of present ones, ``peaks``.
 
+        Those that were gone before the chart begins are left out.
+
         Args:
             wanted: Which counters.
             chart: Which points.
@@ -71,9 +73,10 @@ class Reader:
                 return []
             where, values = _where(wanted, ("camera", "place", "label", "head"))
             rows = db.execute(
-                f"SELECT id, camera, head, place, direction, label FROM series WHERE {where} "  # noqa: S608
+                f"SELECT id, camera, head, place, direction, label FROM series WHERE {where} AND (seen >= ? OR EXISTS "  # noqa: S608
+                "(SELECT 1 FROM cell WHERE series = id AND width = ? AND t >= ? AND t < ?)) "
                 "ORDER BY camera, head, place, direction, label LIMIT ?",
-                (*values, MOST_SERIES + 1),
+                (*values, chart.start, chart.width, chart.start, chart.end, MOST_SERIES + 1),
             ).fetchall()
             if len(rows) > MOST_SERIES:
                 raise HistoryError(f"that is more than {MOST_SERIES} series; ask for one camera, place or label")

@@ -221,7 +221,7 @@ class Recorder:
         with_picture = [number for number, event in enumerate(batch.events) if event.jpeg is not None]
         for number in with_picture[: max(0, len(with_picture) - _MOST_UNWRITTEN_JPEGS)]:
             batch.events[number] = _without_picture(batch.events[number])
-        for cells in (batch.cells, batch.watched, batch.figures):
+        for cells in (batch.cells, batch.seen, batch.watched, batch.figures):
             _keep_newest(cells, MOST_UNWRITTEN_CELLS)
 
     @staticmethod

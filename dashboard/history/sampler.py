@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from dashboard.history.cells import WIDTHS, amount, cell_of, counter_of
+from dashboard.history.cells import WIDTHS, Counter, amount, cell_of, counter_of
 from dashboard.history.store import Batch, DetectorKey, Figures
 from pipelines.live.face import CameraFace
 from pipelines.messages import StatsPayload
@@ -14,12 +14,16 @@ from pipelines.values import CounterKey, grows
 LONGEST_S = 30.0
 """Seconds between two looks after which nobody knows what was in between (the machine slept)."""
 
+SEEN_S = 300.0
+"""Seconds after which it is noted again that a counter is there."""
+
 
 class Sampler:
     """Remembers the last look at each counter, and since when each camera has been watched without a break."""
 
     def __init__(self) -> None:
         self._last: dict[str, dict[CounterKey, int]] = {}
+        self._seen: dict[Counter, float] = {}
         self._since: dict[str, tuple[float, float]] = {}  # begin of the interval, and its end until now
 
     def look(
@@ -39,6 +43,7 @@ class Sampler:
             now: Unix seconds.
             seconds: Since the last look, by the monotonic clock; ``None`` at the first.
         """
+        self._seen = {counter: at for counter, at in self._seen.items() if counter.camera in cameras}
         for gone in set(self._last) - set(cameras):
             del self._last[gone]
             self._since.pop(gone, None)
@@ -48,14 +53,18 @@ class Sampler:
             is_watched = camera.status == "online" and camera.detecting
             self._note_watched(batch, name, is_watched, now, between)
             last = self._last.get(name, {})
+            begin = 0 if name in self._last else None  # a counter that comes later has begun at zero
             for key, value in counters.get(name, {}).items():
+                counter = counter_of(name, key)
+                if not 0 <= now - self._seen.get(counter, -SEEN_S) < SEEN_S:
+                    batch.seen[counter] = self._seen[counter] = now
                 lasted = between if is_watched else 0.0
-                added = amount(key, last.get(key), value, lasted)
+                added = amount(key, last.get(key, begin), value, lasted)
                 if added:
-                    counter, peak = counter_of(name, key), float(0 if grows(key) else value)
+                    peak = float(0 if grows(key) else value)
                     for width in WIDTHS:
                         batch.add(counter, width, cell_of(middle, width), added, peak)
-            self._last[name] = dict(counters.get(name, {}))
+            self._last[name] = {**last, **counters.get(name, {})}
 
     def _note_watched(self, batch: Batch, name: str, is_watched: bool, now: float, between: float) -> None:
         """Make the interval longer in which the camera has been watched, or begin one."""

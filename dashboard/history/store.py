@@ -27,7 +27,7 @@ _VACUUM_PAGES = 1_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (
     id INTEGER PRIMARY KEY, camera TEXT NOT NULL, head TEXT NOT NULL, place TEXT NOT NULL, direction TEXT NOT NULL,
-    label TEXT NOT NULL, UNIQUE (camera, head, place, direction, label));
+    label TEXT NOT NULL, seen REAL NOT NULL, UNIQUE (camera, head, place, direction, label));
 CREATE TABLE IF NOT EXISTS cell (
     series INTEGER NOT NULL, width INTEGER NOT NULL, t INTEGER NOT NULL, amount REAL NOT NULL, peak REAL NOT NULL,
     PRIMARY KEY (series, width, t)) WITHOUT ROWID;
@@ -93,18 +93,20 @@ class Batch:
 
     Attributes:
         cells: (counter, width, start of the cell) → amount and greatest value.
+        seen: Counters that are there, and when they were seen: those that stand still have no cells.
         watched: (camera, since) → until.
         figures: (detector, width, start of the cell) → the figures taken.
         events: In the order in which they came.
     """
 
     cells: dict[tuple[Counter, int, int], tuple[float, float]] = field(default_factory=dict)
+    seen: dict[Counter, float] = field(default_factory=dict)
     watched: dict[tuple[str, float], float] = field(default_factory=dict)
     figures: dict[tuple[DetectorKey, int, int], list[Figures]] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.cells or self.watched or self.figures or self.events)
+        return bool(self.cells or self.seen or self.watched or self.figures or self.events)
 
     def add(self, counter: Counter, width: int, start: int, amount: float, value: float) -> None:
         """Add to a cell."""
@@ -159,6 +161,8 @@ class Store:
                 raise HistoryError(f"the disk of {self.path} is full; the history goes on when there is room again")
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                for counter, moment in batch.seen.items():
+                    self._db.execute("UPDATE series SET seen = ? WHERE id = ?", (moment, self._id(counter)))
                 self._cells(batch.cells)
                 self._db.executemany(
                     "INSERT INTO watched VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until = excluded.until",
@@ -209,7 +213,9 @@ class Store:
     def _forget_series(self) -> None:
         (count,) = self._db.execute("SELECT COUNT(*) FROM series").fetchone()
         if count > _MANY_SERIES:
-            self._db.execute("DELETE FROM series WHERE id NOT IN (SELECT DISTINCT series FROM cell)")
+            old = self._clock() - KEPT_S[WIDTHS[1]]
+            gone = "DELETE FROM series WHERE seen < ? AND id NOT IN (SELECT DISTINCT series FROM cell)"
+            self._db.execute(gone, (old,))
             self._series.clear()
 
     def _cells(self, cells: Mapping[tuple[Counter, int, int], tuple[float, float]]) -> None:
@@ -222,7 +228,7 @@ class Store:
     def _id(self, counter: Counter) -> int:
         found = self._series.get(counter)
         if found is None:
-            self._db.execute("INSERT OR IGNORE INTO series VALUES (NULL, ?, ?, ?, ?, ?)", astuple(counter))
+            self._db.execute("INSERT OR IGNORE INTO series VALUES (NULL, ?, ?, ?, ?, ?, 0)", astuple(counter))
             where = " AND ".join(f"{key} = ?" for key in asdict(counter))
             row = self._db.execute(f"SELECT id FROM series WHERE {where}", astuple(counter)).fetchone()  # noqa: S608
             found = self._series[counter] = int(row[0])

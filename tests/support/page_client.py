@@ -54,7 +54,7 @@ class PageClient:
 
     def send(self, method: str, path: str, body: Any = None, csrf: str | None = None) -> Answer:
         """Ask for a change; the body is sent as JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         headers = {"X-CSRF-Token": self._csrf if csrf is None else csrf, "Content-Type": "application/json"}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
