@@ -1,7 +1,7 @@
 # Sightline: `make` alone lists what there is to do.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types soak bench apt install clean distclean
+.PHONY: help demo test lint types soak bench apt web install clean distclean
 
 PYTHON ?= python3.11
 VIDEO ?=
@@ -41,12 +41,15 @@ bench: install ## our speed beside Ultralytics' own, as a ratio
 apt: ## Debian packages for GStreamer and Mosquitto, where they can be installed
 	@sh docker/install-apt.sh
 
-install: apt ## ./.venv with all extras
+web: ## uPlot for the charts of the page, and axe-core for its tests, where npm is there
+	@sh docker/install-web.sh
+
+install: apt web ## ./.venv with all extras
 	@sh docker/install-python.sh $(ALL_EXTRAS)
 
 clean: ## caches and build leftovers; keeps .venv and results
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-distclean: clean ## the same, and .venv
-	rm -rf .venv
+distclean: clean ## the same, and .venv and what npm brought
+	rm -rf .venv dashboard/node_modules dashboard/static/vendor

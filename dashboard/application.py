@@ -59,7 +59,7 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
     )
     app.state.guard = Guard(config)
     backing = app.state.backing = Backing(config, face)
-    app.state.parts = {"history": backing.reader is not None}  # what of the page is there, for /api/session
+    app.state.parts = {"history": backing.reader is not None, "charts": files.has_charts()}  # for /api/session
     app.include_router(monitoring.router(config, face, is_guarded=True))
     app.include_router(files.router())
     views, news = app.state.views, app.state.news = Views(face), News(face)

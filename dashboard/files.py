@@ -43,6 +43,11 @@ class Asset:
     etag: str
 
 
+def has_charts(folder: Path = STATIC) -> bool:
+    """Whether npm brought what draws charts (docker/install-web.sh); else the page shows tables."""
+    return (folder / "vendor" / "uPlot.iife.min.js").is_file()
+
+
 def asset(content: bytes, content_type: str) -> Asset:
     """A file of the page as it is sent."""
     zipped = gzip.compress(content, 9, mtime=0) if content_type.startswith(_COMPRESSED) else None

@@ -36,16 +36,17 @@ missing() {
 }
 
 instead() { # what is used in place of the packages named
-    video='' broker='' needed=''
+    video='' broker='' page='' needed=''
     for package in "$@"; do
         case $package in
             libgl1 | libglib2.0-0) needed='OpenCV does not start without libgl1 and libglib2.0-0; ' ;;
             python3-venv) needed="${needed}make needs python3-venv; " ;;
             mosquitto*) broker='the embedded broker serves; ' ;;
+            chromium) page='the page is not tested; ' ;;
             *) video='OpenCV decodes videos; ' ;;
         esac
     done
-    printf 'Instead: %s%stests that need what is missing are skipped and say so.' "$video" "$broker"
+    printf 'Instead: %s%s%stests that need what is missing are skipped and say so.' "$video" "$broker" "$page"
     [ -z "$needed" ] || printf ' Without a way around: %s.' "${needed%; }"
 }
 
@@ -54,7 +55,7 @@ if [ "${1:-}" = --have ]; then
         command -v pkg-config >/dev/null || exit 1
         exec pkg-config --exists gobject-introspection-1.0 cairo
     fi
-    [ -z "$(missing | grep -vE '^(mosquitto|libgl1|libglib2)')" ]
+    [ -z "$(missing | grep -vE '^(mosquitto|chromium|libgl1|libglib2)')" ]
     exit
 fi
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks.page_open import Sample, growth, has_grown
 from benchmarks.pseudo_truth import main as pseudo_truth
 from benchmarks.pseudo_truth import ways
 from benchmarks.tracking import TRACKERS, followed, made_up, recorded
@@ -46,3 +48,13 @@ def test_a_recorded_sequence_is_scored_against_its_pseudo_truth(
     assert "1 objects, 59 boxes in 60 frames" in capsys.readouterr().out
     row = followed(recorded(f"{run}={tmp_path / 'gt'}"), TRACKERS["Sightline"], 10)
     assert (row["misses"], row["false_positives"], row["idf1"]) == (0, 0, 1.0)
+
+
+def test_a_page_that_grows_is_told_from_one_that_breathes() -> None:
+    def held(heap: Callable[[float], float]) -> list[Sample]:
+        return [Sample(at, "cameras", heap(at), 900, 40, 120) for at in range(0, 1800, 12)]
+
+    breathing = held(lambda at: 6 + (at % 60) / 20 + min(at, 900) / 300)  # what is kept of 15 minutes fills first
+    assert not has_grown(*growth(breathing))
+    assert has_grown(*growth(held(lambda at: 6 + at / 100)))
+    assert growth(held(lambda at: at)) == (672, 1566)

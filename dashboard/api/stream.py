@@ -21,7 +21,10 @@ from pipelines.live.face import SiteFace
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-STILL_S = 4.0
+STILL_S = 5.0
+"""Seconds for which a still waits at least,"""
+_LONGEST_STILL_S = 15.0
+"""and at most, for a camera of which a picture is analysed now and then."""
 _LOOK_UP_S = 5.0
 """Seconds after which a stream asks whether its session still lasts."""
 _BEAT = b": beat\n\n"
@@ -57,7 +60,7 @@ def router(face: SiteFace, views: Views, news: News) -> "APIRouter":
         """The next picture."""
         camera = camera_of(face, name)
         async with views.open(Wanted(camera.name, layers_of(layers), stepped(width)), MOST_FPS) as view:
-            jpeg = await view.next(0, STILL_S)
+            jpeg = await view.next(0, min(_LONGEST_STILL_S, max(STILL_S, 3 / camera.config.detect_fps)))
         if jpeg is None:
             raise Refusal(503, _why_no_picture(face, name), retry_s=5)
         return Response(jpeg.picture, media_type="image/jpeg")

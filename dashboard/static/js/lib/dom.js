@@ -1,0 +1,146 @@
+/** Elements from functions: text is always text, never HTML. */
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === undefined || value === false) {
+      continue;
+    }
+    if (name.startsWith('on')) {
+      element.addEventListener(name.slice(2), value);
+    } else if (name === 'dataset') {
+      Object.assign(element.dataset, value);
+    } else if (
+      name in element &&
+      ['value', 'checked', 'disabled', 'selected', 'indeterminate', 'hidden'].includes(name)
+    ) {
+      element[name] = value;
+    } else {
+      element.setAttribute(name, value === true ? '' : value);
+    }
+  }
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
+  return element;
+}
+
+/** An HTML element: `h('p', {class: 'note'}, 'text', child)`. */
+export function h(tag, attributes, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/** An SVG element. */
+export function svg(tag, attributes, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/** A picture of the sprite; decoration, so what it means stands beside it or in `aria-label`. */
+export function icon(name) {
+  return svg(
+    'svg',
+    {class: 'icon', 'aria-hidden': 'true', focusable: 'false', viewBox: '0 0 24 24'},
+    svg('use', {href: `/static/icons.svg#${name}`}),
+  );
+}
+
+/** A button with a picture; `label` is read aloud and shown as a hint where no text is given. */
+export function button(label, {name, text = label, kind = '', ...attributes} = {}) {
+  return h(
+    'button',
+    {type: 'button', class: `button ${kind}`, ...(text ? {} : {'aria-label': label, title: label}), ...attributes},
+    name ? icon(name) : null,
+    text ? h('span', null, text) : null,
+  );
+}
+
+let fields = 0;
+
+/** A control with its label above it, and what is to be known of it below. */
+export function field(label, control, hint) {
+  fields += 1;
+  control.id ||= `field-${fields}`;
+  const said = hint ? h('span', {class: 'hint', id: `${control.id}-hint`}, hint) : null;
+  if (said) {
+    const other = control.getAttribute('aria-describedby');
+    control.setAttribute('aria-describedby', [said.id, other].filter(Boolean).join(' '));
+  }
+  return h('div', {class: 'field'}, h('label', {class: 'field-name', for: control.id}, label), control, said);
+}
+
+/** A choice; options are `[value, text, disabled]` or plain strings. */
+export function select(options, chosen, attributes) {
+  const made = h(
+    'select',
+    attributes,
+    options.map((option) => {
+      const [value, text, disabled] = Array.isArray(option) ? option : [option, option, false];
+      return h('option', {value, disabled: disabled ?? false}, text);
+    }),
+  );
+  made.value = chosen ?? '';
+  return made;
+}
+
+/** A heading of a part of a view. */
+export function card(title, ...children) {
+  return h('section', {class: 'card'}, title ? h('h2', null, title) : null, children);
+}
+
+/** Put other children into an element. */
+export function replace(element, ...children) {
+  element.replaceChildren(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
+  return element;
+}
+
+/** Set text only where it differs: nothing is laid out anew, and screen readers are not disturbed. */
+export function say(element, text) {
+  if (element.textContent !== text) {
+    element.textContent = text;
+  }
+}
+
+/** A table of texts and elements with a caption for those who cannot see it. */
+export function table(caption, heads, rows, attributes) {
+  return h(
+    'div',
+    {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption},
+    h(
+      'table',
+      attributes,
+      h('caption', {class: 'unseen'}, caption),
+      h(
+        'thead',
+        null,
+        h(
+          'tr',
+          null,
+          heads.map((head) => headCell(head)),
+        ),
+      ),
+      h(
+        'tbody',
+        null,
+        rows.map((row) =>
+          h(
+            'tr',
+            null,
+            row.map((cell, column) => bodyCell(cell, heads[column])),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function headCell(head) {
+  const [text, kind] = Array.isArray(head) ? head : [head, ''];
+  return text ? h('th', {scope: 'col', class: kind}, text) : h('td', {class: kind});
+}
+
+function bodyCell(cell, head) {
+  return h('td', {class: Array.isArray(head) ? head[1] : ''}, cell instanceof Node ? cell : String(cell ?? '–'));
+}

@@ -1,0 +1,126 @@
+/** Numbers and times as people read them. Pure functions. */
+
+const NUMBER = new Intl.NumberFormat('en', {maximumFractionDigits: 1});
+const WHOLE = new Intl.NumberFormat('en', {maximumFractionDigits: 0});
+
+/** 1234.5 → "1,234.5"; nothing → "–". */
+export function number(value, digits = 1) {
+  if (value === null || value === undefined || Number.isNaN(value)) {
+    return '–';
+  }
+  return digits === 0 ? WHOLE.format(value) : digits === 1 ? NUMBER.format(value) : value.toFixed(digits);
+}
+
+/** Milliseconds: 8.31 → "8.3 ms", 1520 → "1.52 s". */
+export function milliseconds(value) {
+  if (value === null || value === undefined) {
+    return '–';
+  }
+  return value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ms`;
+}
+
+/** Bytes with a decimal unit. */
+export function bytes(value) {
+  if (value === null || value === undefined) {
+    return '–';
+  }
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let step = 0;
+  let left = value;
+  while (left >= 1000 && step < units.length - 1) {
+    left /= 1000;
+    step += 1;
+  }
+  return `${step === 0 ? left : left.toFixed(left >= 100 ? 0 : 1)} ${units[step]}`;
+}
+
+/** Seconds as "2 d 3 h", "3 h 12 min", "12 min 5 s". */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) {
+    return '–';
+  }
+  const whole = Math.max(0, Math.round(seconds));
+  const [days, hours, minutes] = [
+    Math.floor(whole / 86400),
+    Math.floor(whole / 3600) % 24,
+    Math.floor(whole / 60) % 60,
+  ];
+  if (days) {
+    return `${days} d ${hours} h`;
+  }
+  if (hours) {
+    return `${hours} h ${minutes} min`;
+  }
+  return minutes ? `${minutes} min ${whole % 60} s` : `${whole} s`;
+}
+
+const CLOCK = new Intl.DateTimeFormat('en-GB', {hour: '2-digit', minute: '2-digit', second: '2-digit'});
+const DAY = new Intl.DateTimeFormat('en-GB', {day: 'numeric', month: 'short'});
+const FULL = new Intl.DateTimeFormat('en-GB', {dateStyle: 'medium', timeStyle: 'medium'});
+
+/** Unix seconds → "14:03:22", with the day before it unless it is today. */
+export function moment(seconds) {
+  const date = new Date(seconds * 1000);
+  const clock = CLOCK.format(date);
+  return date.toDateString() === new Date().toDateString() ? clock : `${DAY.format(date)}, ${clock}`;
+}
+
+/** Unix seconds → "26 Nov 2025, 14:03:22". */
+export function fullMoment(seconds) {
+  return FULL.format(new Date(seconds * 1000));
+}
+
+/** A value of an event's data or of a rule's state: short, never "[object Object]". */
+export function scalar(value) {
+  if (typeof value === 'number') {
+    return Number.isInteger(value) ? WHOLE.format(value) : String(Math.round(value * 1000) / 1000);
+  }
+  if (typeof value === 'boolean') {
+    return value ? 'yes' : 'no';
+  }
+  if (value === null || value === undefined) {
+    return '–';
+  }
+  if (typeof value === 'object') {
+    return JSON.stringify(value);
+  }
+  return String(value);
+}
+
+/** State of a rule in one line: `{line: 'road', in: {car: 3}}` → "line road · in car 3". */
+export function stateLine(state, most = 12) {
+  const parts = [];
+  const walk = (name, value) => {
+    if (value === null || value === undefined || value === '') {
+      return;
+    }
+    if (typeof value !== 'object') {
+      parts.push(`${words(name)} ${scalar(value)}`);
+      return;
+    }
+    if (Array.isArray(value)) {
+      parts.push(
+        `${words(name)} ${value.length && typeof value[0] === 'object' ? `${value.length}` : value.map(scalar).join(', ') || 'none'}`,
+      );
+      return;
+    }
+    for (const [key, one] of Object.entries(value)) {
+      walk(name ? `${name} ${key}` : key, one);
+    }
+  };
+  walk('', Object.fromEntries(Object.entries(state ?? {}).filter(([name]) => name !== 'kind')));
+  return parts.length > most ? `${parts.slice(0, most).join(' · ')} …` : parts.join(' · ');
+}
+
+/** `line_crossing` → "line crossing". */
+export function words(name) {
+  return String(name ?? '').replaceAll('_', ' ');
+}
+
+/** Data of an event in one line; what is said elsewhere is left out. */
+export function dataLine(data, without = []) {
+  return Object.entries(data ?? {})
+    .filter(([name]) => !without.includes(name))
+    .map(([name, value]) => `${words(name)} ${scalar(value)}`)
+    .join(' · ');
+}

@@ -1,0 +1,130 @@
+/** The page: asks who is there, then shows the view in the address. */
+
+import {whenLoggedOut} from './lib/api.js';
+import {h, replace} from './lib/dom.js';
+import * as live from './lib/live.js';
+import {failed} from './lib/notice.js';
+import {start} from './lib/router.js';
+import {mayRead, refresh, session} from './lib/session.js';
+import {drawShell, markView} from './shell.js';
+
+/** View → its module, loaded when it is first opened. */
+const VIEWS = {
+  cameras: () => import('./views/cameras.js'),
+  counts: () => import('./views/counts.js'),
+  events: () => import('./views/events.js'),
+  setup: () => import('./views/setup.js'),
+  frameworks: () => import('./views/frameworks.js'),
+  system: () => import('./views/system.js'),
+};
+const main = document.getElementById('main');
+let router = null;
+let opened = 0;
+
+async function open(place, signal) {
+  opened += 1;
+  const turn = opened;
+  const [name = 'cameras'] = place.parts;
+  const known = name in VIEWS ? name : 'cameras';
+  try {
+    if (!mayRead()) {
+      live.stop();
+      const {loginView} = await import('./views/login.js');
+      if (turn === opened) {
+        put(loginView(again, signal), 'login');
+      }
+      return;
+    }
+    live.start();
+    const module = await VIEWS[known]();
+    if (turn !== opened) {
+      return;
+    }
+    const made = await module.view({parts: place.parts.slice(1), query: place.query}, {signal, router});
+    if (turn === opened) {
+      put(made, known);
+    }
+  } catch (error) {
+    if (turn !== opened || error.name === 'AbortError' || error.status === 401) {
+      return;
+    }
+    put(
+      {
+        title: 'This view cannot be shown',
+        element: h(
+          'div',
+          null,
+          h('h1', null, 'This view cannot be shown'),
+          h('p', {class: 'fault', role: 'alert'}, error.message),
+          h('button', {type: 'button', class: 'button', onclick: () => router.again()}, 'Try again'),
+        ),
+      },
+      known,
+    );
+  }
+}
+
+function put({title, element}, name) {
+  if (!element) {
+    return;
+  }
+  document.title = `${title} · Sightline${session.site ? ` · ${session.site}` : ''}`;
+  replace(main, element);
+  markView(name);
+  if (opened > 1) {
+    main.scrollIntoView({block: 'start'});
+    const heading = main.querySelector('h1');
+    heading?.setAttribute('tabindex', '-1');
+    heading?.focus({preventScroll: true});
+  }
+}
+
+async function again() {
+  await refresh();
+  drawShell(again);
+  router.again();
+}
+
+whenLoggedOut(() => {
+  if (!mayRead()) {
+    return;
+  }
+  session.scopes = [];
+  again().catch(failed);
+});
+
+/** A stream that is lost may be a session that is over, or a server that was started anew. */
+async function lost() {
+  await refresh();
+  if (!mayRead()) {
+    await again();
+  }
+}
+
+live.on(
+  'state',
+  (state) => {
+    if (state === 'lost' && mayRead()) {
+      lost().catch(() => {}); // the server is away: the stream is tried again
+    }
+  },
+  new AbortController().signal,
+);
+
+async function boot() {
+  for (let wait = 500; ; wait = Math.min(wait * 2, 8000)) {
+    try {
+      await refresh();
+      break;
+    } catch (error) {
+      replace(main, h('p', {class: 'fault', role: 'alert'}, `${error.message}; trying again …`));
+      await new Promise((resolve) => {
+        setTimeout(resolve, wait);
+      });
+    }
+  }
+  drawShell(again);
+  router = start(open);
+}
+
+boot();

@@ -1,0 +1,146 @@
+/** Events: filtered, with thumbnails, new ones on top, older ones on demand; never more rows than a page can hold. */
+
+import {get, part, withQuery} from '../lib/api.js';
+import {cameras} from '../lib/cameras.js';
+import {button, h, icon, say} from '../lib/dom.js';
+import {words} from '../lib/format.js';
+import {failed} from '../lib/notice.js';
+import {note} from '../lib/router.js';
+import {session} from '../lib/session.js';
+import {eventList} from '../parts/event-list.js';
+import {filters, withAll} from '../parts/filters.js';
+
+const PAGE = 50;
+const MOST_ROWS = 500;
+const MOST_ASKED = 32; // cameras whose rules are asked for, for the choices
+const NAMES = ['camera', 'kind', 'rule', 'label', 'since', 'until'];
+
+export async function view({query}, {signal}) {
+  const own = {
+    signal,
+    state: Object.fromEntries(NAMES.map((name) => [name, query[name] ?? ''])),
+    said: h('p', {class: 'hint', role: 'status'}),
+    csv: h('a', {class: 'button', download: 'events.csv'}, icon('download'), h('span', null, 'CSV')),
+  };
+  const head = h('div', {class: 'head'}, h('h1', null, 'Events'), h('span', {class: 'grow'}), own.csv);
+  if (session.dashboard?.history === false) {
+    own.csv.hidden = true;
+    return {
+      title: 'Events',
+      element: h('div', null, head, h('p', {class: 'empty'}, 'No history is kept (server.history of the site file).')),
+    };
+  }
+  own.list = eventList(
+    {
+      asked: () => asked(own),
+      fits: (event) => fits(own, event),
+      page: PAGE,
+      most: MOST_ROWS,
+      short: false,
+      changed: () => tell(own),
+    },
+    signal,
+  );
+  own.more = button('Older events', {onclick: () => older(own).catch(failed)});
+  const [bar] = await Promise.all([choices(own), load(own)]);
+  return {
+    title: 'Events',
+    element: h('div', null, head, bar, own.said, own.list.element, h('div', {class: 'row middle-row'}, own.more)),
+  };
+}
+
+/** What can be chosen: what the cameras have now, and what is in use in the address. */
+async function choices(own) {
+  const {signal, state} = own;
+  const [all, counts] = await Promise.all([cameras(signal), get('/api/counts', signal)]);
+  const rules = (await Promise.all(all.slice(0, MOST_ASKED).map((one) => rulesOf(one.name, signal)))).flat();
+  const labels = [
+    ...counts.counts.map((one) => one.label).filter(Boolean),
+    ...rules.flatMap((rule) => rule.labels ?? []),
+  ];
+  const choice = (name, label, options) => ({name, label, options, value: state[name]});
+  const spoken = (options) => options.map(([value, text]) => [value, words(text)]);
+  const made = filters(
+    [
+      choice(
+        'camera',
+        'Camera',
+        withAll(
+          all.map((one) => one.name),
+          'All cameras',
+          state.camera,
+        ),
+      ),
+      choice(
+        'kind',
+        'Kind',
+        spoken(
+          withAll(
+            rules.map((rule) => rule.kind),
+            'All kinds',
+            state.kind,
+          ),
+        ),
+      ),
+      choice(
+        'rule',
+        'Rule',
+        spoken(
+          withAll(
+            rules.map((rule) => rule.name),
+            'All rules',
+            state.rule,
+          ),
+        ),
+      ),
+      choice('label', 'Label', withAll(labels, 'All labels', state.label)),
+      choice('since', 'From'),
+      choice('until', 'Until'),
+    ],
+    (values) => {
+      Object.assign(state, values);
+      note(['events'], state);
+      load(own).catch(failed);
+    },
+  );
+  return made.element;
+}
+
+const rulesOf = async (camera, signal) =>
+  (await get(`/api/cameras/${part(camera)}/rules`, signal).catch(() => ({rules: []}))).rules;
+
+/** What the server is asked: times of this browser become Unix seconds. */
+function asked(own) {
+  const {since, until, ...rest} = own.state;
+  const seconds = (text) => (text ? new Date(text).getTime() / 1000 : '');
+  return {...rest, since: seconds(since), until: seconds(until)};
+}
+
+async function load(own) {
+  own.csv.href = withQuery('/api/events.csv', asked(own));
+  await own.list.load();
+}
+
+async function older(own) {
+  own.more.disabled = true;
+  try {
+    await own.list.older();
+  } finally {
+    own.more.disabled = false;
+  }
+}
+
+function fits(own, event) {
+  const {since, until} = asked(own);
+  const same = ['camera', 'kind', 'rule', 'label'].every((name) => !own.state[name] || own.state[name] === event[name]);
+  return same && (!since || event.at >= since) && (!until || event.at <= until);
+}
+
+function tell(own) {
+  const shown = own.list.element.children.length;
+  own.more.hidden = own.list.next === null;
+  say(
+    own.said,
+    shown ? `${shown} shown${own.list.next === null ? '' : ', there are older ones'}` : 'No event fits these choices.',
+  );
+}

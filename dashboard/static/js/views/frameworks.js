@@ -1,0 +1,162 @@
+/** Frameworks side by side: speed and latency now and over time, the switch of a camera's runtime, results of `compare`. */
+
+import {get, withQuery} from '../lib/api.js';
+import {cameras} from '../lib/cameras.js';
+import {card, h, replace, say, table} from '../lib/dom.js';
+import {chart, colour} from '../lib/chart.js';
+import {milliseconds, number} from '../lib/format.js';
+import {live, on} from '../lib/live.js';
+import {failed} from '../lib/notice.js';
+import {note} from '../lib/router.js';
+import {session} from '../lib/session.js';
+import {filters, RANGES, spanOf} from '../parts/filters.js';
+import {SiteFile} from '../parts/saving.js';
+import {compareList, compareView} from './compare.js';
+import {runtimeSwitch} from './runtime-switch.js';
+
+export async function view({parts, query}, context) {
+  const {signal} = context;
+  if (parts[0] === 'compare' && parts[1]) {
+    return compareView(parts[1], signal);
+  }
+  const [all, runtimes, file] = await Promise.all([
+    cameras(signal),
+    get('/api/runtimes', signal),
+    new SiteFile().load(signal),
+  ]);
+  const own = {signal, all, runtimes: runtimes.runtimes ?? runtimes, file, range: query.range ?? '1h'};
+  const element = h(
+    'div',
+    null,
+    h('div', {class: 'head'}, h('h1', null, 'Frameworks')),
+    card('Detectors now', nowTable(own)),
+    runtimeSwitch(own),
+    await overTime(own),
+    await compareList(signal),
+  );
+  return {title: 'Frameworks', element};
+}
+
+const CELLS = [
+  ['fps', (one) => number(one.fps)],
+  ['p50', (one) => milliseconds(one.inference_ms?.p50)],
+  ['p95', (one) => milliseconds(one.inference_ms?.p95)],
+  ['p99', (one) => milliseconds(one.inference_ms?.p99)],
+  ['latency', (one) => milliseconds(one.latency_ms?.p95)],
+  ['skipped', (one) => number(one.skipped_fps)],
+  ['frames', (one) => number(one.frames, 0)],
+];
+
+function nowTable(own) {
+  const box = h('div');
+  const said = h('p', {class: 'hint'});
+  let shape = '';
+  let rows = [];
+  const show = (stats) => {
+    if (!stats) {
+      return;
+    }
+    const all = Object.entries(stats.detectors ?? {});
+    const now = JSON.stringify(all.map(([name, one]) => [name, one.framework, one.model, one.device, one.precision]));
+    if (now !== shape) {
+      shape = now;
+      rows = all.map(([name, one]) => [
+        name,
+        one.framework,
+        `${one.model} ${one.imgsz?.join('×') ?? ''}`,
+        `${one.device} · ${one.precision}`,
+        ...CELLS.map(() => h('span')),
+      ]);
+      const right = (text) => [text, 'number'];
+      replace(
+        box,
+        table(
+          'Detectors and their speed',
+          [
+            'Detector',
+            'Framework',
+            'Model',
+            'Device',
+            right('Frames/s'),
+            right('Inference p50'),
+            right('p95'),
+            right('p99'),
+            right('Capture to result p95'),
+            right('Skipped/s'),
+            right('Frames'),
+          ],
+          rows,
+        ),
+        said,
+      );
+    }
+    all.forEach(([, one], index) => CELLS.forEach(([, text], cell) => say(rows[index][4 + cell], text(one))));
+    say(said, `Memory of the process: ${number(stats.service?.rss_mb, 0)} MB`);
+  };
+  show(live.stats);
+  on('stats', show, own.signal);
+  if (!live.stats) {
+    replace(box, h('p', {class: 'empty'}, 'Waiting for the first figures …'));
+  }
+  return box;
+}
+
+const FIGURES = [
+  ['fps', 'Frames per second', ''],
+  ['p50', 'Inference p50', 'ms'],
+  ['p95', 'Inference p95', 'ms'],
+  ['p99', 'Inference p99', 'ms'],
+  ['rss_mb', 'Memory of the process', 'MB'],
+];
+
+async function overTime(own) {
+  if (session.dashboard?.history === false) {
+    return card('Over time', h('p', {class: 'empty'}, 'No history is kept (server.history of the site file).'));
+  }
+  const made = FIGURES.map(([key, title, unit]) => ({
+    key,
+    chart: chart(`${title} of each framework`, {unit, height: 160}, own.signal),
+    title,
+  }));
+  const load = async () => {
+    const said = await get(withQuery('/api/history/detectors', spanOf(own.range)), own.signal);
+    const series = said.detectors;
+    for (const {key, chart: one} of made) {
+      one.update(
+        said.times ?? [],
+        series
+          .filter((each) => each[key])
+          .map((each, index) => ({
+            name: [each.framework, each.precision, each.device].filter(Boolean).join(' ') || each.name,
+            values: each[key],
+            colour: colour(index),
+          })),
+      );
+    }
+  };
+  const bar = filters(
+    [{name: 'range', label: 'Time', options: RANGES.map(([key, title]) => [key, title]), value: own.range}],
+    ({range}) => {
+      own.range = range;
+      note(['frameworks'], {range});
+      load().catch(failed);
+    },
+  );
+  await load();
+  const timer = setInterval(() => {
+    if (!document.hidden) {
+      load().catch(() => {});
+    }
+  }, 15000);
+  own.signal.addEventListener('abort', () => clearInterval(timer));
+  return h(
+    'section',
+    null,
+    h('div', {class: 'row'}, h('h2', null, 'Over time'), h('span', {class: 'grow'}), bar.element),
+    h(
+      'div',
+      {class: 'charts'},
+      made.map((one) => card(null, h('h3', null, one.title), one.chart.element)),
+    ),
+  );
+}

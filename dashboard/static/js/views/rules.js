@@ -1,0 +1,266 @@
+/** Scenario and rules of a camera: presets, and rules of its own in forms made from their schemas. */
+
+import {get, part, put} from '../lib/api.js';
+import {button, card, field, h, replace, say, select, table} from '../lib/dom.js';
+import {stateLine, words} from '../lib/format.js';
+import {on} from '../lib/live.js';
+import {done, failed} from '../lib/notice.js';
+import {schemaForm} from '../parts/schema-form.js';
+
+/** The editor; what the model cannot do is said where it is chosen. */
+export async function rulesEditor(camera, file, {signal, router}) {
+  const [schemas, presets] = await Promise.all([
+    get('/api/schema/rules', signal),
+    get('/api/schema/scenarios', signal),
+  ]);
+  const own = {camera, file, signal, schemas, presets, locked: file.reason !== null, changed: false, forms: []};
+  own.inForce = h('div');
+  own.list = h('div', {class: 'rule-list'});
+  own.about = h('div', {class: 'hint'});
+  own.state = h('span', {class: 'hint', role: 'status'});
+  own.faults = h('div', {role: 'alert'});
+  own.choice = select(scenarioOptions(own), '', {
+    disabled: own.locked,
+    onchange: () => {
+      tellScenario(own);
+      touch(own);
+    },
+  });
+  own.save = button('Save', {kind: 'first', disabled: true, onclick: () => store(own).catch(failed)});
+  const undo = file.undoButton(() => fill(own), signal);
+  router.guard(() => !own.changed || confirm('Leave without saving the rules?'), signal);
+  on('config', () => showInForce(own).catch(failed), signal);
+  await fill(own);
+  const note = own.locked ? h('p', {class: 'note', role: 'status'}, file.reason) : null;
+  return h(
+    'div',
+    {class: 'split'},
+    h(
+      'div',
+      {class: 'large'},
+      h('div', {class: 'tools'}, h('span', {class: 'grow'}), own.state, undo, own.save),
+      note,
+      own.faults,
+      card('Scenario', field('Preset', own.choice), own.about),
+      card(
+        'Rules of this camera',
+        h('p', {class: 'hint'}, 'They come on top of the scenario’s; one of the same name takes its place.'),
+        own.list,
+        adder(own),
+      ),
+    ),
+    h('div', {class: 'side'}, card('In force', own.inForce)),
+  );
+}
+
+function adder(own) {
+  const kinds = Object.keys(own.schemas).sort();
+  const kind = select(
+    kinds.map((name) => [name, words(name)]),
+    kinds[0],
+    {disabled: own.locked, 'aria-label': 'Kind of the new rule'},
+  );
+  const add = button('Add rule', {
+    name: 'plus',
+    disabled: own.locked,
+    onclick: () => {
+      addRule(own, {kind: kind.value}, true);
+      touch(own);
+    },
+  });
+  return h('div', {class: 'row'}, kind, add);
+}
+
+function scenarioOptions(own) {
+  const written = own.file.camera(own.camera.name)?.scenario ?? own.camera.scenario;
+  const known = own.presets.map((one) => [one.name, one.title ? `${words(one.name)}: ${one.title}` : words(one.name)]);
+  const other = written && !own.presets.some((one) => one.name === written) ? [[written, `file ${written}`]] : [];
+  return [['', 'none'], ...known, ...other];
+}
+
+/** Show what is in the file. */
+async function fill(own) {
+  const written = own.file.camera(own.camera.name) ?? {};
+  own.choice.value = written.scenario ?? '';
+  own.forms = [];
+  own.list.replaceChildren();
+  for (const rule of written.rules ?? []) {
+    addRule(own, rule, false);
+  }
+  own.changed = false;
+  own.save.disabled = true;
+  own.faults.replaceChildren();
+  say(own.state, '');
+  tellScenario(own);
+  await showInForce(own);
+}
+
+function touch(own) {
+  own.changed = true;
+  own.save.disabled = own.locked;
+  own.faults.replaceChildren();
+  say(own.state, 'Not saved yet');
+}
+
+/** What the chosen preset brings; each of its rules can be taken over as one of the camera's own, to be changed. */
+function tellScenario(own) {
+  const scenario = own.presets.find((one) => one.name === own.choice.value);
+  if (!scenario) {
+    replace(
+      own.about,
+      h('p', null, own.choice.value ? 'A scenario file of this site.' : 'Only the rules below apply.'),
+    );
+    return;
+  }
+  const missing = scenario.missing_labels[own.camera.name] ?? [];
+  const lacking = missing.length
+    ? h(
+        'p',
+        {class: 'warn'},
+        `The model of this camera does not know ${missing.join(', ')}: rules that need ${missing.length > 1 ? 'them' : 'it'} are off.`,
+      )
+    : null;
+  replace(
+    own.about,
+    lacking,
+    table(
+      'Rules of the preset',
+      ['Rule', 'Settings', ''],
+      scenario.rules.map((rule) => presetRow(own, rule)),
+    ),
+  );
+}
+
+function presetRow(own, rule) {
+  const {kind, labels, optional, name, ...settings} = rule;
+  const adjust = button('Adjust', {
+    kind: 'quiet',
+    disabled: own.locked,
+    'aria-label': `Adjust ${words(name ?? kind)}`,
+    onclick: () => {
+      addRule(own, {...rule}, true);
+      touch(own);
+    },
+  });
+  const said = [stateLine(settings), labels ? `for ${labels.join(', ')}` : '', optional ? 'where it can' : '']
+    .filter(Boolean)
+    .join(' · ');
+  return [words(name ?? kind), h('span', {class: 'hint'}, said), adjust];
+}
+
+function addRule(own, rule, open) {
+  const schema = own.schemas[rule.kind];
+  const title = h('strong', null, words(rule.name ?? rule.kind));
+  const sub = h('span', {class: 'hint'}, rule.name ? words(rule.kind) : (rule.line ?? rule.zone ?? ''));
+  const choices = {
+    lines: Object.keys(own.camera.lines ?? {}),
+    zones: Object.keys(own.camera.zones ?? {}),
+    labels: own.camera.model_labels ?? own.camera.labels ?? [],
+  };
+  const form = schema
+    ? schemaForm(schema, rule, choices, {skip: ['kind'], locked: own.locked, changed: () => touch(own)})
+    : {
+        element: h('p', {class: 'fault'}, `There is no kind ${rule.kind}.`),
+        value: () => rule,
+        invalid: () => false,
+        fault: () => false,
+      };
+  const entry = {rule, form};
+  const element = h(
+    'details',
+    {class: 'rule', open},
+    h('summary', null, title, ' ', sub),
+    schema?.description ? h('p', {class: 'hint'}, schema.description.split('\n')[0]) : null,
+    form.element,
+    h(
+      'div',
+      {class: 'row end'},
+      button('Remove this rule', {
+        name: 'trash',
+        kind: 'quiet',
+        disabled: own.locked,
+        onclick: () => {
+          own.forms = own.forms.filter((one) => one !== entry);
+          element.remove();
+          touch(own);
+        },
+      }),
+    ),
+  );
+  entry.element = element;
+  own.forms.push(entry);
+  own.list.append(element);
+  if (open) {
+    element.querySelector('select, input')?.focus();
+  }
+}
+
+async function showInForce(own) {
+  const {rules} = await get(`/api/cameras/${part(own.camera.name)}/rules`, own.signal);
+  replace(
+    own.inForce,
+    rules.length
+      ? table(
+          'Rules in force',
+          ['Rule', 'State'],
+          rules.map((rule) => [
+            h('span', null, h('strong', null, words(rule.name)), h('br'), h('span', {class: 'hint'}, words(rule.kind))),
+            rule.off_reason
+              ? h('span', {class: 'warn'}, `off: ${rule.off_reason}`)
+              : h('span', {class: 'hint'}, stateLine(rule.state) || 'on'),
+          ]),
+        )
+      : h('p', {class: 'empty'}, 'No rule is in force.'),
+  );
+}
+
+async function store(own) {
+  own.faults.replaceChildren();
+  const bad = own.forms.find((entry) => entry.form.invalid());
+  if (bad) {
+    bad.element.open = true;
+    return;
+  }
+  own.save.disabled = true;
+  const rules = own.forms.map((entry) => ({kind: entry.rule.kind, ...entry.form.value()}));
+  const path = `/api/cameras/${part(own.camera.name)}/scenario`;
+  try {
+    const answer = await own.file.save((revision) => put(path, {revision, scenario: own.choice.value || null, rules}));
+    own.save.disabled = answer !== 'stay';
+    if (answer === 'saved') {
+      own.changed = false;
+      say(own.state, 'Saved; being taken over …');
+      done('Saved into the site file.');
+      const said = await own.file.taken;
+      if (!own.changed) {
+        say(own.state, said?.reload_error ? `Not taken over: ${said.reload_error}` : said ? 'In force' : 'Saved');
+      }
+    } else if (answer === 'theirs') {
+      await fill(own);
+    }
+  } catch (error) {
+    own.save.disabled = false;
+    refused(own, error);
+  }
+}
+
+/** Faults of the server at the field they are about: `cameras.gate.rules[1].seconds` or `cameras.gate.rules.1.seconds`. */
+function refused(own, error) {
+  say(own.state, 'Not saved');
+  const all = error.faults?.length ? error.faults : [{path: error.path, message: error.message}];
+  const left = [];
+  for (const {path, message} of all) {
+    const found = /rules[.[](\d+)\]?(?:\.(\w+))?/.exec(path ?? '');
+    const entry = found ? own.forms[Number(found[1])] : null;
+    if (entry) {
+      entry.element.open = true;
+    }
+    if (!entry || !found[2] || !entry.form.fault(found[2], message)) {
+      left.push(message);
+    }
+  }
+  replace(
+    own.faults,
+    left.map((text) => h('p', {class: 'fault'}, text)),
+  );
+}

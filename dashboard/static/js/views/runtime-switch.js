@@ -1,0 +1,174 @@
+/** The switch of a camera's runtime, with the figures of before beside those of now. */
+
+import {part, put} from '../lib/api.js';
+import {button, card, field, h, replace, say, select, table} from '../lib/dom.js';
+import {chart, colour} from '../lib/chart.js';
+import {milliseconds, number} from '../lib/format.js';
+import {live, on} from '../lib/live.js';
+import {done} from '../lib/notice.js';
+
+const SHOWN = 300; // samples, one a second
+
+/** `own` is `{all, runtimes, file, signal}`: cameras, runtimes, the site file. */
+export function runtimeSwitch({all, runtimes, file, signal}) {
+  const own = {all, runtimes, file, signal, locked: file.reason !== null, mark: null};
+  own.camera = select(
+    all.map((one) => one.name),
+    all[0]?.name,
+    {onchange: () => begin(own), disabled: own.locked, name: 'camera'},
+  );
+  own.runtime = select(runtimes.map(option), '', {
+    onchange: () => showPrecisions(own),
+    disabled: own.locked,
+    name: 'runtime',
+  });
+  own.precision = h('select', {disabled: own.locked, name: 'precision'});
+  own.said = h('p', {class: 'fault', role: 'alert', hidden: true});
+  own.before = h('div');
+  own.apply = button('Switch', {kind: 'first', disabled: own.locked, onclick: () => apply(own)});
+  const options = {height: 140, empty: 'Waiting for figures …'};
+  own.pace = chart('Frames per second of the camera, the last minutes', options, signal);
+  own.delay = chart(
+    'Milliseconds from capture to result of the camera, the last minutes',
+    {...options, unit: 'ms'},
+    signal,
+  );
+  begin(own);
+  on('stats', () => show(own), signal);
+  on('config', (heard) => takenOver(own, heard), signal);
+  const undo = file.undoButton(async () => begin(own), signal);
+  return card(
+    'Switch the runtime of a camera',
+    own.locked ? h('p', {class: 'note', role: 'status'}, file.reason) : null,
+    h(
+      'div',
+      {class: 'row'},
+      field('Camera', own.camera),
+      field('Runtime', own.runtime),
+      field('Precision', own.precision),
+      h('span', {class: 'grow'}),
+      undo,
+      own.apply,
+    ),
+    own.said,
+    own.before,
+    h(
+      'div',
+      {class: 'charts'},
+      h('div', null, h('h3', null, 'Frames per second, the last minutes'), own.pace.element),
+      h('div', null, h('h3', null, 'Capture to result p95, the last minutes'), own.delay.element),
+    ),
+  );
+}
+
+const option = (one) => [
+  one.name,
+  one.installed ? one.name : `${one.name} (${one.reason ?? 'not installed'})`,
+  !one.installed,
+];
+
+function showPrecisions(own) {
+  const known = own.runtimes.find((one) => one.name === own.runtime.value)?.precisions ?? ['fp32'];
+  const old = own.precision.value;
+  replace(
+    own.precision,
+    known.map((name) => h('option', {value: name}, name)),
+  );
+  own.precision.value = known.includes(old) ? old : (known[0] ?? '');
+}
+
+/** Show what the chosen camera runs on now. */
+function begin(own) {
+  const name = detectorOf(own);
+  const detector = own.file.config?.in_force?.detectors?.[name] ?? {};
+  const stats = live.stats?.detectors?.[name];
+  own.runtime.value = detector.runtime ?? stats?.framework ?? own.runtimes.find((each) => each.installed)?.name ?? '';
+  showPrecisions(own);
+  own.precision.value = detector.precision ?? stats?.precision ?? own.precision.value;
+  own.mark = null;
+  own.before.replaceChildren();
+  show(own);
+}
+
+/** The detector of the chosen camera: as it is in force, which a switch may have changed. */
+function detectorOf(own) {
+  const written = own.file.camera(own.camera.value)?.detector;
+  const named = Array.isArray(written) ? written[0] : written;
+  return named ?? own.all.find((each) => each.name === own.camera.value)?.detectors?.[0];
+}
+
+function show(own) {
+  const samples = live.samples.slice(-SHOWN);
+  const of = (key) => samples.map((sample) => sample.cameras[own.camera.value]?.[key] ?? null);
+  const times = samples.map((sample) => sample.t);
+  own.pace.update(times, [{name: 'frames/s', values: of('fps'), colour: colour(0)}]);
+  own.delay.update(times, [{name: 'p95', values: of('p95'), colour: colour(1)}]);
+  if (own.mark) {
+    replace(own.before, comparison(own.mark, snapshot(own)));
+  }
+}
+
+async function apply(own) {
+  own.apply.disabled = true;
+  own.said.hidden = true;
+  const [camera, change] = [own.camera.value, {runtime: own.runtime.value, precision: own.precision.value}];
+  const then = snapshot(own);
+  try {
+    const answer = await own.file.save((revision) =>
+      put(`/api/cameras/${part(camera)}/detector`, {revision, ...change}),
+    );
+    if (answer === 'saved') {
+      own.mark = then;
+      own.file.refreshUndo?.();
+      done(`${camera}: ${change.runtime} ${change.precision} is being loaded; the old one works until then.`);
+    } else if (answer === 'theirs') {
+      begin(own);
+    }
+  } catch (error) {
+    complain(own, error.message);
+  } finally {
+    own.apply.disabled = own.locked;
+  }
+}
+
+function complain(own, text) {
+  own.said.hidden = false;
+  say(own.said, text);
+}
+
+async function takenOver(own, heard) {
+  if (heard.reload_error) {
+    complain(own, heard.reload_error);
+  }
+  await own.file.load(own.signal).catch(() => {});
+  own.file.refreshUndo?.();
+}
+
+function snapshot(own) {
+  const {stats} = live;
+  const [seen, model] = [stats?.cameras?.[own.camera.value] ?? {}, stats?.detectors?.[detectorOf(own)] ?? {}];
+  return {
+    runtime: `${model.framework ?? '–'} ${model.precision ?? ''}`,
+    fps: seen.detection_fps,
+    p50: model.inference_ms?.p50,
+    p95: model.inference_ms?.p95,
+    latency: seen.latency_ms?.p95,
+    rss: stats?.service?.rss_mb,
+  };
+}
+
+function comparison(before, now) {
+  const row = (title, pick) => [title, pick(before), pick(now)];
+  return table(
+    'Before and now',
+    ['', ['Before', 'number'], ['Now', 'number']],
+    [
+      row('Runtime', (one) => one.runtime),
+      row('Frames/s of the camera', (one) => number(one.fps)),
+      row('Inference p50', (one) => milliseconds(one.p50)),
+      row('Inference p95', (one) => milliseconds(one.p95)),
+      row('Capture to result p95', (one) => milliseconds(one.latency)),
+      row('Memory of the process', (one) => `${number(one.rss, 0)} MB`),
+    ],
+  );
+}
