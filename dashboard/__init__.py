@@ -1,1 +1,1 @@
-"""What people and monitoring see over HTTP: health and metrics."""
+"""What people, machines and monitoring see over HTTP: the page and its API, health and metrics."""

@@ -15,17 +15,21 @@ from config import site
 from config.errors import SightlineError
 from dashboard.application import application
 from dashboard.backing import Backing
+from dashboard.idle import Idle
 from pipelines.live.face import SiteFace
 from pipelines.server_plan import open_fault
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
 
 log = logging.getLogger(__name__)
 _START_S = 10.0
 _STOP_S = 1.8
 _GRACE_S = 1
 _MOST_CONNECTIONS = 300
+SWEEP_TICKS = 20
+"""Between two looks for connections that ask nothing; each is a tenth of a second."""
 _MOST_HEADERS = 32_768
 _SEND_BUFFER = 128 * 1024
 """Bytes that the system keeps for a slow client: what waits there is old when it comes."""
@@ -85,7 +89,7 @@ class Server:
         if self._thread is not None:
             raise RuntimeError("the server was started already")
         try:
-            import uvicorn
+            import uvicorn  # noqa: F401 - what is missing is told before the address is taken
 
             app = self._app = application(self._config, self._face)
         except ImportError as error:
@@ -100,23 +104,7 @@ class Server:
         except ServerError:
             listener.close()
             raise
-        tls = self._config.tls
-        settings = uvicorn.Config(
-            app,
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # who a client is, it must not say itself
-            limit_concurrency=_MOST_CONNECTIONS,
-            h11_max_incomplete_event_size=_MOST_HEADERS,
-            ssl_certfile=str(tls.certificate) if tls is not None else None,
-            ssl_keyfile=str(tls.key) if tls is not None else None,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
-        self._uvicorn = uvicorn.Server(settings)
+        self._uvicorn = _sweeping(self._settings(app))
         self._thread = threading.Thread(
             target=self._uvicorn.run, kwargs={"sockets": [listener]}, name="http", daemon=True
         )
@@ -131,6 +119,26 @@ class Server:
         self._backing = getattr(app.state, "backing", None)
         if self._backing is not None:
             self._backing.start()
+
+    def _settings(self, app: FastAPI) -> uvicorn.Config:
+        import uvicorn
+
+        tls = self._config.tls
+        return uvicorn.Config(
+            app,
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # who a client is, it must not say itself
+            limit_concurrency=_MOST_CONNECTIONS,
+            h11_max_incomplete_event_size=_MOST_HEADERS,
+            ssl_certfile=str(tls.certificate) if tls is not None else None,
+            ssl_keyfile=str(tls.key) if tls is not None else None,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
 
     def _check_open(self, address: str) -> None:
         """Say what others than this machine can do there.
@@ -162,6 +170,22 @@ class Server:
         if self._backing is not None:
             self._backing.stop()
         self._uvicorn = self._thread = None
+
+
+def _sweeping(settings: uvicorn.Config) -> uvicorn.Server:
+    """A server that closes connections which ask nothing."""
+    import uvicorn
+
+    idle = Idle()
+
+    class Sweeping(uvicorn.Server):
+        async def on_tick(self, counter: int) -> bool:
+            if counter % SWEEP_TICKS == 0:
+                for connection in idle.over(self.server_state.connections, time.monotonic()):
+                    connection.transport.close()
+            return await super().on_tick(counter)
+
+    return Sweeping(settings)
 
 
 def _listen(host: str, port: int) -> socket.socket:

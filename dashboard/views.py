@@ -267,7 +267,7 @@ class Views:
     @property
     def watchers(self) -> int:
         """How many look at pictures now."""
-        return sum(len(view.watchers) for view in self._views.values())
+        return sum(len(view.watchers) for view in list(self._views.values()))  # any thread may ask
 
     def share(self, fps: float) -> float:
         """Pictures a second that one who wants so many may have, as many as now look."""

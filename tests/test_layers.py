@@ -39,7 +39,7 @@ LAZY: dict[str, str] = {
     ),
     "gi": r"streams/gst[a-z_]*\.py",
     "amqtt": r"streams/embedded_broker\.py",
-    **dict.fromkeys(("fastapi", "prometheus_client", "starlette", "uvicorn"), r"dashboard/.*"),
+    **dict.fromkeys(("argon2", "fastapi", "itsdangerous", "prometheus_client", "starlette", "uvicorn"), r"dashboard/.*"),
     "ruamel": r"config/round_trip\.py",
     "tensorboardX": r"pipelines/.*",
     "ray": r"pipelines/.*",
