@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -105,6 +106,31 @@ def serve_page(config: Server, face: SiteFace) -> DashboardServer:
     page = Listening(config, face)
     page.start()
     return page
+
+
+def serve_soon(config: Server, face: SiteFace) -> Callable[[], None]:
+    """Take the page's address now, and put the page together beside what is more urgent; returns what stops it."""
+    from dashboard.server import Server as Listening
+
+    page = Listening(config, face)
+    page.check_installed()
+    page.listen()
+
+    def start() -> None:
+        try:
+            page.start()
+            logging.getLogger("app").info("%s answers", page.url)
+        except Exception:
+            logging.getLogger("app").exception("%s does not answer", page.url)
+
+    starting = threading.Thread(target=start, name="http-start", daemon=True)
+    starting.start()
+
+    def stop() -> None:
+        starting.join(1.0)
+        page.stop()
+
+    return stop
 
 
 @app.callback()
@@ -271,9 +297,7 @@ def run(
         signal.signal(signal.SIGHUP, reload)
 
     def serve(server: Server, face: SiteFace) -> Callable[[], None]:
-        running = serve_page(server, face)
-        logging.getLogger("app").info("%s answers", running.url)
-        return running.stop
+        return serve_soon(server, face)
 
     code = 0
     stop.at_once = True

@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from config import site
@@ -55,6 +56,7 @@ class Server:
         self._uvicorn: uvicorn.Server | None = None
         self._backing: Backing | None = None
         self._thread: threading.Thread | None = None
+        self._listener: socket.socket | None = None
         self._port = config.port
 
     @property
@@ -80,8 +82,39 @@ class Server:
         )
         return bool((views is not None and views.watchers) or (news is not None and news.listeners))
 
+    def check_installed(self) -> None:
+        """Look for what it needs without importing it.
+
+        Raises:
+            ServerError: With the extra to install.
+        """
+        needed = ("fastapi", "uvicorn", "prometheus_client")
+        page = ("argon2", "itsdangerous", "ruamel.yaml") if self._config.dashboard else ()
+        for name in (*needed, *page):
+            try:
+                is_there = find_spec(name) is not None
+            except (ImportError, ValueError):
+                is_there = False
+            if not is_there:
+                raise ServerError(_not_installed(name))
+
+    def listen(self) -> None:
+        """Take the address: who connects from now on is answered once the server has started.
+
+        Raises:
+            ServerError: The address cannot be had, or others than this machine could change everything there.
+        """
+        listener = _listen(self._config.host, self._config.port)
+        address, self._port = listener.getsockname()[:2]
+        try:
+            self._check_open(address)
+        except ServerError:
+            listener.close()
+            raise
+        self._listener = listener
+
     def start(self) -> None:
-        """Start; it listens when this returns.
+        """Start; it answers when this returns. What it needs takes a second or two to be imported and put together.
 
         Raises:
             ServerError: The address cannot be had, or the extra is not installed.
@@ -93,28 +126,21 @@ class Server:
 
             app = self._app = application(self._config, self._face)
         except ImportError as error:
-            raise ServerError(
-                f"the HTTP server needs {error.name or error}, which is not installed; "
-                "run pip install 'sightline[server]', or remove the server block"
-            ) from error
-        listener = _listen(self._config.host, self._config.port)
-        address, self._port = listener.getsockname()[:2]
-        try:
-            self._check_open(address)
-        except ServerError:
-            listener.close()
-            raise
+            raise ServerError(_not_installed(error.name or str(error))) from error
+        if self._listener is None:
+            self.listen()
         self._uvicorn = _sweeping(self._settings(app))
         self._thread = threading.Thread(
-            target=self._uvicorn.run, kwargs={"sockets": [listener]}, name="http", daemon=True
+            target=self._uvicorn.run, kwargs={"sockets": [self._listener]}, name="http", daemon=True
         )
         self._thread.start()
         deadline = time.monotonic() + _START_S
         while not self._uvicorn.started:
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 self.stop()
-                listener.close()
-                raise ServerError(f"the HTTP server on {_host_port(address, self._port)} does not start; see the log")
+                if self._listener is not None:
+                    self._listener.close()
+                raise ServerError(f"the HTTP server on {self.address} does not start; see the log")
             time.sleep(0.005)
         self._backing = getattr(app.state, "backing", None)
         if self._backing is not None:
@@ -170,6 +196,13 @@ class Server:
         if self._backing is not None:
             self._backing.stop()
         self._uvicorn = self._thread = None
+
+
+def _not_installed(name: str) -> str:
+    return (
+        f"the HTTP server needs {name}, which is not installed; run pip install 'sightline[server]', or remove the "
+        "server block"
+    )
 
 
 def _sweeping(settings: uvicorn.Config) -> uvicorn.Server:

@@ -364,7 +364,7 @@ def test_many_watchers_share_what_is_sent() -> None:
     view = the_views.View.__new__(the_views.View)
     view.watchers = {number: 8.0 for number in range(10)}
     views._views = {the_views.Wanted("gate", frozenset(), 960): view}
-    assert (views.share(8.0), views.share(60.0), views.share(0.5)) == (8.0, 15.0, 0.5)
+    assert (views.share(8.0), views.share(60.0), views.share(0.5)) == (8.0, 10.0, 0.5)
     view.watchers = {number: 8.0 for number in range(50)}
     assert (views.share(8.0), views.share(1.0)) == (2.0, 1.0)
     view.rate(views.share)
