@@ -205,7 +205,7 @@ def test_a_signal_ends_it_from_any_state(
             broker.stop()
         with Running(site) as app:
             if state == "loading":
-                app.wait_health(lambda health: health.get("status") == "starting", "it does not start")
+                wait_until(lambda: f":{broker.port} is connected" in app.log, "it does not connect")
             elif state == "connecting":
                 app.wait_health(lambda health: health.get("status") == "ok", "it does not start")
             else:
@@ -214,7 +214,10 @@ def test_a_signal_ends_it_from_any_state(
                 camera.freeze()
             if state == "broker frozen":
                 broker.freeze()
-            time.sleep(0.5)
+            if state == "loading":
+                assert "models are loaded" not in app.log
+            else:
+                time.sleep(0.5)
             app.signal(number)
             begin = time.monotonic()
             assert app.process is not None
