@@ -86,7 +86,7 @@ def site(
     )
     env = {"SIGHTLINE_CACHE": str(cache_dir), "SIGHTLINE_STATE": str(folder / "state")}
     with chromium() as browser, Running(file, "--realtime", "--loop", env=env) as running:
-        until(lambda: all(f"camera {name} is online" in running.log for name in ("street", "yard")))
+        until(lambda: all(f"camera {name} is online" in running.log for name in ("street", "yard")) and running.port)
         # a comment of the person who wrote the file: what is changed on the page must not take it away
         file.write_text("# the junction, as surveyed\n" + file.read_text(encoding="utf-8"), encoding="utf-8")
         yield Site(running, browser)
