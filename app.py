@@ -108,6 +108,10 @@ def serve_page(config: Server, face: SiteFace) -> DashboardServer:
     return page
 
 
+PAGE_AFTER_S = 1.0
+"""Seconds for which `run` does what is more urgent than its page."""
+
+
 def serve_soon(config: Server, face: SiteFace) -> Callable[[], None]:
     """Take the page's address now, and put the page together beside what is more urgent; returns what stops it."""
     from dashboard.server import Server as Listening
@@ -123,10 +127,12 @@ def serve_soon(config: Server, face: SiteFace) -> Callable[[], None]:
         except Exception:
             logging.getLogger("app").exception("%s does not answer", page.url)
 
-    starting = threading.Thread(target=start, name="http-start", daemon=True)
+    starting = threading.Timer(PAGE_AFTER_S, start)  # its imports would slow down those of the retained state
+    starting.daemon = True
     starting.start()
 
     def stop() -> None:
+        starting.cancel()
         starting.join(1.0)
         page.stop()
 
