@@ -208,6 +208,31 @@ def test_geometry_that_changes_is_drawn_without_a_new_connection() -> None:
                 assert time.monotonic() < end, "the old line is still there"
 
 
+def test_who_is_blurred_stays_so_over_a_reload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks behind it, before the camera has shown anything new, must not see the last picture in the clear."""
+    monkeypatch.setattr(the_views, "_RENEW_S", 0.2)
+    seen = result_of(boxes={1: (40, 20, 280, 160)})
+    image = np.random.default_rng(1).integers(0, 255, (180, 320, 3), np.uint8)
+    changes = {
+        "frame": replace(seen.frame, image=image), "detections": seen.detections, "track_ids": seen.track_ids,
+    }  # fmt: skip
+
+    def contrast(client: httpx.Client) -> float:
+        answer = client.get("/api/cameras/gate/still?layers=blur")
+        assert answer.status_code == 200, answer.text
+        return float(decoded(answer.content)[60:120, 120:200].std())
+
+    with watched() as (face, _, client):
+        with Camera(face, **changes) as camera:
+            assert contrast(client) < 15
+            count = camera.shown
+            until(lambda: camera.shown > count + 5, "no result is left that nobody asked for")
+        plan = replace(face.known["gate"].plan, lines={})
+        face.known = {"gate": camera_face(plan=plan)}
+        time.sleep(0.6)
+        assert contrast(client) < 15
+
+
 def test_a_camera_that_is_taken_away_ends_its_stream() -> None:
     with watched(ScriptedFace(camera_face("gate"), camera_face("yard"))) as (face, _, client), Camera(face):
         with client.stream("GET", "/api/cameras/gate/live?fps=15") as stream:
