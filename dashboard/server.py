@@ -16,6 +16,7 @@ from config import site
 from config.errors import SightlineError
 from dashboard.application import application
 from dashboard.backing import Backing
+from dashboard.calm import Calm
 from dashboard.idle import Idle
 from pipelines.live.face import SiteFace
 from pipelines.server_plan import open_fault
@@ -55,6 +56,7 @@ class Server:
         self._app: Any = None
         self._uvicorn: uvicorn.Server | None = None
         self._backing: Backing | None = None
+        self._calm = Calm()
         self._thread: threading.Thread | None = None
         self._listener: socket.socket | None = None
         self._port = config.port
@@ -129,6 +131,7 @@ class Server:
             raise ServerError(_not_installed(error.name or str(error))) from error
         if self._listener is None:
             self.listen()
+        self._calm.begin()
         self._uvicorn = _sweeping(self._settings(app))
         self._thread = threading.Thread(
             target=self._uvicorn.run, kwargs={"sockets": [self._listener]}, name="http", daemon=True
@@ -153,6 +156,7 @@ class Server:
         return uvicorn.Config(
             app,
             loop="asyncio",
+            http="h11",  # the bound of headers is its own
             ws="none",
             lifespan="off",
             log_config=None,
@@ -195,6 +199,7 @@ class Server:
             log.warning("a request to the HTTP server does not end; it is left behind")
         if self._backing is not None:
             self._backing.stop()
+        self._calm.end()
         self._uvicorn = self._thread = None
 
 
