@@ -19,7 +19,7 @@ from config.errors import SightlineError, in_a_log
 from dashboard.history.pictures import Box, thumbnail
 from dashboard.history.sampler import Sampler, add_figures, figures_of
 from dashboard.history.store import Batch, EventRow, HistoryError, Store
-from pipelines.live.face import SiteFace
+from pipelines.live.face import CannotBeAsked, SiteFace
 from pipelines.values import Event, FrameResult
 
 log = logging.getLogger(__name__)
@@ -162,13 +162,13 @@ class Recorder:
             store.close()
 
     def _look(self, face: SiteFace, before_s: float | None, now_s: float) -> None:
-        cameras = face.cameras()
         counters = {}
-        for name in cameras:
+        for name in face.cameras():
             try:
                 counters[name] = face.counters(name)
-            except KeyError:  # it has just gone
+            except (KeyError, CannotBeAsked):  # it has just gone, or is just coming
                 continue
+        cameras = face.cameras()  # behind the counters: no counter is newer than the plan that it is looked at with
         seconds = None if before_s is None else now_s - before_s
         self._sampler.look(self._batch, cameras, counters, self._clock(), seconds)
 
