@@ -76,7 +76,8 @@ class SystemBody(BaseModel):
     history: HistoryBody | None
     queues: dict[str, int]
     restarts: int
-    reload_error: str | None
+    reload_error: str | None = Field(description="why the last reload was not taken over")
+    reloads: int = Field(description="that are over since the start, taken over or not")
 
 
 class LogLineBody(BaseModel):

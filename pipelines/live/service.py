@@ -103,6 +103,7 @@ class Service:
         self._reloading: threading.Thread | None = None
         self._reloaded: tuple[SitePlan, dict[str, Model]] | None = None
         self._reload_error: str | None = None
+        self._reloads = 0  # that are over, taken over or not
         self._seen = self._looked = fingerprint or fingerprint_of(path)
         self._error: Exception | None = None
         self._loaded = threading.Event()
@@ -409,10 +410,16 @@ class Service:
             if self._reloading.is_alive():
                 return
             self._reloading = None
-            if self._reloaded is not None:
-                (plan, models), self._reloaded = self._reloaded, None
-                self._take_over(plan, models)
-            self._notifier.ready()
+            try:
+                if self._reloaded is not None:
+                    (plan, models), self._reloaded = self._reloaded, None
+                    self._take_over(plan, models)
+            except Exception:
+                self._reload_error = "the site file is taken over in part only, for a step of it fails; see the log"
+                raise
+            finally:
+                self._reloads += 1  # behind what came of it
+                self._notifier.ready()
             return
         if self._reload_wanted and self._loaded.is_set():
             self._reload_wanted = False
@@ -461,11 +468,10 @@ class Service:
         with self._lock:
             self._engine.cameras = tuple(camera for name, camera in self._cameras.items() if name in kept)
             self._cameras = {name: self._cameras[name] for name in kept}
-            self._plan = plan
+            self._plan, self._reload_error = plan, None  # together: who asks is not told the new plan with the old error
             before, self._engine.models = self._engine.models, models
         self._engine.retire(model for model in before.values() if all(model is not one for one in models.values()))
         _close_all(gone.values(), _FEED_END_S)
-        self._reload_error = None
         self._change_topics(plan, old if new_broker else None, gone)
         new = [planned for name, planned in plan.cameras.items() if name not in kept]
         added = {planned.name: self._new_camera(planned) for planned in new}
@@ -535,6 +541,8 @@ class Service:
     def _service_stats(self, reason: str | None) -> ServiceStats:
         site = self._publisher
         publisher = site.publisher if site is not None else None
+        reloads = self._reloads  # first: with a number comes what came of it
+        reload_error = self._reload_error
         return ServiceStats(
             uptime=round(time.monotonic() - self._started_s, 1),
             version=sightline_version(),
@@ -544,7 +552,8 @@ class Service:
             reason=reason,
             broker=self._broker(),
             queues={"results": self._engine.depth, "outputs": self._outputs.depth},
-            reload_error=self._reload_error,
+            reload_error=reload_error,
+            reloads=reloads,
             restarts=self._engine.restarts,
         )
 
