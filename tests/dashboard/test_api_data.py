@@ -406,3 +406,5 @@ def test_the_log_has_no_password_and_goes_on_where_it_was(face: ScriptedFace) ->
         more = page.get(f"/api/log?after={first['last']}").json
         assert [line["message"] for line in more["lines"] if line["logger"] == "dashboard.test"] == ["another"]
         assert page.get(f"/api/log?after={more['last']}").json["last"] >= more["last"]
+        restarted = page.get(f"/api/log?after={more['last'] + 10**6}").json  # of a process whose clock was ahead
+        assert restarted["lines"] and restarted["last"] == restarted["lines"][-1]["id"]
