@@ -233,6 +233,28 @@ def test_who_is_blurred_stays_so_over_a_reload(monkeypatch: pytest.MonkeyPatch) 
         assert contrast(client) < 15
 
 
+def test_a_camera_without_new_pictures_is_still_heard_until_it_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a slow camera, or a file that is over: clients take a silent stream for a fault."""
+    monkeypatch.setattr("dashboard.api.stream._LOOK_UP_S", 0.1)
+    with (
+        watched() as (face, server, client),
+        client.stream("GET", "/api/cameras/gate/live?layers=none&fps=15") as stream,
+    ):
+        chunks = stream.iter_raw()
+        assert next(chunks) == b"\r\n"
+        until(lambda: face.spectators.any, "nobody looks")
+        face.show(result_of(grey=90))
+        pictures = parts(chunks)
+        first = next(pictures)
+        assert [next(pictures) for _ in range(3)] == 3 * [first]
+        face.show(result_of(grey=200))
+        until(lambda: decoded(next(pictures)).mean() > 180, "the new picture does not come")
+        face.known = {"gate": camera_face(status="offline", reason="gone")}
+        time.sleep(0.8)
+        server.stop()
+        assert len(list(pictures)) <= 2  # who looks is told that it is away, and not shown what was
+
+
 def test_a_camera_that_is_taken_away_ends_its_stream() -> None:
     with watched(ScriptedFace(camera_face("gate"), camera_face("yard"))) as (face, _, client), Camera(face):
         with client.stream("GET", "/api/cameras/gate/live?fps=15") as stream:
