@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -343,12 +344,10 @@ def test_a_damaged_file_is_moved_aside(tmp_path: Path) -> None:
     store = store_at(path)
     store.write(Batch(events=[event_row(number) for number in range(500)]))
     store.close()
-    data = bytearray(path.read_bytes())
-    for place in range(4096, len(data), 512):
-        data[place : place + 64] = b"\xff" * 64
-    path.write_bytes(data)
+    damage(path)
+    data = path.read_bytes()
     store_at(path).close()
-    assert (tmp_path / f"h.sqlite.damaged-{int(NOW)}").read_bytes() == bytes(data)
+    assert (tmp_path / f"h.sqlite.damaged-{int(NOW)}").read_bytes() == data
     assert Reader(path).events(EventFilter(), 5) == ([], None)
 
 
@@ -470,6 +469,74 @@ def test_a_history_that_cannot_be_opened_is_tried_again(tmp_path: Path, monkeypa
     path.rmdir()
     until(lambda: kept.written == 1)
     kept.stop()
+
+
+def damage(path: Path) -> None:
+    """Make the rows of a history unreadable; its head stays."""
+    data = bytearray(path.read_bytes())
+    for place in range(4096, len(data), 512):
+        data[place : place + 64] = b"\xff" * 64
+    path.write_bytes(data)
+
+
+def test_a_file_that_is_damaged_while_it_is_written_is_moved_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "RETRY_S", 0.02)
+    path = tmp_path / "h.sqlite"
+    store = store_at(path)
+    store.write(Batch(events=[event_row(number) for number in range(500)]))
+    store.close()
+    kept = Recorder(path, 30, 100, moving_clock(), tick_s=0.02)
+    face = ScriptedFace()
+    kept.start(face)
+    face.show(result_of(events=(event_of(),)))
+    until(lambda: kept.written == 1)
+    real = Store._event
+
+    def malformed(self: Store, event: EventRow) -> None:
+        monkeypatch.setattr(Store, "_event", real)
+        damage(path)
+        raise sqlite3.DatabaseError("database disk image is malformed")  # SQLite may have the pages in memory
+
+    monkeypatch.setattr(Store, "_event", malformed)
+    face.show(result_of(events=(event_of(),)))
+    until(lambda: kept.written == 2)
+    kept.stop()
+    assert kept.fault is None
+    assert len([file for file in tmp_path.glob("*.damaged-*") if not file.name.endswith(("-wal", "-shm"))]) == 1
+    assert len(Reader(path).events(EventFilter(), 5)[0]) == 1  # the one that could not be written
+
+
+def test_a_file_that_is_deleted_while_it_is_written_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    kept = Recorder(path, 30, 100, moving_clock(), tick_s=0.02)
+    face = ScriptedFace()
+    kept.start(face)
+    for number in (1, 2):
+        face.show(result_of(events=(event_of(),)))
+        until(lambda number=number: kept.written == number)
+        for suffix in ("", "-wal", "-shm") if number == 1 else ():
+            Path(f"{path}{suffix}").unlink()
+    kept.stop()
+    assert kept.fault is None
+    assert len(Reader(path).events(EventFilter(), 5)[0]) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"track_id": 2**70}, {"label": "\ud800"}, {"data": {"share": math.nan}}])
+def test_an_event_that_can_never_be_kept_costs_only_itself_and_its_neighbours(
+    wrong: dict[str, Any], tmp_path: Path
+) -> None:
+    kept = Recorder(tmp_path / "h.sqlite", 30, 100, moving_clock(), tick_s=0.02)
+    face = ScriptedFace()
+    kept.start(face)
+    face.show(result_of(events=(event_of(**wrong),)))
+    until(lambda: kept.lost == 1)
+    face.show(result_of(events=(event_of(),)))
+    until(lambda: kept.written == 1)
+    kept.stop()
+    assert kept.fault is None
+    assert len(Reader(tmp_path / "h.sqlite").events(EventFilter(), 5)[0]) == 1
 
 
 def test_stopping_writes_what_waits_and_ends_the_thread(tmp_path: Path) -> None:
