@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import logging
@@ -30,6 +31,9 @@ _START_S = 10.0
 _STOP_S = 1.8
 _GRACE_S = 1
 _MOST_CONNECTIONS = 300
+MOST_OPEN = 400
+"""Connections: more than 300 are answered by 503, and more than these closed at once, or they would take the files that
+cameras need."""
 SWEEP_TICKS = 20
 """Between two looks for connections that ask nothing; each is a tenth of a second."""
 _MOST_HEADERS = 32_768
@@ -156,7 +160,7 @@ class Server:
         return uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",  # the bound of headers is its own
+            http=_bounded(),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -224,6 +228,19 @@ def _sweeping(settings: uvicorn.Config) -> uvicorn.Server:
             return await super().on_tick(counter)
 
     return Sweeping(settings)
+
+
+def _bounded() -> type[asyncio.Protocol]:
+    """What speaks HTTP on a connection: h11, whose bound of headers is set here, on so many connections at most."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Bounded(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+            super().connection_made(transport)
+            if len(self.connections) > MOST_OPEN:
+                transport.abort()
+
+    return Bounded
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -264,8 +264,7 @@ class Recorder:
         except SightlineError as error:
             self._tell(what, str(error))
         except Exception as error:
-            log.debug("a step of the history", exc_info=error)
-            self._tell(what, f"the history goes on without {what} ({type(error).__name__}: {in_a_log(error)})")
+            self._tell(what, f"the history goes on without {what}", error)
 
 
 def _row(camera: str, event: Event, jpeg: bytes | None) -> EventRow:

@@ -31,6 +31,7 @@ from pipelines.live.plan import PlannedCamera, SitePlan, live_broker, plan_site
 from pipelines.live.publishing import REPORT_S, CameraTopics, SitePublisher, SwitchName
 from pipelines.live.running_face import RunningFace
 from pipelines.live.spectators import Spectators
+from pipelines.live.telling import Telling
 from pipelines.live.watchdog import Watchdog, load_again_s
 from pipelines.log_dir import PERCENTILES, LogDir
 from pipelines.messages import ServiceStats, StatsPayload
@@ -51,6 +52,7 @@ Serve = Callable[[ServerConfig, SiteFace], Callable[[], None]]
 HUNG_S = 10.0
 """Seconds without a turn of the main thread after which the service is said to hang."""
 _LOOK_AT_FILE_S = 1.0
+_TELL_AGAIN_S = 30.0
 _END_S = 4.5
 _LIMIT_S = 4.8
 _ENGINE_END_S = 0.8
@@ -119,6 +121,7 @@ class Service:
         self._switches: queue.SimpleQueue[tuple[SwitchName, str, bool]] = queue.SimpleQueue()
         self._restarts: deque[float] = deque(maxlen=2 * MOST_RESTARTS)
         self._beat_s = time.monotonic()
+        self._tell = Telling(log, logging.ERROR, _TELL_AGAIN_S)
         self._lock = threading.Lock()
 
     # -- from outside ----------------------------------------------------------------------------------------------
@@ -281,13 +284,13 @@ class Service:
                 self._guarded(self._log_stats)
         return "stopped"
 
-    @staticmethod
-    def _guarded(step: Callable[[], None]) -> None:
-        """One step of a thread that must not end, for it serves for months: a fault in it is logged."""
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """One step of a thread that must not end, for it serves for months: a fault in it is logged once in a while."""
         try:
             step()
-        except Exception:
-            log.exception("a step of the service fails")
+        except Exception as error:
+            name = getattr(getattr(step, "func", step), "__name__", "")
+            self._tell(name, "a step of the service fails", error)
 
     def _all_over(self) -> bool:
         """Whether every camera is a file that has ended, and all its frames went through."""

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +224,27 @@ def test_who_sends_nonsense_again_and_again_is_logged_once(caplog: pytest.LogCap
     said = [record.getMessage() for record in caplog.records if record.name == "uvicorn.error"]
     assert said.count("Invalid HTTP request received.") == 1
     assert logging.getLogger("uvicorn.error").filters == []
+
+
+def test_connections_are_bounded_whoever_opens_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.server.MOST_OPEN", 3)
+    with serving() as server:
+        held = [socket.create_connection(("127.0.0.1", server.port), 5) for _ in range(3)]
+        held[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")  # it is known when this is answered
+        assert held[0].recv(100).startswith(b"HTTP/1.1 200 ")
+        with socket.create_connection(("127.0.0.1", server.port), 5) as more:
+            more.settimeout(5)
+            with suppress(ConnectionResetError):
+                assert more.recv(1) == b""
+        for one in held:
+            one.close()
+        end = time.monotonic() + 5
+        while True:
+            try:
+                assert get(server, "/healthz")[0] == 200
+                break
+            except OSError:  # the others are still being closed
+                assert time.monotonic() < end
 
 
 def test_a_text_is_logged_again_later_and_another_one_at_once() -> None:
