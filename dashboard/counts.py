@@ -34,7 +34,7 @@ def count_of(camera: str, key: CounterKey, value: int) -> Count:
 
 
 def counts_of(face: SiteFace, camera: str) -> list[Count]:
-    """Every counter of a camera, in a stable order; none of a camera that has just gone, or whose totals are not read yet."""
+    """Every counter of a camera, in a stable order; none while it is just going, or its totals are not read yet."""
     try:
         counters = face.counters(camera)
     except (KeyError, CannotBeAsked):

@@ -69,7 +69,7 @@ class LogTail(logging.Handler):
         """The newest records, the oldest of them first.
 
         Args:
-            number: Only those with a greater ``id``; one that was never given here is of another process, and all are new.
+            number: Only those with a greater ``id``; one that was never given is of another process: all are new.
             limit: So many at most.
         """
         self.acquire()

@@ -26,7 +26,7 @@ STILL_S = 5.0
 _LONGEST_STILL_S = 15.0
 """and at most, for a camera of which a picture is analysed now and then."""
 _LOOK_UP_S = 5.0
-"""Seconds after which a stream asks whether its session still lasts, and says that it is there: clients wait for ten."""
+"""Seconds after which a stream asks whether its session still lasts, and says that it is there: clients wait ten."""
 _BEAT = b": beat\n\n"
 _EMPTY = b"\r\n"
 """Of ``multipart``: what stands between two parts means nothing."""

@@ -52,8 +52,9 @@ class Sampler:
         """
         self._seen = {counter: at for counter, at in self._seen.items() if counter.camera in cameras}
         known: tuple[dict[str, Any], ...] = (self._last, self._plans, self._since)
-        for one, gone in [(one, name) for one in known for name in one if name not in cameras]:
-            del one[gone]
+        for noted in known:
+            for gone in set(noted) - set(cameras):
+                del noted[gone]
         between = seconds if seconds is not None and 0 < seconds <= LONGEST_S else 0.0
         middle = now - between / 2
         for name, camera in cameras.items():

@@ -471,7 +471,7 @@ class Service:
         with self._lock:
             self._engine.cameras = tuple(camera for name, camera in self._cameras.items() if name in kept)
             self._cameras = {name: self._cameras[name] for name in kept}
-            self._plan, self._reload_error = plan, None  # together: who asks is not told the new plan with the old error
+            self._plan, self._reload_error = plan, None  # nobody is told the new plan with the old error
             before, self._engine.models = self._engine.models, models
         self._engine.retire(model for model in before.values() if all(model is not one for one in models.values()))
         _close_all(gone.values(), _FEED_END_S)
