@@ -11,6 +11,7 @@ from dashboard.api import cameras, commands, compares, events, history, session,
 from dashboard.api import config as configuration
 from dashboard.api.common import Fault
 from dashboard.backing import Backing
+from dashboard.gate import Gate
 from dashboard.guard import Guard
 from dashboard.middleware import Bodies, Faults, Headers, Names, Patience
 from dashboard.news import News
@@ -70,9 +71,10 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
     app.include_router(commands.router(face))
     app.include_router(stream.router(face, views, news))
     app.include_router(configuration.router(face, backing.editor))
-    app.include_router(history.router(backing.reader))
-    app.include_router(events.router(backing.reader))
-    app.include_router(compares.router(backing.compares))
+    gate = Gate()
+    app.include_router(history.router(backing.reader, gate))
+    app.include_router(events.router(backing.reader, gate))
+    app.include_router(compares.router(backing.compares, gate))
     app.include_router(system.router(face, backing.recorder, backing.tail))
     _answer_errors(app)
     app.add_middleware(Faults)  # what is added first is nearest to the routes

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from pipelines.live.face import SiteFace
+from pipelines.live.face import CannotBeAsked, SiteFace
 from pipelines.values import CounterKey
 
 
@@ -34,9 +34,9 @@ def count_of(camera: str, key: CounterKey, value: int) -> Count:
 
 
 def counts_of(face: SiteFace, camera: str) -> list[Count]:
-    """Every counter of a camera, in a stable order; none of a camera that has just gone."""
+    """Every counter of a camera, in a stable order; none while it is just going, or its totals are not read yet."""
     try:
         counters = face.counters(camera)
-    except KeyError:
+    except (KeyError, CannotBeAsked):
         return []
     return [count_of(camera, key, value) for key, value in sorted(counters.items())]

@@ -10,6 +10,8 @@ import socket
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
+from pipelines.live.telling import Telling
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -38,6 +40,7 @@ _HEADERS = {
     b"permissions-policy": b"camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     b"cache-control": b"no-store",
 }
+_TELL_AGAIN_S = 30.0
 _FREE_OF_NAMES = frozenset({"/healthz"})
 
 
@@ -171,6 +174,7 @@ class Patience:
     def __init__(self, app: App, within_s: float = TAKEN_S) -> None:
         """Set the time in seconds."""
         self._app, self._within_s = app, within_s
+        self._tell = Telling(log, logging.INFO, _TELL_AGAIN_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on."""
@@ -182,7 +186,8 @@ class Patience:
         try:
             await self._app(scope, receive, in_time)
         except TimeoutError:
-            log.info("a client took nothing of %s for %.0f s and is given up", scope.get("path"), self._within_s)
+            text = f"a client took nothing of {scope.get('path')} for {self._within_s:.0f} s and is given up"
+            self._tell("client", text)
 
 
 class Faults:
@@ -190,6 +195,7 @@ class Faults:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._tell = Telling(log, logging.ERROR, _TELL_AGAIN_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on."""
@@ -204,8 +210,8 @@ class Faults:
             await self._app(scope, receive, noted)
         except (TimeoutError, OSError):
             raise  # the client's
-        except Exception:
-            log.exception("%s %s fails", scope.get("method"), scope.get("path"))
+        except Exception as error:
+            self._tell(type(error).__name__, f"{scope.get('method')} {scope.get('path')} fails", error)
             if not begun:
                 await refuse(send, 500, "this could not be done; the log says why")
 

@@ -123,16 +123,13 @@ class News:
                 loop.call_soon_threadsafe(self._events, result.events)
 
         end = self._face.listen(on_result)
-        seen_plan = self._face.plan()
         turn = 0
         try:
             while self._listeners and not self.closing:
                 if turn % max(1, round(STATS_S / COUNTS_S)) == 0:
                     await self._ask("stats", self._stats, always=True)
                     await self._ask("status", self._status)
-                    plan = self._face.plan()
-                    await self._ask("config", self._config, always=plan is not seen_plan)
-                    seen_plan = plan
+                    await self._ask("config", self._config)  # a reload that is over counts, whatever came of it
                 await self._ask("counts", self._counts)
                 turn += 1
                 await asyncio.sleep(COUNTS_S)
@@ -182,7 +179,8 @@ class News:
         )
 
     def _config(self) -> str:
-        return json.dumps({"reload_error": self._face.stats().service.reload_error})
+        service = self._face.stats().service
+        return json.dumps({"reload_error": service.reload_error, "reloads": service.reloads})
 
     def _counts(self) -> str:
         names = self._face.cameras()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import logging
@@ -16,6 +17,7 @@ from config import site
 from config.errors import SightlineError
 from dashboard.application import application
 from dashboard.backing import Backing
+from dashboard.calm import Calm
 from dashboard.idle import Idle
 from pipelines.live.face import SiteFace
 from pipelines.server_plan import open_fault
@@ -29,6 +31,9 @@ _START_S = 10.0
 _STOP_S = 1.8
 _GRACE_S = 1
 _MOST_CONNECTIONS = 300
+MOST_OPEN = 400
+"""Connections: more than 300 are answered by 503, and more than these closed at once, or they would take the files that
+cameras need."""
 SWEEP_TICKS = 20
 """Between two looks for connections that ask nothing; each is a tenth of a second."""
 _MOST_HEADERS = 32_768
@@ -55,6 +60,7 @@ class Server:
         self._app: Any = None
         self._uvicorn: uvicorn.Server | None = None
         self._backing: Backing | None = None
+        self._calm = Calm()
         self._thread: threading.Thread | None = None
         self._listener: socket.socket | None = None
         self._port = config.port
@@ -129,6 +135,7 @@ class Server:
             raise ServerError(_not_installed(error.name or str(error))) from error
         if self._listener is None:
             self.listen()
+        self._calm.begin()
         self._uvicorn = _sweeping(self._settings(app))
         self._thread = threading.Thread(
             target=self._uvicorn.run, kwargs={"sockets": [self._listener]}, name="http", daemon=True
@@ -153,6 +160,7 @@ class Server:
         return uvicorn.Config(
             app,
             loop="asyncio",
+            http=_bounded(),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -195,6 +203,7 @@ class Server:
             log.warning("a request to the HTTP server does not end; it is left behind")
         if self._backing is not None:
             self._backing.stop()
+        self._calm.end()
         self._uvicorn = self._thread = None
 
 
@@ -219,6 +228,19 @@ def _sweeping(settings: uvicorn.Config) -> uvicorn.Server:
             return await super().on_tick(counter)
 
     return Sweeping(settings)
+
+
+def _bounded() -> type[asyncio.Protocol]:
+    """What speaks HTTP on a connection: h11, whose bound of headers is set here, on so many connections at most."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Bounded(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+            super().connection_made(transport)
+            if len(self.connections) > MOST_OPEN:
+                transport.abort()
+
+    return Bounded
 
 
 def _listen(host: str, port: int) -> socket.socket:

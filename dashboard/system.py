@@ -57,6 +57,7 @@ def system(face: SiteFace, recorder: Recorder | None) -> dict[str, Any]:
         "queues": dict(service.queues),
         "restarts": service.restarts,
         "reload_error": service.reload_error,
+        "reloads": service.reloads,
     }
 
 

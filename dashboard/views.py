@@ -171,7 +171,8 @@ class View:
                 while not self._ended.is_set():
                     result = watch.next(_POLL_S)
                     now = time.monotonic()
-                    drawing.renew(now)
+                    if drawing.renew(now):
+                        left = None  # the new painter has not noted it: whom it shows would not be covered
                     if result is not None:
                         drawing.note(result, now)
                         left = result
@@ -216,23 +217,28 @@ class _Drawing:
         self._heat = self._own_heat.grid
         self.renew(time.monotonic())
 
-    def renew(self, now: float) -> None:
+    def renew(self, now: float) -> bool:
         """Look once a second whether lines and zones are still those, and how warm it is.
+
+        Returns:
+            Whether the painter is another one from now on: results of before must not be drawn any more.
 
         Raises:
             KeyError: The camera is gone.
         """
         if now - self._renewed_s < _RENEW_S:
-            return
+            return False
         self._renewed_s = now
         camera = self._face.cameras()[self._wanted.camera]
-        if camera.plan is not self._plan:
+        is_new = camera.plan is not self._plan
+        if is_new:
             self._plan = camera.plan
             self._painter = LayerPainter(self._wanted.layers, camera.plan.lines, camera.plan.zones)
-            self._seen = 0
+            self._seen, self._first_s = 0, now
         if "heatmap" in self._wanted.layers:
             grid = self._face.heat(self._wanted.camera)
             self._heat = self._own_heat.grid if grid is None else grid
+        return is_new
 
     def is_ready(self, now: float) -> bool:
         """Whether enough was seen to cover whom one frame misses, or no more is to be seen."""

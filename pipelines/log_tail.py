@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from typing import TypedDict
 
@@ -12,7 +13,10 @@ MOST_CHARACTERS = 2000
 
 
 class LogLine(TypedDict):
-    """One record: ``id`` grows by one with each, ``at`` is in Unix seconds; ``trace`` is empty without an error."""
+    """One record: ``id`` grows by one with each, ``at`` is in Unix seconds; ``trace`` is empty without an error.
+
+    Ids of a later process are greater, too: who asked the one before for what is new misses nothing of this one.
+    """
 
     id: int
     at: float
@@ -25,16 +29,22 @@ class LogLine(TypedDict):
 class LogTail(logging.Handler):
     """Keeps the newest records of the log, as its formatter leaves them. Any thread may read."""
 
-    def __init__(self, lines: logging.Formatter) -> None:
+    def __init__(self, lines: logging.Formatter, before: int | None = None) -> None:
         """Begin with nothing.
 
         Args:
             lines: Writes ``LEVEL logger: message``, and a traceback on lines of its own; hides secrets.
+            before: The first ``id`` less one; default: milliseconds since 1970.
         """
         super().__init__()
         self.setFormatter(lines)
         self._lines: deque[LogLine] = deque(maxlen=MOST_LINES)
-        self._count = 0
+        self._count = round(time.time() * 1000) if before is None else before
+
+    @property
+    def newest(self) -> int:
+        """The greatest ``id`` that was given."""
+        return self._count
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one record; called under the handler's lock."""
@@ -59,12 +69,13 @@ class LogTail(logging.Handler):
         """The newest records, the oldest of them first.
 
         Args:
-            number: Only those with a greater ``id``.
+            number: Only those with a greater ``id``; one that was never given is of another process: all are new.
             limit: So many at most.
         """
         self.acquire()
         try:
             lines = list(self._lines)
+            number = number if number <= self._count else 0
         finally:
             self.release()
         return [line for line in lines if line["id"] > number][-limit:] if limit > 0 else []

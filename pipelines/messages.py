@@ -189,6 +189,7 @@ class ServiceStats(BaseModel):
     broker: str | None = Field(None, description="connected, or why not; null without MQTT")
     queues: dict[str, int] = Field(default_factory=dict, description="what waits inside the process, by queue")
     reload_error: str | None = Field(None, description="why the site file was not taken over at the last reload")
+    reloads: int = Field(0, description="that are over since the start, taken over or not")
     restarts: int = Field(0, description="of stages that hung")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 
 from dashboard.compares import CompareError, Found, found_in, report_of, result_of, summary_of
+from dashboard.gate import Gate
 from dashboard.refusal import Refusal
 from dashboard.security import needs
 
@@ -46,13 +47,15 @@ class Compares(BaseModel):
     compares: list[CompareBody]
 
 
-def router(folders: Sequence[Path]) -> "APIRouter":
+def router(folders: Sequence[Path], gate: Gate) -> "APIRouter":
     """The routes.
 
     Args:
         folders: Where comparisons lie, or folders with such in them.
+        gate: Bounds how many read at the same time.
     """
     from fastapi import APIRouter, Response
+    from fastapi.responses import JSONResponse
 
     routes = APIRouter(prefix="/api/compares", tags=["compares"], dependencies=[needs("read")])
     summaries: dict[tuple[str, float], CompareBody] = {}
@@ -66,20 +69,23 @@ def router(folders: Sequence[Path]) -> "APIRouter":
     @routes.get("")
     def compares() -> Compares:
         """What `compare` has written where it writes, and in folders beside that."""
-        there = found_in(folders)
-        for one in there:
-            if (one.id, one.at) not in summaries:
-                summaries[one.id, one.at] = _summary(one)
+        with gate:
+            there = found_in(folders)
+            for one in there:
+                if (one.id, one.at) not in summaries:
+                    summaries[one.id, one.at] = _summary(one)
         for gone in set(summaries) - {(one.id, one.at) for one in there}:
             summaries.pop(gone, None)
         return Compares(compares=[summaries[one.id, one.at] for one in there if (one.id, one.at) in summaries])
 
-    @routes.get("/{key}", responses={404: {"description": "there is no such comparison"}})
-    def compare(key: str) -> dict[str, Any]:
+    @routes.get(
+        "/{key}", response_model=dict[str, Any], responses={404: {"description": "there is no such comparison"}}
+    )
+    def compare(key: str) -> Response:
         """All figures: the content of compare.json or train.json."""
-        one = look_up(key)
         try:
-            return result_of(one)
+            with gate:
+                return JSONResponse(result_of(look_up(key)))
         except CompareError as error:
             raise Refusal(404, str(error)) from error
 
@@ -90,9 +96,10 @@ def router(folders: Sequence[Path]) -> "APIRouter":
     )
     def report(key: str) -> Response:
         """Its page; nothing in it may run, or ask for anything."""
-        one = look_up(key)
         try:
-            return Response(report_of(one), media_type="text/html; charset=utf-8", headers=_REPORT_HEADERS)
+            with gate:
+                content = report_of(look_up(key))
+            return Response(content, media_type="text/html; charset=utf-8", headers=_REPORT_HEADERS)
         except CompareError as error:
             raise Refusal(404, str(error)) from error
 

@@ -121,6 +121,7 @@ class ConfigBody(BaseModel):
     in_force: dict[str, Any] | None = Field(description="all keys as they are used, secrets hidden")
     scenarios: list[str] = Field(description="presets")
     reload_error: str | None = Field(description="why the file is not in force as it is")
+    reloads: int = Field(description="that are over since the start, taken over or not")
     backups: list[BackupBody]
     can_undo: bool
     read_only_reason: str | None
@@ -177,13 +178,15 @@ def _read_routes(routes: "APIRouter", face: SiteFace, editor: SiteEditor | None)
             shown = _editor(editor).shown()
         except FileError as error:
             raise Refusal(503, str(error)) from error
+        service = face.stats().service
         return ConfigBody(
             file=str(shown.file),
             revision=shown.revision,
             text=shown.text,
             in_force=in_force(face),
             scenarios=scenario_names(),
-            reload_error=face.stats().service.reload_error,
+            reload_error=service.reload_error,
+            reloads=service.reloads,
             backups=[BackupBody(name=one.path.name, at=one.at, kind=one.kind) for one in shown.backups],
             can_undo=shown.can_undo,
             read_only_reason=shown.read_only_reason,

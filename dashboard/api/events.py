@@ -2,15 +2,19 @@
 
 # no ``from __future__ import annotations``: FastAPI reads the annotations of functions inside of functions
 
+import asyncio
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from dashboard.api.history import LATEST, asked, reader_of
-from dashboard.csv_text import csv_lines, iso
+from dashboard.csv_text import csv_chunks, iso
+from dashboard.gate import Gate
 from dashboard.history.reader import MOST_EVENTS, EventFilter, Reader
 from dashboard.refusal import Refusal
 from dashboard.security import needs
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 50_000
 """Of one CSV file."""
 _LAST_ID = 2**63 - 1
+_AGAIN_S = 1.0
+Page = tuple[list[dict[str, Any]], int | None]
 Scalar = str | int | float | bool | None
 
 
@@ -46,13 +52,14 @@ class Events(BaseModel):
     next: int | None = Field(description="`before` of the next page")
 
 
-def router(reader: Reader | None) -> "APIRouter":
+def router(reader: Reader | None, gate: Gate) -> "APIRouter":
     """The routes; without a reader they answer 404.
 
     Args:
         reader: Of the history, where one is kept.
+        gate: Bounds how many read at the same time.
     """
-    from fastapi import APIRouter, Path, Query, Response
+    from fastapi import APIRouter, Header, Path, Query, Response
     from fastapi.responses import StreamingResponse
 
     routes = APIRouter(prefix="/api", tags=["events"], dependencies=[needs("read")])
@@ -61,6 +68,7 @@ def router(reader: Reader | None) -> "APIRouter":
     Before = Annotated[int | None, Query(ge=1, le=_LAST_ID, description="id of an event: only older ones")]
     Limit = Annotated[int, Query(ge=1, le=MOST_EVENTS)]
     Id = Annotated[int, Path(ge=1, le=_LAST_ID)]
+    Known = Annotated[str | None, Header(alias="If-None-Match", max_length=1000)]
 
     @routes.get("/events")
     def events(
@@ -75,7 +83,7 @@ def router(reader: Reader | None) -> "APIRouter":
     ) -> Events:
         """The newest events first; `next` is the `before` of the next page."""
         wanted = EventFilter(camera, kind, rule, label, since, until, before)
-        found, more = asked(lambda: reader_of(reader).events(wanted, limit))
+        found, more = asked(lambda: reader_of(reader).events(wanted, limit), gate)
         return Events(events=[EventBody.model_validate(one) for one in found], next=more)
 
     @routes.get("/events.csv", response_class=StreamingResponse, responses={200: {"content": {"text/csv": {}}}})
@@ -90,42 +98,61 @@ def router(reader: Reader | None) -> "APIRouter":
         """The same as CSV, 50,000 rows at most."""
         wanted = EventFilter(camera, kind, rule, label, since, until)
         known = reader_of(reader)
-        first = asked(lambda: known.events(wanted, MOST_EVENTS))
+        first = asked(lambda: known.events(wanted, MOST_EVENTS), gate)
         headers = {"Content-Disposition": 'attachment; filename="events.csv"'}
-        return StreamingResponse(_lines(known, wanted, first), headers=headers, media_type="text/csv; charset=utf-8")
+        pages = _pages(known, wanted, first, gate)
+        return StreamingResponse(pages, headers=headers, media_type="text/csv; charset=utf-8")
 
     @routes.get(
         "/events/{event}/thumbnail",
         response_class=Response,
-        responses={200: {"content": {"image/jpeg": {}}}, 404: {"description": "there is none"}},
+        responses={
+            200: {"content": {"image/jpeg": {}}},
+            304: {"description": "it is the one that is known"},
+            404: {"description": "there is none"},
+        },
     )
-    def thumbnail(event: Id) -> Response:
-        """The picture of an event; it never changes."""
+    def thumbnail(event: Id, known: Known = None) -> Response:
+        """The picture of an event. Another history begins with the same ids, so a kept copy is asked for again."""
         jpeg = asked(lambda: reader_of(reader).thumbnail(event))
         if jpeg is None:
             raise Refusal(404, "there is no picture of this event; only the newest ones are kept")
-        return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
+        tag = f'"{hashlib.sha256(jpeg).hexdigest()[:32]}"'
+        headers = {"Cache-Control": "private, no-cache", "ETag": tag}
+        if known is not None and tag in known:
+            return Response(status_code=304, headers=headers)
+        return Response(jpeg, media_type="image/jpeg", headers=headers)
 
     return routes
 
 
-def _lines(reader: Reader, wanted: EventFilter, first: tuple[list[dict[str, Any]], int | None]) -> Iterator[str]:
-    head = ("id", "time", "camera", "kind", "rule", "label", "track_id", "pts_s", "data")
-    return csv_lines(head, (_row(event) for event in _pages(reader, wanted, first)))
-
-
-def _pages(
-    reader: Reader, wanted: EventFilter, page: tuple[list[dict[str, Any]], int | None]
-) -> Iterator[dict[str, Any]]:
-    """Page after page, each asked for when the one before is sent."""
+async def _pages(reader: Reader, wanted: EventFilter, page: Page, gate: Gate) -> AsyncIterator[str]:
+    """Page after page as CSV, each asked for when the one before is sent."""
     sent = 0
     while True:
         found, before = page
-        yield from found[: MOST_ROWS - sent]
-        sent += len(found)
+        rows = found[: MOST_ROWS - sent]
+        yield await asyncio.to_thread(_text, rows, sent == 0)
+        sent += len(rows)
         if before is None or sent >= MOST_ROWS:
             return
-        page = reader.events(replace(wanted, before=before), MOST_EVENTS)
+        page = await _patiently(partial(reader.events, replace(wanted, before=before), MOST_EVENTS), gate)
+
+
+async def _patiently(question: Callable[[], Page], gate: Gate) -> Page:
+    """What the history answers; where too many ask, again and again: what is half sent cannot be refused any more."""
+    while True:
+        try:
+            return await asyncio.to_thread(asked, question, gate)
+        except Refusal as refusal:
+            if refusal.retry_s is None:
+                raise
+        await asyncio.sleep(_AGAIN_S)
+
+
+def _text(events: Sequence[dict[str, Any]], has_head: bool) -> str:
+    head = ("id", "time", "camera", "kind", "rule", "label", "track_id", "pts_s", "data") if has_head else None
+    return "".join(csv_chunks(head, map(_row, events)))
 
 
 def _row(event: dict[str, Any]) -> tuple[Any, ...]:

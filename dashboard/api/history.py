@@ -4,11 +4,13 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field
 
-from dashboard.csv_text import csv_lines, iso
+from dashboard.csv_text import csv_chunks, iso
+from dashboard.gate import Gate
 from dashboard.history.cells import RangeError, Steps, steps
 from dashboard.history.reader import CountFilter, Reader, TooLongError
 from dashboard.history.store import HistoryError
@@ -67,13 +69,14 @@ class Detectors(BaseModel):
     detectors: list[DetectorSeries]
 
 
-def router(reader: Reader | None) -> "APIRouter":
+def router(reader: Reader | None, gate: Gate) -> "APIRouter":
     """The routes; without a reader they answer 404.
 
     Args:
         reader: Of the history, where one is kept.
+        gate: Bounds how many read at the same time.
     """
-    from fastapi import APIRouter, Query
+    from fastapi import APIRouter, Query, Response
     from fastapi.responses import StreamingResponse
 
     routes = APIRouter(prefix="/api/history", tags=["history"], dependencies=[needs("read")])
@@ -81,10 +84,7 @@ def router(reader: Reader | None) -> "APIRouter":
     Step = Annotated[float | None, Query(gt=0, le=LATEST, allow_inf_nan=False, description="seconds")]
     Word = Annotated[str | None, Query(max_length=128)]
 
-    def counted(wanted: CountFilter, chart: Steps) -> list[dict[str, Any]]:
-        return asked(lambda: reader_of(reader).counts(wanted, chart))
-
-    @routes.get("/counts")
+    @routes.get("/counts", response_model=Counts)
     def counts(
         camera: Word = None,
         place: Word = None,
@@ -93,11 +93,16 @@ def router(reader: Reader | None) -> "APIRouter":
         since: At = None,
         until: At = None,
         step: Step = None,
-    ) -> Counts:
+    ) -> Response:
         """Counters over time: the last hour, unless asked otherwise."""
         chart = _chart(since, until, step)
-        found = counted(CountFilter(camera, place, label, head), chart)
-        return Counts(times=chart.times, step=chart.step, series=[Series.model_validate(one) for one in found])
+        wanted = CountFilter(camera, place, label, head)
+
+        def body() -> str:  # a million values take long to write: not in the thread that serves everybody
+            series = [Series.model_validate(one) for one in reader_of(reader).counts(wanted, chart)]
+            return Counts(times=chart.times, step=chart.step, series=series).model_dump_json()
+
+        return Response(asked(body, gate), media_type="application/json")
 
     @routes.get("/counts.csv", response_class=StreamingResponse, responses={200: {"content": {"text/csv": {}}}})
     def counts_csv(
@@ -111,7 +116,8 @@ def router(reader: Reader | None) -> "APIRouter":
     ) -> StreamingResponse:
         """The same as CSV: a row for each counter and step."""
         chart = _chart(since, until, step)
-        found = counted(CountFilter(camera, place, label, head), chart)
+        wanted = CountFilter(camera, place, label, head)
+        found = asked(lambda: reader_of(reader).counts(wanted, chart), gate)
         headers = {"Content-Disposition": 'attachment; filename="counts.csv"'}
         return StreamingResponse(_rows(found, chart), headers=headers, media_type="text/csv; charset=utf-8")
 
@@ -119,7 +125,7 @@ def router(reader: Reader | None) -> "APIRouter":
     def detectors(since: At = None, until: At = None, step: Step = None) -> Detectors:
         """FPS, latencies and memory of each detector over time: the last hour, unless asked otherwise."""
         chart = _chart(since, until, step)
-        found = asked(lambda: reader_of(reader).detectors(chart))
+        found = asked(lambda: reader_of(reader).detectors(chart), gate)
         series = [DetectorSeries.model_validate(one) for one in found]
         return Detectors(times=chart.times, step=chart.step, detectors=series)
 
@@ -137,14 +143,19 @@ def reader_of(reader: Reader | None) -> Reader:
     return reader
 
 
-def asked(question: Callable[[], Answer]) -> Answer:
+def asked(question: Callable[[], Answer], gate: Gate | None = None) -> Answer:
     """What the history answers.
 
+    Args:
+        question: What is asked.
+        gate: Of questions that may take long.
+
     Raises:
-        Refusal: It cannot.
+        Refusal: It cannot, or too many ask.
     """
     try:
-        return question()
+        with gate or nullcontext():
+            return question()
     except TooLongError as error:
         raise Refusal(503, str(error)) from error
     except HistoryError as error:
@@ -160,12 +171,13 @@ def _chart(since: float | None, until: float | None, step: float | None) -> Step
 
 def _rows(found: list[dict[str, Any]], chart: Steps) -> Iterator[str]:
     head = ("time", "camera", "head", "place", "direction", "label", "value", "peak")
+    times = [iso(at) for at in chart.times]
     rows = (
         (
-            iso(at), one["camera"], one["head"], one["place"], one["direction"], one["label"], one["values"][number],
+            at, one["camera"], one["head"], one["place"], one["direction"], one["label"], one["values"][number],
             None if one["peaks"] is None else one["peaks"][number],
         )
         for one in found
-        for number, at in enumerate(chart.times)
+        for number, at in enumerate(times)
     )  # fmt: skip
-    return csv_lines(head, rows)
+    return csv_chunks(head, rows)

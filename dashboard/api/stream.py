@@ -26,8 +26,10 @@ STILL_S = 5.0
 _LONGEST_STILL_S = 15.0
 """and at most, for a camera of which a picture is analysed now and then."""
 _LOOK_UP_S = 5.0
-"""Seconds after which a stream asks whether its session still lasts."""
+"""Seconds after which a stream asks whether its session still lasts, and says that it is there: clients wait ten."""
 _BEAT = b": beat\n\n"
+_EMPTY = b"\r\n"
+"""Of ``multipart``: what stands between two parts means nothing."""
 
 
 def router(face: SiteFace, views: Views, news: News) -> "APIRouter":
@@ -69,20 +71,25 @@ def router(face: SiteFace, views: Views, news: News) -> "APIRouter":
     async def live(
         request: Request, name: CameraName, who: Reader, layers: Layers = None, width: Width = 960, fps: Fps = 8.0
     ) -> StreamingResponse:
-        """Pictures without end, the newest as soon as the last one was taken: who is slow leaves some out."""
+        """Pictures without end, the newest as soon as the last one was taken: who is slow leaves some out.
+
+        While a camera that is watched has none that is new, the last one comes again every 5 s.
+        """
         wanted = Wanted(camera_of(face, name).name, layers_of(layers), stepped(width))
         guard = guard_of(request)
 
         async def parts(view: View) -> AsyncIterator[bytes]:
-            number, next_s = 0, time.monotonic()
+            number, next_s, last = 0, time.monotonic(), _EMPTY
             while not (views.closing or view.over) and guard.lasts(who):
                 await asyncio.sleep(max(0.0, next_s - time.monotonic()))
                 jpeg = await view.next(number, _LOOK_UP_S)
                 step_s = 1 / views.share(fps)
                 next_s = max(next_s, time.monotonic() - step_s) + step_s
                 if jpeg is not None:
-                    number = jpeg.number
-                    yield jpeg.part
+                    number, last = jpeg.number, jpeg.part
+                    yield last
+                elif _is_shown(face, view.wanted.camera):
+                    yield last
 
         return Held(views.open(wanted, fps), parts, _MULTIPART)
 
@@ -112,6 +119,12 @@ _MULTIPART = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
 def _answers(media_type: str) -> dict[int | str, dict[str, object]]:
     """What the description of the API says of an answer that is no JSON."""
     return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+def _is_shown(face: SiteFace, name: str) -> bool:
+    """Whether the last picture of a camera stands until the next one: also of a file that is over, not of an outage."""
+    camera = face.cameras().get(name)
+    return camera is not None and (face.site_file is None or camera.status in ("online", "degraded"))
 
 
 def _why_no_picture(face: SiteFace, name: str) -> str:

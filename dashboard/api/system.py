@@ -76,7 +76,8 @@ class SystemBody(BaseModel):
     history: HistoryBody | None
     queues: dict[str, int]
     restarts: int
-    reload_error: str | None
+    reload_error: str | None = Field(description="why the last reload was not taken over")
+    reloads: int = Field(description="that are over since the start, taken over or not")
 
 
 class LogLineBody(BaseModel):
@@ -120,8 +121,7 @@ def router(face: SiteFace, recorder: Recorder | None, tail: LogTail) -> "APIRout
     def log(after: After = 0, limit: Limit = 200) -> LogBody:
         """The last that was logged."""
         lines = tail.after(after, limit)
-        return LogBody(
-            lines=[LogLineBody.model_validate(line) for line in lines], last=lines[-1]["id"] if lines else after
-        )
+        last = lines[-1]["id"] if lines else min(after, tail.newest)
+        return LogBody(lines=[LogLineBody.model_validate(line) for line in lines], last=last)
 
     return routes

@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 from config.errors import SightlineError, in_a_log
 from dashboard.history.pictures import Box, thumbnail
 from dashboard.history.sampler import Sampler, add_figures, figures_of
-from dashboard.history.store import Batch, EventRow, HistoryError, Store
-from pipelines.live.face import SiteFace
+from dashboard.history.store import Batch, DamagedError, EventRow, HistoryError, Store
+from pipelines.live.face import CannotBeAsked, SiteFace
+from pipelines.live.telling import Telling
 from pipelines.values import Event, FrameResult
 
 log = logging.getLogger(__name__)
 TICK_S = 5.0
 FIGURES_S = 10.0
 PRUNE_S = 600.0
+TELL_AGAIN_S = 30.0
 RETRY_S = 5.0
 """Seconds until a disk that refused is asked again."""
 MOST_WAITING = 512
@@ -92,6 +94,9 @@ class Recorder:
         self._end: Callable[[], None] = lambda: None
         self._batch = Batch()
         self._sampler = Sampler()
+        self._store: Store | None = None
+        self._is_suspected = False
+        self._tell = Telling(log, logging.WARNING, TELL_AGAIN_S)
 
     def start(self, face: SiteFace) -> None:
         """Begin; the file is opened in the thread, so that a slow disk holds nobody up."""
@@ -136,39 +141,37 @@ class Recorder:
     # -- the thread ------------------------------------------------------------------------------------------------
 
     def _run(self, face: SiteFace) -> None:
-        store: Store | None = None
         before_s: float | None = None
         look_at = figures_at = prune_at = write_at = time.monotonic()
         while True:
             is_ending = self._stop.is_set()
             now_s = time.monotonic()
             if now_s >= look_at or is_ending:
-                self._guarded(lambda: self._look(face, before_s, now_s))  # noqa: B023 (called at once)
+                self._guarded("a look", lambda: self._look(face, before_s, now_s))  # noqa: B023 (called at once)
                 before_s, look_at = now_s, now_s + self._tick_s
             if now_s >= figures_at:
-                self._guarded(lambda: add_figures(self._batch, figures_of(face.stats()), self._clock()))
+                self._guarded("figures", lambda: add_figures(self._batch, figures_of(face.stats()), self._clock()))
                 figures_at = now_s + FIGURES_S
-            self._take_all()
+            self._guarded("events", self._take_all)
             if (now_s >= write_at and self._batch) or is_ending:
-                store = self._write(store)
+                self._guarded("what was to be written", self._write)
                 write_at = now_s + (RETRY_S if self.fault else 0.0)
-            if store is not None and self.fault is None and now_s >= prune_at:
-                self._guarded(store.prune)
+            if self._store is not None and self.fault is None and now_s >= prune_at:
+                self._guarded("a clean-up", self._prune)
                 prune_at = now_s + PRUNE_S
             if is_ending:
                 break
             self._stop.wait(min(1.0, self._tick_s))
-        if store is not None:
-            store.close()
+        self._leave(is_damaged=False)
 
     def _look(self, face: SiteFace, before_s: float | None, now_s: float) -> None:
-        cameras = face.cameras()
         counters = {}
-        for name in cameras:
+        for name in face.cameras():
             try:
                 counters[name] = face.counters(name)
-            except KeyError:  # it has just gone
+            except (KeyError, CannotBeAsked):  # it has just gone, or is just coming
                 continue
+        cameras = face.cameras()  # behind the counters: no counter is newer than the plan that it is looked at with
         seconds = None if before_s is None else now_s - before_s
         self._sampler.look(self._batch, cameras, counters, self._clock(), seconds)
 
@@ -184,7 +187,12 @@ class Recorder:
                 with self._count:
                     self._pictures -= 1
                 jpeg = self._picture(waiting.image, waiting.box)
-            self._batch.events.append(_row(waiting.camera, waiting.event, jpeg))
+            try:
+                self._batch.events.append(_row(waiting.camera, waiting.event, jpeg))
+            except ValueError as error:  # a number that is none
+                with self._count:
+                    self.lost += 1
+                self._tell("events", f"an event of camera {waiting.camera} is not kept: {in_a_log(error)}")
 
     def _picture(self, image: NDArray[np.uint8], box: Box | None) -> bytes | None:
         try:
@@ -193,24 +201,49 @@ class Recorder:
             log.warning("a picture of an event cannot be made: %s", in_a_log(error))
             return None
 
-    def _write(self, store: Store | None) -> Store | None:
+    def _write(self) -> None:
         """Write what there is; what the disk does not take stays, within bounds."""
+        batch = self._batch
         try:
-            if store is None:
-                store = Store(self.path, self._keep_days, self._thumbnails, self._clock)
-            store.write(self._batch)
+            if self._store is not None and not self._store.is_in_place:
+                log.warning("the history %s was moved or deleted; it is opened anew", self.path)
+                self._leave(is_damaged=False)
+            if self._store is None:
+                self._store = Store(self.path, self._keep_days, self._thumbnails, self._clock, self._is_suspected)
+                self._is_suspected = False
+            self._store.write(batch)
         except HistoryError as error:
             if self.fault is None:
                 log.warning("%s", error)
             self.fault = str(error)
             self._keep_bounds()
-            return store
+            if isinstance(error, DamagedError):
+                self._leave(is_damaged=True)
+            return
+        except Exception:  # the next time it would be the same
+            self._batch = replace(batch, events=[]) if batch.events else Batch()
+            with self._count:
+                self.lost += len(batch.events)
+            raise
         if self.fault is not None:
             log.info("the history %s is written again", self.path)
         self.fault = None
-        self.written += len(self._batch.events)
+        self.written += len(batch.events)
         self._batch = Batch()
-        return store
+
+    def _prune(self) -> None:
+        try:
+            if self._store is not None:
+                self._store.prune()
+        except DamagedError:
+            self._leave(is_damaged=True)
+            raise
+
+    def _leave(self, is_damaged: bool) -> None:
+        """Close the file; it is opened anew by the next write, and moved aside then if it is damaged."""
+        store, self._store, self._is_suspected = self._store, None, is_damaged
+        if store is not None:
+            store.close()
 
     def _keep_bounds(self) -> None:
         batch = self._batch
@@ -224,15 +257,14 @@ class Recorder:
         for cells in (batch.cells, batch.seen, batch.watched, batch.figures):
             _keep_newest(cells, MOST_UNWRITTEN_CELLS)
 
-    @staticmethod
-    def _guarded(step: Callable[[], object]) -> None:
-        """A step of a thread that must not end: a fault is logged."""
+    def _guarded(self, what: str, step: Callable[[], object]) -> None:
+        """A step of a thread that must not end: a fault is logged, the same one once in a while."""
         try:
             step()
         except SightlineError as error:
-            log.warning("%s", error)
-        except Exception:
-            log.exception("a step of the history fails")
+            self._tell(what, str(error))
+        except Exception as error:
+            self._tell(what, f"the history goes on without {what}", error)
 
 
 def _row(camera: str, event: Event, jpeg: bytes | None) -> EventRow:

@@ -50,6 +50,10 @@ class HistoryError(SightlineError):
     """The history cannot be opened or read."""
 
 
+class DamagedError(HistoryError):
+    """The file is damaged: opened anew, it is moved aside."""
+
+
 @dataclass(frozen=True, slots=True)
 class DetectorKey:
     """What a detector's figures belong to."""
@@ -117,7 +121,14 @@ class Batch:
 class Store:
     """The open file."""
 
-    def __init__(self, path: Path, keep_days: float, thumbnails: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keep_days: float,
+        thumbnails: int,
+        clock: Callable[[], float] = time.time,
+        is_suspected: bool = False,
+    ) -> None:
         """Open the file, or make it with its folder. A damaged one is moved aside, and a new one begun.
 
         Args:
@@ -125,6 +136,7 @@ class Store:
             keep_days: Days after which what is in it is deleted.
             thumbnails: How many pictures are kept, the newest.
             clock: Unix seconds.
+            is_suspected: Whether it was found to be damaged while it was written: all of it is looked through.
 
         Raises:
             HistoryError: It is no history, or cannot be opened.
@@ -137,9 +149,10 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                self._look()
+                self._look(is_suspected)
             self._db = _connect(path)
             self._db.executescript(f"PRAGMA application_id = {APPLICATION};{_SCHEMA}")
+            self._file = _identity(path)
         except (sqlite3.Error, OSError) as error:
             raise HistoryError(f"the history {path} cannot be opened ({error}); see server.history.path") from error
 
@@ -149,11 +162,21 @@ class Store:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._db.close()
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file that is open is still the one of this name."""
+        try:
+            return _identity(self.path) == self._file
+        except OSError:
+            return False
+
     def write(self, batch: Batch) -> None:
         """Write all of it, or nothing.
 
         Raises:
-            HistoryError: The disk is full, or does not take it.
+            HistoryError: The disk is full, or does not take it now.
+            DamagedError: The file is damaged.
+            Exception: SQLite will never take it: a number is too large or none, a text is no Unicode.
         """
         try:
             disk = shutil.disk_usage(self.path.parent)
@@ -177,14 +200,17 @@ class Store:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
-        except (sqlite3.Error, OSError) as error:
-            raise HistoryError(f"the history {self.path} is not written ({error})") from error
+        except (sqlite3.DatabaseError, OSError) as error:
+            if (fault := self._fault("written", error)) is None:
+                raise
+            raise fault from error
 
     def prune(self) -> None:
         """Delete what is too old or too much.
 
         Raises:
             HistoryError: The disk does not take it.
+            DamagedError: The file is damaged.
         """
         now = self._clock()
         try:
@@ -202,8 +228,17 @@ class Store:
             self._db.execute("DELETE FROM thumbnail WHERE event < (SELECT COALESCE(MIN(id), 0) FROM event)")
             self._forget_series()
             self._db.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
-        except sqlite3.Error as error:
-            raise HistoryError(f"the history {self.path} is not cleaned up ({error})") from error
+        except sqlite3.DatabaseError as error:
+            if (fault := self._fault("cleaned up", error)) is None:
+                raise
+            raise fault from error
+
+    def _fault(self, what: str, error: sqlite3.DatabaseError | OSError) -> HistoryError | None:
+        """Whether the file or the disk is at fault; ``None``: it is what was to be written."""
+        text = f"the history {self.path} is not {what} ({error})"
+        if type(error) is sqlite3.DatabaseError:  # malformed, or no database any more
+            return DamagedError(text)
+        return HistoryError(text) if isinstance(error, sqlite3.OperationalError | OSError) else None
 
     def _beyond(self, table: str, key: str, most: int) -> None:
         """Delete all rows but the newest."""
@@ -257,7 +292,7 @@ class Store:
         if event.jpeg is not None and self._thumbnails > 0:
             self._db.execute("INSERT INTO thumbnail VALUES (?, ?)", (made.lastrowid, event.jpeg))
 
-    def _look(self) -> None:
+    def _look(self, is_suspected: bool) -> None:
         """Move a damaged file aside, and refuse what is not ours."""
         try:
             with closing(only_reading(self.path)) as db:
@@ -267,7 +302,8 @@ class Store:
                     raise HistoryError(
                         f"server.history.path: {self.path} is not a history of this version of Sightline; name another"
                     )
-                found = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+                how = "integrity_check" if is_suspected else "quick_check"
+                found = str(db.execute(f"PRAGMA {how}(1)").fetchone()[0])
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
@@ -279,6 +315,11 @@ class Store:
             with suppress(FileNotFoundError):
                 Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
         log.warning("the history %s is damaged (%s); it is kept as %s, and a new one begun", self.path, found, aside)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    about = path.stat()
+    return about.st_dev, about.st_ino
 
 
 def only_reading(path: Path) -> sqlite3.Connection:

@@ -102,7 +102,11 @@ class SiteFace(Protocol):
         ...
 
     def counters(self, camera: str) -> Mapping[CounterKey, int]:
-        """A camera's running totals, as they are published."""
+        """A camera's running totals, as they are published.
+
+        Raises:
+            CannotBeAsked: Those that were kept are not read yet.
+        """
         ...
 
     def states(self, camera: str) -> Mapping[str, dict[str, Any]]:

@@ -56,12 +56,18 @@ class RunningFace:
 
         Raises:
             KeyError: There is no such camera.
+            CannotBeAsked: What was kept is not read yet: zeros would look as if all of it was counted a moment later.
         """
-        planned = self._service.plan.cameras[camera]
+        plan = self._service.plan
+        planned = plan.cameras[camera]
         live, topics = self._service.live().get(camera), self._service.topics(camera)
         if live is not None:
             return live.counters()
-        return topics.values() if topics is not None else dict.fromkeys(certain_counters(planned.plan), 0)
+        if topics is not None:
+            return topics.values()
+        if plan.mqtt is not None:
+            raise CannotBeAsked(f"the totals of camera {camera} are not read yet; try again soon")
+        return dict.fromkeys(certain_counters(planned.plan), 0)
 
     def states(self, camera: str) -> dict[str, dict[str, Any]]:
         """What each rule says of itself.

@@ -31,6 +31,7 @@ from pipelines.live.plan import PlannedCamera, SitePlan, live_broker, plan_site
 from pipelines.live.publishing import REPORT_S, CameraTopics, SitePublisher, SwitchName
 from pipelines.live.running_face import RunningFace
 from pipelines.live.spectators import Spectators
+from pipelines.live.telling import Telling
 from pipelines.live.watchdog import Watchdog, load_again_s
 from pipelines.log_dir import PERCENTILES, LogDir
 from pipelines.messages import ServiceStats, StatsPayload
@@ -51,6 +52,7 @@ Serve = Callable[[ServerConfig, SiteFace], Callable[[], None]]
 HUNG_S = 10.0
 """Seconds without a turn of the main thread after which the service is said to hang."""
 _LOOK_AT_FILE_S = 1.0
+_TELL_AGAIN_S = 30.0
 _END_S = 4.5
 _LIMIT_S = 4.8
 _ENGINE_END_S = 0.8
@@ -103,6 +105,7 @@ class Service:
         self._reloading: threading.Thread | None = None
         self._reloaded: tuple[SitePlan, dict[str, Model]] | None = None
         self._reload_error: str | None = None
+        self._reloads = 0  # that are over, taken over or not
         self._seen = self._looked = fingerprint or fingerprint_of(path)
         self._error: Exception | None = None
         self._loaded = threading.Event()
@@ -118,6 +121,7 @@ class Service:
         self._switches: queue.SimpleQueue[tuple[SwitchName, str, bool]] = queue.SimpleQueue()
         self._restarts: deque[float] = deque(maxlen=2 * MOST_RESTARTS)
         self._beat_s = time.monotonic()
+        self._tell = Telling(log, logging.ERROR, _TELL_AGAIN_S)
         self._lock = threading.Lock()
 
     # -- from outside ----------------------------------------------------------------------------------------------
@@ -280,13 +284,13 @@ class Service:
                 self._guarded(self._log_stats)
         return "stopped"
 
-    @staticmethod
-    def _guarded(step: Callable[[], None]) -> None:
-        """One step of a thread that must not end, for it serves for months: a fault in it is logged."""
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """One step of a thread that must not end, for it serves for months: a fault in it is logged once in a while."""
         try:
             step()
-        except Exception:
-            log.exception("a step of the service fails")
+        except Exception as error:
+            name = getattr(getattr(step, "func", step), "__name__", "")
+            self._tell(name, "a step of the service fails", error)
 
     def _all_over(self) -> bool:
         """Whether every camera is a file that has ended, and all its frames went through."""
@@ -409,10 +413,16 @@ class Service:
             if self._reloading.is_alive():
                 return
             self._reloading = None
-            if self._reloaded is not None:
-                (plan, models), self._reloaded = self._reloaded, None
-                self._take_over(plan, models)
-            self._notifier.ready()
+            try:
+                if self._reloaded is not None:
+                    (plan, models), self._reloaded = self._reloaded, None
+                    self._take_over(plan, models)
+            except Exception:
+                self._reload_error = "the site file is taken over in part only, for a step of it fails; see the log"
+                raise
+            finally:
+                self._reloads += 1  # behind what came of it
+                self._notifier.ready()
             return
         if self._reload_wanted and self._loaded.is_set():
             self._reload_wanted = False
@@ -461,11 +471,10 @@ class Service:
         with self._lock:
             self._engine.cameras = tuple(camera for name, camera in self._cameras.items() if name in kept)
             self._cameras = {name: self._cameras[name] for name in kept}
-            self._plan = plan
+            self._plan, self._reload_error = plan, None  # nobody is told the new plan with the old error
             before, self._engine.models = self._engine.models, models
         self._engine.retire(model for model in before.values() if all(model is not one for one in models.values()))
         _close_all(gone.values(), _FEED_END_S)
-        self._reload_error = None
         self._change_topics(plan, old if new_broker else None, gone)
         new = [planned for name, planned in plan.cameras.items() if name not in kept]
         added = {planned.name: self._new_camera(planned) for planned in new}
@@ -535,6 +544,8 @@ class Service:
     def _service_stats(self, reason: str | None) -> ServiceStats:
         site = self._publisher
         publisher = site.publisher if site is not None else None
+        reloads = self._reloads  # first: with a number comes what came of it
+        reload_error = self._reload_error
         return ServiceStats(
             uptime=round(time.monotonic() - self._started_s, 1),
             version=sightline_version(),
@@ -544,7 +555,8 @@ class Service:
             reason=reason,
             broker=self._broker(),
             queues={"results": self._engine.depth, "outputs": self._outputs.depth},
-            reload_error=self._reload_error,
+            reload_error=reload_error,
+            reloads=reloads,
             restarts=self._engine.restarts,
         )
 

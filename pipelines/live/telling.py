@@ -20,9 +20,15 @@ class Telling:
         self._log, self._level, self._every_s = log, level, every_s
         self._told: dict[str, float] = {}
 
-    def __call__(self, what: str, text: str) -> None:
-        """Log ``text``, unless something of ``what`` was logged a short while ago."""
+    def __call__(self, what: str, text: str, error: Exception | None = None) -> None:
+        """Log ``text``, unless something of ``what`` was logged a short while ago.
+
+        Args:
+            what: One of few.
+            text: One sentence.
+            error: Its traceback is logged, too.
+        """
         now = time.monotonic()
         if now >= self._told.get(what, -self._every_s) + self._every_s:
             self._told[what] = now
-            self._log.log(self._level, "%s", text)
+            self._log.log(self._level, "%s", text, exc_info=error)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import logging
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,13 @@ import pytest
 import yaml
 
 from config.site import Site
+from dashboard.csv_text import csv_chunks
+from dashboard.gate import Gate
 from dashboard.history.cells import WIDTHS, Counter, cell_of
 from dashboard.history.store import Batch, EventRow, Store
+from dashboard.refusal import Refusal
 from pipelines.live.plan import plan_site
+from tests.support.dashboard import until
 from tests.support.face import ScriptedFace, camera_face
 from tests.support.page_client import PageClient
 
@@ -254,11 +259,66 @@ def test_charts_and_events(face: ScriptedFace, tmp_path: Path) -> None:
         assert event["thumbnail"] and event["data"]["direction"] == "in"
         picture = page.get(f"/api/events/{event['id']}/thumbnail")
         assert (picture.status, picture.headers["content-type"], picture.body) == (200, "image/jpeg", b"\xff\xd8jpeg")
+        known = page.get(f"/api/events/{event['id']}/thumbnail", If_None_Match=picture.headers["etag"])
+        assert (known.status, known.body) == (304, b"")
+        other = page.get(f"/api/events/{event['id']}/thumbnail", If_None_Match='"of another history"')
+        assert (other.status, other.headers["cache-control"]) == (200, "private, no-cache")
         table = page.get("/api/events.csv")
         assert table.headers["content-disposition"] == 'attachment; filename="events.csv"'
         listed = list(csv.DictReader(io.StringIO(table.body.decode())))
         assert len(listed) == 5
         assert {row["label"] for row in listed} == {"car", "'=cmd()"}
+
+
+def test_a_table_of_many_pages_is_sent_in_few_pieces(face: ScriptedFace, tmp_path: Path) -> None:
+    now = time.time()
+    store = Store(tmp_path / "var" / "history.sqlite", 30, 0)
+    rows = [EventRow(now - 9 + number / 1000, "gate", "dwell", "x", None, number, 1.5, "{}") for number in range(1100)]
+    store.write(Batch(events=rows))
+    store.close()
+    with PageClient(face) as page:
+        listed = list(csv.DictReader(io.StringIO(page.get("/api/events.csv").body.decode())))
+    assert [int(row["track_id"]) for row in listed] == [*range(1099, -1, -1)]
+    pieces = list(csv_chunks(("a", "b"), ((number, None) for number in range(50_000))))
+    assert "".join(pieces).split("\r\n") == ["a,b", *(f"{number}," for number in range(50_000)), ""]
+    assert all(len(piece) >= 65_536 for piece in pieces[:-1])
+    assert len(pieces) < 8
+
+
+def test_few_read_at_once_and_the_others_are_told_to_come_back(
+    face: ScriptedFace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(most=1, most_wait=1, wait_s=0.05)
+    monkeypatch.setattr("dashboard.application.Gate", lambda: gate)
+    asked = ("/api/history/counts", "/api/history/counts.csv", "/api/history/detectors", "/api/events",
+             "/api/events.csv", "/api/compares")  # fmt: skip
+    with PageClient(face) as page:
+        for path in asked:
+            with gate:
+                answer = page.get(path)
+            assert (path, answer.status, answer.headers["retry-after"]) == (path, 503, "5")
+            assert page.get(path).status == 200
+
+
+def test_of_those_who_wait_only_some_do() -> None:
+    gate = Gate(most=1, most_wait=1, wait_s=30)
+    come_in = threading.Event()
+
+    def wait() -> None:
+        with gate:
+            come_in.set()
+
+    with gate:
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        until(lambda: gate._places._value == 0, "it does not wait")
+        begin = time.monotonic()
+        with pytest.raises(Refusal, match="at once; try again soon"), gate:
+            pass
+        assert time.monotonic() - begin < 5
+        assert not come_in.is_set()
+    waiting.join(10)
+    assert come_in.is_set()
 
 
 NONSENSE = (
@@ -346,3 +406,5 @@ def test_the_log_has_no_password_and_goes_on_where_it_was(face: ScriptedFace) ->
         more = page.get(f"/api/log?after={first['last']}").json
         assert [line["message"] for line in more["lines"] if line["logger"] == "dashboard.test"] == ["another"]
         assert page.get(f"/api/log?after={more['last']}").json["last"] >= more["last"]
+        restarted = page.get(f"/api/log?after={more['last'] + 10**6}").json  # of a process whose clock was ahead
+        assert restarted["lines"] and restarted["last"] == restarted["lines"][-1]["id"]

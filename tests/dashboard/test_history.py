@@ -7,10 +7,11 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,6 +36,7 @@ from dashboard.history.reader import CountFilter, EventFilter, Reader
 from dashboard.history.recorder import MOST_PICTURES, MOST_WAITING, Recorder
 from dashboard.history.sampler import Sampler, add_figures, figures_of
 from dashboard.history.store import Batch, EventRow, HistoryError, Store
+from pipelines.live.face import CannotBeAsked
 from pipelines.values import CounterKey
 from tests.support.face import STATS, ScriptedFace, camera_face, event_of, result_of
 
@@ -162,6 +164,23 @@ def test_a_counter_that_comes_later_has_begun_at_zero() -> None:
     batch = looks((NOW, None, {}, "online"), (NOW + 5, 5, {IN: 2}, "online"), (NOW + 10, 5, {}, "online"),
                   (NOW + 15, 5, {IN: 3}, "online"))  # fmt: skip
     assert batch.cells[ROAD, 900, cell_of(NOW, 900)] == (3.0, 0.0)
+
+
+@pytest.mark.parametrize("looks_until_it_comes", [0, 1])
+def test_a_line_that_is_drawn_again_brings_no_crossings_of_before(looks_until_it_comes: int) -> None:
+    """It goes on from the total that was kept; its counters may come a look later than its plan."""
+    sampler, batch = Sampler(), Batch()
+    drawn = camera_face()
+    without = camera_face(plan=replace(drawn.plan, lines={}))
+    seen: list[dict[CounterKey, int]] = [*looks_until_it_comes * [{}], {IN: 12_000}, {IN: 12_003}]
+    sampler.look(batch, {"gate": without}, {"gate": {}}, NOW, None)
+    sampler.look(batch, {"gate": without}, {"gate": {}}, NOW + 5, 5)
+    for number, counters in enumerate(seen, 2):
+        sampler.look(batch, {"gate": drawn}, {"gate": counters}, NOW + 5 * number, 5)
+    assert sum(amount for (_, width, _), (amount, _) in batch.cells.items() if width == 900) == 3
+    truck: CounterKey = ("counts", "road", "in", "truck")  # a label that is new since: it begins with its first
+    sampler.look(batch, {"gate": drawn}, {"gate": {IN: 12_003, truck: 1}}, NOW + 30, 5)
+    assert sum(amount for (_, width, _), (amount, _) in batch.cells.items() if width == 900) == 4
 
 
 def test_after_a_long_sleep_nobody_knows_what_was() -> None:
@@ -325,12 +344,10 @@ def test_a_damaged_file_is_moved_aside(tmp_path: Path) -> None:
     store = store_at(path)
     store.write(Batch(events=[event_row(number) for number in range(500)]))
     store.close()
-    data = bytearray(path.read_bytes())
-    for place in range(4096, len(data), 512):
-        data[place : place + 64] = b"\xff" * 64
-    path.write_bytes(data)
+    damage(path)
+    data = path.read_bytes()
     store_at(path).close()
-    assert (tmp_path / f"h.sqlite.damaged-{int(NOW)}").read_bytes() == bytes(data)
+    assert (tmp_path / f"h.sqlite.damaged-{int(NOW)}").read_bytes() == data
     assert Reader(path).events(EventFilter(), 5) == ([], None)
 
 
@@ -359,6 +376,21 @@ def test_what_happens_is_in_the_file_a_moment_later(tmp_path: Path) -> None:
     assert sum(value or 0 for value in found[0]["values"]) == 4
     assert kept.fault is None and kept.lost == 0
     assert not face.spectators.any
+
+
+def test_totals_that_are_read_a_moment_after_the_start_were_not_counted_in_it(tmp_path: Path) -> None:
+    class Starting(ScriptedFace):
+        def counters(self, camera: str) -> Mapping[CounterKey, int]:
+            if not self.counted:
+                raise CannotBeAsked("not read yet")
+            return super().counters(camera)
+
+    face = Starting()
+    kept = Recorder(tmp_path / "h.sqlite", 30, 0, moving_clock())
+    for number, counted in enumerate(({}, {IN: 12_000}, {IN: 12_002}, {IN: 12_002, ("counts", "x", "in", "y"): 1})):
+        face.counted = dict(counted)
+        kept._look(face, None if number == 0 else 5.0 * number - 5, 5.0 * number)
+    assert sum(amount for (_, width, _), (amount, _) in kept._batch.cells.items() if width == 900) == 3
 
 
 def test_the_thread_of_results_never_waits_nor_keeps_many_pictures(tmp_path: Path) -> None:
@@ -437,6 +469,74 @@ def test_a_history_that_cannot_be_opened_is_tried_again(tmp_path: Path, monkeypa
     path.rmdir()
     until(lambda: kept.written == 1)
     kept.stop()
+
+
+def damage(path: Path) -> None:
+    """Make the rows of a history unreadable; its head stays."""
+    data = bytearray(path.read_bytes())
+    for place in range(4096, len(data), 512):
+        data[place : place + 64] = b"\xff" * 64
+    path.write_bytes(data)
+
+
+def test_a_file_that_is_damaged_while_it_is_written_is_moved_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "RETRY_S", 0.02)
+    path = tmp_path / "h.sqlite"
+    store = store_at(path)
+    store.write(Batch(events=[event_row(number) for number in range(500)]))
+    store.close()
+    kept = Recorder(path, 30, 100, moving_clock(), tick_s=0.02)
+    face = ScriptedFace()
+    kept.start(face)
+    face.show(result_of(events=(event_of(),)))
+    until(lambda: kept.written == 1)
+    real = Store._event
+
+    def malformed(self: Store, event: EventRow) -> None:
+        monkeypatch.setattr(Store, "_event", real)
+        damage(path)
+        raise sqlite3.DatabaseError("database disk image is malformed")  # SQLite may have the pages in memory
+
+    monkeypatch.setattr(Store, "_event", malformed)
+    face.show(result_of(events=(event_of(),)))
+    until(lambda: kept.written == 2)
+    kept.stop()
+    assert kept.fault is None
+    assert len([file for file in tmp_path.glob("*.damaged-*") if not file.name.endswith(("-wal", "-shm"))]) == 1
+    assert len(Reader(path).events(EventFilter(), 5)[0]) == 1  # the one that could not be written
+
+
+def test_a_file_that_is_deleted_while_it_is_written_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    kept = Recorder(path, 30, 100, moving_clock(), tick_s=0.02)
+    face = ScriptedFace()
+    kept.start(face)
+    for number in (1, 2):
+        face.show(result_of(events=(event_of(),)))
+        until(lambda number=number: kept.written == number)
+        for suffix in ("", "-wal", "-shm") if number == 1 else ():
+            Path(f"{path}{suffix}").unlink()
+    kept.stop()
+    assert kept.fault is None
+    assert len(Reader(path).events(EventFilter(), 5)[0]) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"track_id": 2**70}, {"label": "\ud800"}, {"data": {"share": math.nan}}])
+def test_an_event_that_can_never_be_kept_costs_only_itself_and_its_neighbours(
+    wrong: dict[str, Any], tmp_path: Path
+) -> None:
+    kept = Recorder(tmp_path / "h.sqlite", 30, 100, moving_clock(), tick_s=0.02)
+    face = ScriptedFace()
+    kept.start(face)
+    face.show(result_of(events=(event_of(**wrong),)))
+    until(lambda: kept.lost == 1)
+    face.show(result_of(events=(event_of(),)))
+    until(lambda: kept.written == 1)
+    kept.stop()
+    assert kept.fault is None
+    assert len(Reader(tmp_path / "h.sqlite").events(EventFilter(), 5)[0]) == 1
 
 
 def test_stopping_writes_what_waits_and_ends_the_thread(tmp_path: Path) -> None:

@@ -208,6 +208,53 @@ def test_geometry_that_changes_is_drawn_without_a_new_connection() -> None:
                 assert time.monotonic() < end, "the old line is still there"
 
 
+def test_who_is_blurred_stays_so_over_a_reload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks behind it, before the camera has shown anything new, must not see the last picture in the clear."""
+    monkeypatch.setattr(the_views, "_RENEW_S", 0.2)
+    seen = result_of(boxes={1: (40, 20, 280, 160)})
+    image = np.random.default_rng(1).integers(0, 255, (180, 320, 3), np.uint8)
+    changes = {
+        "frame": replace(seen.frame, image=image), "detections": seen.detections, "track_ids": seen.track_ids,
+    }  # fmt: skip
+
+    def contrast(client: httpx.Client) -> float:
+        answer = client.get("/api/cameras/gate/still?layers=blur")
+        assert answer.status_code == 200, answer.text
+        return float(decoded(answer.content)[60:120, 120:200].std())
+
+    with watched() as (face, _, client):
+        with Camera(face, **changes) as camera:
+            assert contrast(client) < 15
+            count = camera.shown
+            until(lambda: camera.shown > count + 5, "no result is left that nobody asked for")
+        plan = replace(face.known["gate"].plan, lines={})
+        face.known = {"gate": camera_face(plan=plan)}
+        time.sleep(0.6)
+        assert contrast(client) < 15
+
+
+def test_a_camera_without_new_pictures_is_still_heard_until_it_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a slow camera, or a file that is over: clients take a silent stream for a fault."""
+    monkeypatch.setattr("dashboard.api.stream._LOOK_UP_S", 0.1)
+    with (
+        watched() as (face, server, client),
+        client.stream("GET", "/api/cameras/gate/live?layers=none&fps=15") as stream,
+    ):
+        chunks = stream.iter_raw()
+        assert next(chunks) == b"\r\n"
+        until(lambda: face.spectators.any, "nobody looks")
+        face.show(result_of(grey=90))
+        pictures = parts(chunks)
+        first = next(pictures)
+        assert [next(pictures) for _ in range(3)] == 3 * [first]
+        face.show(result_of(grey=200))
+        until(lambda: decoded(next(pictures)).mean() > 180, "the new picture does not come")
+        face.known = {"gate": camera_face(status="offline", reason="gone")}
+        time.sleep(0.8)
+        server.stop()
+        assert len(list(pictures)) <= 2  # who looks is told that it is away, and not shown what was
+
+
 def test_a_camera_that_is_taken_away_ends_its_stream() -> None:
     with watched(ScriptedFace(camera_face("gate"), camera_face("yard"))) as (face, _, client), Camera(face):
         with client.stream("GET", "/api/cameras/gate/live?fps=15") as stream:
@@ -272,7 +319,7 @@ def test_a_page_is_told_of_everything_at_once_and_then_of_what_changes() -> None
         assert first["status"]["cameras"][0] == {
             "name": "gate", "status": "online", "reason": None, "enabled": True, "detecting": True, "size": [320, 180],
         }  # fmt: skip
-        assert first["config"] == {"reload_error": None}
+        assert first["config"] == {"reload_error": None, "reloads": 0}
         assert first["counts"]["counts"][0] == {
             "camera": "gate", "head": "counts", "place": "road", "direction": "in", "label": "car", "value": 3,
         }  # fmt: skip
@@ -296,13 +343,11 @@ def test_a_reload_that_fails_is_told() -> None:
         told = messages(stream.iter_raw())
         while next(told)[0] != "config":
             pass
-        service = STATS.service.model_copy(update={"reload_error": "site.yaml:3: wrong"})
-        face.stats_now = STATS.model_copy(update={"service": service})
-        while True:
-            kind, data = next(told)
-            if kind == "config":
-                break
-        assert data == {"reload_error": "site.yaml:3: wrong"}
+        for number in (1, 2):  # the second time with the same sentence
+            result = {"reload_error": "site.yaml:3: wrong", "reloads": number}
+            service = STATS.service.model_copy(update=result)
+            face.stats_now = STATS.model_copy(update={"service": service})
+            assert next(data for kind, data in told if kind == "config") == result
 
 
 def test_while_no_page_is_open_the_site_is_not_asked() -> None:

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config.errors import SightlineError
 from config.site import Server as ServerConfig
+from dashboard.calm import Calm
 from dashboard.server import Server
 from pipelines.live.face import Health
 from pipelines.messages import CameraStats, DetectorStats, ServiceStats, StatsPayload
@@ -211,6 +212,54 @@ def test_a_report_that_fails_is_an_error_of_this_request_only(caplog: pytest.Log
         assert get(server, "/metrics")[::2] == (500, "Internal Server Error")
         assert get(server, "/healthz")[0] == 200
     assert "no numbers" in caplog.text
+
+
+def test_who_sends_nonsense_again_and_again_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    before = list(logging.getLogger("uvicorn.error").filters)
+    with serving() as server:
+        for content in 20 * [b"\x16\x03\x01 this is no HTTP\r\n\r\n", b"GET /healthz HTTP/1.1\r\n\r\n"]:
+            with socket.create_connection(("127.0.0.1", server.port), 5) as stranger:
+                stranger.sendall(content)
+                assert stranger.recv(100).startswith(b"HTTP/1.1 400 ")
+        assert get(server, "/healthz")[0] == 200
+    said = [record.getMessage() for record in caplog.records if record.name == "uvicorn.error"]
+    assert said.count("Invalid HTTP request received.") == 1
+    assert logging.getLogger("uvicorn.error").filters == before
+
+
+def test_connections_are_bounded_whoever_opens_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.server.MOST_OPEN", 3)
+    with serving() as server:
+        held = [socket.create_connection(("127.0.0.1", server.port), 5) for _ in range(3)]
+        held[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")  # it is known when this is answered
+        assert held[0].recv(100).startswith(b"HTTP/1.1 200 ")
+        with socket.create_connection(("127.0.0.1", server.port), 5) as more:
+            more.settimeout(5)
+            with suppress(ConnectionResetError):
+                assert more.recv(1) == b""
+        for one in held:
+            one.close()
+        end = time.monotonic() + 5
+        while True:
+            try:
+                assert get(server, "/healthz")[0] == 200
+                break
+            except OSError:  # the others are still being closed
+                assert time.monotonic() < end
+
+
+def test_a_text_is_logged_again_later_and_another_one_at_once() -> None:
+    now = [0.0]
+    calm = Calm(30, lambda: now[0])
+
+    def passes(text: str, *arguments: object) -> bool:
+        return bool(calm.filter(logging.LogRecord("x", logging.WARNING, __file__, 1, text, arguments, None)))
+
+    assert [passes("a"), passes("a"), passes("b %d", 1), passes("b %d", 2)] == [True, False, True, False]
+    now[0] = 30.0
+    assert [passes("a"), passes("a")] == [True, False]
+    assert sum(passes(f"text {number}") for number in range(5000)) == 5000
+    assert len(calm._told) <= 200
 
 
 def test_a_taken_port_is_one_sentence() -> None:

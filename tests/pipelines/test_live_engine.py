@@ -15,6 +15,7 @@ import pytest
 
 from pipelines.analysis import Analysis
 from pipelines.live import camera as live_camera
+from pipelines.live import service as live_service
 from pipelines.live.camera import LiveCamera
 from streams.frame import Frame
 from tests.support.camera import Film, RtspCamera
@@ -351,9 +352,17 @@ def test_a_camera_that_is_switched_off_and_on_goes_on(
 
 
 def test_a_reload_with_an_outbox_that_cannot_be_changes_nothing(
-    cameras: Cameras, tmp_path: Path, models_dir: Path, broker: Mosquitto
+    cameras: Cameras, tmp_path: Path, models_dir: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cameras({"a": 10.0})
+    told: list[str | None] = []  # beside the new plan
+    close_all = live_service._close_all
+
+    def noted(*rest: Any) -> None:
+        told.append(service.health()[1]["reload_error"])
+        close_all(*rest)
+
+    monkeypatch.setattr(live_service, "_close_all", noted)
     path = site(tmp_path, ["a"], mqtt={"port": broker.port})
     with in_this_process(path, lambda planned: Boxes()) as service:
         found = started(service, 1)
@@ -361,6 +370,10 @@ def test_a_reload_with_an_outbox_that_cannot_be_changes_nothing(
         service.request_reload()
         wait_until(lambda: service.health()[1]["reload_error"], "it is not reported")
         assert "/proc/nowhere/outbox.sqlite" in service.health()[1]["reload_error"]
+        wait_until(lambda: service.stats().service.reloads == 1, "it does not count")
+        service.request_reload()
+        wait_until(lambda: service.stats().service.reloads == 2, "the same fault does not count again")
+        assert told == []
         count = found["a"].processed
         wait_until(lambda: found["a"].processed > count + 5, "the camera does not go on")
         assert service.health()[1]["broker"] == "connected"
@@ -370,6 +383,8 @@ def test_a_reload_with_an_outbox_that_cannot_be_changes_nothing(
         wait_until(lambda: service.health()[1]["reload_error"] is None, "it is not taken over")
         wait_until(lambda: service.health()[1]["broker"] == "connected", "it does not connect")
         assert (tmp_path / "elsewhere" / "outbox.sqlite").exists()
+        wait_until(lambda: service.stats().service.reloads == 3, "it does not count")
+        assert told == [None]
 
 
 def test_a_rule_that_hangs_costs_its_camera_only_for_a_while(

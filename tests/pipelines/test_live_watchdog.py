@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from functools import partial
 
+import pytest
+
+from pipelines.live.service import Service
+from pipelines.live.telling import Telling
 from pipelines.live.watchdog import Watchdog
 
 
@@ -60,3 +66,18 @@ def test_a_camera_that_is_gone_is_forgotten() -> None:
     dog.hung([Camera("a", due=1)], 0.0)
     assert dog.hung([], 1.0) == []
     assert dog.hung([Camera("a", due=9)], 100.0) == []
+
+
+def test_a_step_that_always_fails_is_logged_with_its_trace_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    """It comes five times a second, for months."""
+
+    def fails() -> None:
+        raise ZeroDivisionError("no")
+
+    service = Service.__new__(Service)
+    service._tell = Telling(logging.getLogger("pipelines.live.service"), logging.ERROR, 30.0)
+    for step in (fails, partial(fails), fails):
+        service._guarded(step)
+    (record,) = caplog.records
+    assert record.getMessage() == "a step of the service fails"
+    assert record.exc_info is not None and record.exc_info[0] is ZeroDivisionError

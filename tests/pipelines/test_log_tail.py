@@ -31,7 +31,7 @@ def record(message: str, *arguments: object) -> logging.LogRecord:
 
 
 def tail() -> LogTail:
-    return LogTail(TextFormatter(Redactor({"s3cret"}), has_time=False))
+    return LogTail(TextFormatter(Redactor({"s3cret"}), has_time=False), before=0)
 
 
 def test_only_the_newest_are_kept() -> None:
@@ -44,6 +44,20 @@ def test_only_the_newest_are_kept() -> None:
     assert [line["id"] for line in kept.after(MOST_LINES + 7, 2)] == [MOST_LINES + 9, MOST_LINES + 10]
     assert kept.after(MOST_LINES + 10, 5) == []
     assert kept.after(0, 0) == []
+
+
+def test_who_asks_for_what_is_new_since_another_process_gets_all() -> None:
+    first = LogTail(TextFormatter(Redactor(()), has_time=False))
+    for number in range(50):
+        first.handle(record("line %d", number))
+    seen = first.newest
+    assert seen == first.after(0, 1)[0]["id"] > 1e12
+    second = LogTail(TextFormatter(Redactor(()), has_time=False), before=seen + 1)  # made a moment later
+    second.handle(record("begun"))
+    assert [line["message"] for line in second.after(seen, 9)] == ["begun"]
+    set_back = LogTail(TextFormatter(Redactor(()), has_time=False), before=0)
+    set_back.handle(record("the clock was set back"))
+    assert len(set_back.after(seen, 9)) == 1
 
 
 def test_a_record_is_redacted_cut_and_its_trace_apart() -> None:

@@ -200,7 +200,8 @@ def test_stats_payload(factory: MessageFactory) -> None:
         "camera_fps", "process_fps", "skipped_fps", "latency_ms",
     }  # fmt: skip
     assert set(found["service"]) == {
-        "uptime", "version", "rss_mb", "spooled", "dropped", "reason", "broker", "queues", "reload_error", "restarts",
+        "uptime", "version", "rss_mb", "spooled", "dropped", "reason", "broker", "queues", "reload_error", "reloads",
+        "restarts",
     }  # fmt: skip
     assert body(stats(factory))["service"]["reason"] is None
 

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipelines.live.face import CannotBeAsked
+from pipelines.live.plan import plan_site
 from pipelines.live.running_face import RunningFace
 from tests.support.live import WHOLE, Boxes, in_this_process, wait_until
 from tests.support.memory_site import Cameras, site, started
@@ -55,6 +57,14 @@ def test_a_camera_is_told_from_before_its_models_are_loaded(cameras: Cameras, tm
         assert list(plan.cameras) == ["a"]
         assert face.health()[0]
         assert list(face.stats().cameras) == ["a"]
+
+
+def test_totals_that_are_not_read_yet_are_not_said_to_be_zero(tmp_path: Path, models_dir: Path) -> None:
+    """The page is served before the outbox is opened, and while a reload brings a camera."""
+    plan = plan_site(site(tmp_path, ["a"], RULES, mqtt={"port": 1}), False, False, lambda line: None)
+    service = SimpleNamespace(plan=plan, live=dict, topics=lambda camera: None)
+    with pytest.raises(CannotBeAsked, match="the totals of camera a are not read yet"):
+        RunningFace(service).counters("a")  # type: ignore[arg-type]
 
 
 def test_counters_and_rules_are_told_without_a_broker(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:

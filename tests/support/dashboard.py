@@ -78,7 +78,7 @@ def parts(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The pictures of ``multipart/x-mixed-replace``, by their ``Content-Length``."""
     kept = b""
     for chunk in chunks:
-        kept += chunk
+        kept = (kept + chunk).lstrip(b"\r\n")  # between two parts it means nothing
         while (at := kept.find(b"\r\n\r\n")) >= 0:
             head = dict(line.split(b": ", 1) for line in kept[:at].split(b"\r\n") if b": " in line)
             begin, length = at + 4, int(head[b"Content-Length"])

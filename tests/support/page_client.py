@@ -48,14 +48,15 @@ class PageClient:
     ) -> None:
         self.server.stop()
 
-    def get(self, path: str) -> Answer:
-        """Ask for something."""
-        return self.send("GET", path)
+    def get(self, path: str, **headers: str) -> Answer:
+        """Ask for something; ``_`` of a header's name is ``-``."""
+        return self.send("GET", path, **headers)
 
-    def send(self, method: str, path: str, body: Any = None, csrf: str | None = None) -> Answer:
+    def send(self, method: str, path: str, body: Any = None, csrf: str | None = None, **more: str) -> Answer:
         """Ask for a change; the body is sent as JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         headers = {"X-CSRF-Token": self._csrf if csrf is None else csrf, "Content-Type": "application/json"}
+        headers |= {name.replace("_", "-"): value for name, value in more.items()}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
