@@ -15,15 +15,18 @@ let lastHeard = 0;
 let configSeen = false; // the first one of a connection tells how it is, not that it changed
 
 /** The newest of everything; `samples` are `{t, cameras, detectors}` of the last 15 minutes. */
-export const live = {state: 'closed', stats: null, counts: [], samples: []};
+export const live = {state: 'closed', stats: null, counts: [], config: null, samples: []};
 
 /** Call `act(data)` at each 'stats', 'counts', 'event', 'config', 'status' or 'state', until the signal aborts. */
 export function on(name, act, signal) {
   bus.addEventListener(name, (event) => act(event.detail), {signal});
 }
 
-/** The next event of a name; `null` where none comes within so many milliseconds. */
-export function once(name, withinMs) {
+/**
+ * The first 'config' after another reload of the site file has ended, well or not; `null` where none does in time.
+ * @param reloads How many had ended before.
+ */
+export function reloaded(reloads, withinMs) {
   return new Promise((resolve) => {
     const ending = new AbortController();
     const end = (data) => {
@@ -32,7 +35,12 @@ export function once(name, withinMs) {
       resolve(data);
     };
     const timeout = setTimeout(() => end(null), withinMs);
-    on(name, end, ending.signal);
+    const hear = (data) => {
+      if (data.reloads === undefined || data.reloads !== reloads) {
+        end(data);
+      }
+    };
+    on('config', hear, ending.signal);
   });
 }
 
@@ -111,8 +119,7 @@ function tell(state) {
 function hear(name, text) {
   lastHeard = performance.now();
   const data = JSON.parse(text);
-  if (name === 'config' && !configSeen) {
-    configSeen = true;
+  if (name === 'config' && !isNews(data)) {
     return;
   }
   if (name === 'stats') {
@@ -122,6 +129,16 @@ function hear(name, text) {
     live.counts = data.counts;
   }
   bus.dispatchEvent(new CustomEvent(name, {detail: data}));
+}
+
+/** Whether the configuration has changed; the first of a connection says how it is, which may be known already. */
+function isNews(config) {
+  const before = live.config;
+  const first = !configSeen;
+  live.config = config;
+  configSeen = true;
+  const same = before?.reloads === config.reloads && before?.reload_error === config.reload_error;
+  return !first || (before !== null && !same);
 }
 
 function takeStats(stats) {
