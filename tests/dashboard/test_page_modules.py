@@ -195,29 +195,34 @@ def blank(page: Page) -> Iterator[Page]:
 def test_a_save_is_settled_by_a_reload_that_has_ended(blank: Page) -> None:
     """Also where it fails as the one before did; what a new connection says first is news only where it differs."""
     script = """
-      m.start();
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      const {SiteFile} = await import('/static/js/parts/saving.js');
+      const file = new SiteFile();
+      window.answer = () => [200, {revision: 'r'}];
       const heard = [];
-      m.on('config', (data) => heard.push(data.reloads ?? 'any'), new AbortController().signal);
+      const hear = (data) => heard.push([data.reloads ?? 'any', file.isSettledBy(data)]);
+      m.on('config', hear, new AbortController().signal);
       const same = {reload_error: 'no such model'};
+      m.start();
       tell('config', {reloads: 3, ...same});
-      const taken = m.reloaded(m.live.config.reloads, 5000);
+      await file.save(async () => ({revision: 'r', reloading: true}));
       tell('config', {reloads: 3, ...same});
       tell('config', {reloads: 4, ...same});
-      const first = await taken;
-      const late = await m.reloaded(4, 20);
-      const old = m.reloaded(undefined, 5000);
-      tell('config', same);
-      await old;
-      m.stop();
-      m.start();
-      tell('config', same);
-      m.stop();
-      m.start();
-      tell('config', {reloads: 0, reload_error: null});
-      return [first, late, heard];"""
-    found = run(blank, "lib/live", script)
-    assert found == [{"reloads": 4, "reload_error": "no such model"}, None, [3, 4, "any", 0]]
+      heard.push(file.note);
+      await file.save(async () => {
+        tell('config', {reloads: 5, ...same});
+        return {revision: 'r', reloading: true};
+      });
+      heard.push(file.note);
+      for (const said of [{reloads: 5, ...same}, {reloads: 0, reload_error: null}, same]) {
+        m.stop();
+        m.start();
+        tell('config', said);
+      }
+      return heard;"""
+    assert run(blank, "lib/live", script) == [
+        [3, False], [4, True], "Saved; being taken over …", [5, True], "Saved, but not taken over", [0, True],
+        ["any", True],
+    ]  # fmt: skip
 
 
 def test_a_change_that_a_new_process_refuses_is_sent_again_with_its_token(blank: Page) -> None:

@@ -302,7 +302,7 @@ async function store(own, save) {
     );
     if (answer === 'saved') {
       own.steps.saved = sent;
-      say(own.state, 'Saved; being taken over …');
+      say(own.state, own.file.note);
       done('Saved into the site file.');
     } else if (answer === 'theirs') {
       taken(own);
@@ -347,6 +347,9 @@ function refused(own, error) {
 
 /** The site took the file over, or says why not. */
 function heard(own, said) {
+  if (!own.file.isSettledBy(said)) {
+    return;
+  }
   if (said.reload_error) {
     failed(new Error(said.reload_error));
   }

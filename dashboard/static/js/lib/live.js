@@ -22,28 +22,6 @@ export function on(name, act, signal) {
   bus.addEventListener(name, (event) => act(event.detail), {signal});
 }
 
-/**
- * The first 'config' after another reload of the site file has ended, well or not; `null` where none does in time.
- * @param reloads How many had ended before.
- */
-export function reloaded(reloads, withinMs) {
-  return new Promise((resolve) => {
-    const ending = new AbortController();
-    const end = (data) => {
-      ending.abort();
-      clearTimeout(timeout);
-      resolve(data);
-    };
-    const timeout = setTimeout(() => end(null), withinMs);
-    const hear = (data) => {
-      if (data.reloads === undefined || data.reloads !== reloads) {
-        end(data);
-      }
-    };
-    on('config', hear, ending.signal);
-  });
-}
-
 /** Connect, and stay so while the page can be seen: a hidden tab holds no connection. */
 export function start() {
   if (wanted) {

@@ -3,21 +3,22 @@
 import {get, post} from '../lib/api.js';
 import {ask} from '../lib/ask.js';
 import {button, h} from '../lib/dom.js';
-import {live, reloaded} from '../lib/live.js';
+import {live} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
 import {session, whyNotConfigure} from '../lib/session.js';
 
-const TAKEN_OVER_MS = 15000;
-
 /**
  * The site file as it is, and what may be written to it.
- * `revision` is the one that what stands in the view was made from; `config` is what was read last, which may be newer.
+ * `revision` is the one that what stands in the view was made from; `config` is what was read last, which may be newer;
+ * `note` says what became of the last save so far.
  */
 export class SiteFile {
   constructor() {
     this.config = null;
     this.reason = null;
     this.revision = null;
+    this.reloads = undefined; // that had ended when something was saved last
+    this.note = '';
   }
 
   /** Read it, to show what it holds now; where there is none, `reason` says why nothing can be saved. */
@@ -80,7 +81,7 @@ export class SiteFile {
   }
 
   async #send(send, revision, whole) {
-    const taken = reloaded(live.config?.reloads, TAKEN_OVER_MS);
+    const reloads = live.config?.reloads;
     let said;
     try {
       said = await send(revision);
@@ -90,14 +91,23 @@ export class SiteFile {
       }
       return this.#conflict(error, send, whole);
     }
-    this.taken = taken;
+    this.reloads = reloads;
+    this.note = 'Saved; being taken over …';
+    if (live.config && this.isSettledBy(live.config) && reloads !== undefined) {
+      this.note = live.config.reload_error ? 'Saved, but not taken over' : 'In force'; // told before the answer came
+    }
     this.revision = said?.revision ?? revision;
     if (said?.reloading === false && said.note) {
       failed(new Error(`Saved, but not taken over: ${said.note}`));
-      this.taken = Promise.resolve(null);
+      this.note = 'Saved, but not taken over';
     }
     await this.look();
     return 'saved';
+  }
+
+  /** Whether a 'config' tells what became of the last save: another reload has ended since, well or not. */
+  isSettledBy(said) {
+    return said.reloads === undefined || said.reloads !== this.reloads;
   }
 
   async #conflict(error, send, whole) {

@@ -73,8 +73,9 @@ async function takenOver(own, said) {
     take(own);
   }
   shown(own);
-  if (said.reload_error || !own.unsaved()) {
-    say(own.state, said.reload_error ? `Not taken over: ${said.reload_error}` : 'In force');
+  if (own.file.isSettledBy(said)) {
+    const text = own.unsaved() ? 'Not saved yet' : 'In force';
+    say(own.state, said.reload_error ? `Not taken over: ${said.reload_error}` : text);
   }
 }
 
@@ -148,8 +149,8 @@ function saved(own, sent) {
     own.faults.replaceChildren();
     shown(own);
   }
-  say(own.state, own.unsaved() ? 'Saved; what was written since is not saved yet' : 'Saved; being taken over …');
-  done('Saved; being taken over.');
+  say(own.state, own.unsaved() ? 'Saved; what was written since is not saved yet' : own.file.note);
+  done('Saved into the site file.');
 }
 
 /** A text as a textarea holds it. */

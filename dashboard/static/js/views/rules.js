@@ -213,11 +213,11 @@ function addRule(own, rule, open) {
 
 /** The site took the file over, or says why not. */
 async function heard(own, said) {
-  if (said.reload_error) {
-    say(own.state, `Not taken over: ${said.reload_error}`);
-  } else if (!own.unsaved()) {
-    say(own.state, 'In force');
+  if (!own.file.isSettledBy(said)) {
+    return;
   }
+  const text = own.unsaved() ? 'Not saved yet' : 'In force';
+  say(own.state, said.reload_error ? `Not taken over: ${said.reload_error}` : text);
   await showInForce(own);
 }
 
@@ -257,7 +257,7 @@ async function store(own) {
     const answer = await own.file.save((revision) => put(path, {revision, scenario: own.choice.value || null, rules}));
     if (answer === 'saved') {
       own.saved = sent;
-      say(own.state, own.unsaved() ? 'Saved; what was changed since is not saved yet' : 'Saved; being taken over …');
+      say(own.state, own.unsaved() ? 'Saved; what was changed since is not saved yet' : own.file.note);
       done('Saved into the site file.');
     } else if (answer === 'theirs') {
       await fill(own);
