@@ -5,12 +5,14 @@ Nothing is checked here but that the camera is there: what comes out is checked 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
+from config.loader import filled_in
 from config.round_trip import bare, block, edited, fill, node, own, put
 from config.site import Detector
 
@@ -53,19 +55,15 @@ def with_geometry(path: Path, text: str, camera: str, geometry: Geometry) -> str
 
     def change(tree: Any) -> None:
         found = _camera(path, tree, camera)
-        if geometry.drawn_on is not None:
-            put(found, "drawn_on", list(geometry.drawn_on))
-        for key, places in (("lines", geometry.lines), ("zones", geometry.zones)):
-            _places(tree, found, key, {name: _rounded(points) for name, points in places.items()})
-        calibration = geometry.calibration
-        if calibration is None:
+        drawn_on = list(geometry.drawn_on) if geometry.drawn_on is not None else None
+        if drawn_on is not None and _numbers(bare(found.get("drawn_on"))) != drawn_on:
+            put(found, "drawn_on", drawn_on)
+        _places(tree, found, "lines", geometry.lines)
+        _places(tree, found, "zones", geometry.zones)
+        if geometry.calibration is None:
             put(found, "calibration", None)
         else:
-            wanted = {
-                "image": _rounded(calibration["image"]),
-                "ground_m": [list(point) for point in calibration["ground_m"]],
-            }
-            _places(tree, found, "calibration", wanted)
+            _places(tree, found, "calibration", geometry.calibration, {"ground_m"})
 
     return edited(path, text, change)
 
@@ -202,14 +200,41 @@ def _camera(path: Path, tree: Any, name: str) -> Any:
     return own(tree, own(tree, tree, "cameras"), name)
 
 
-def _places(tree: Any, camera: Any, key: str, wanted: Mapping[str, Any]) -> None:
-    """Keys with lists of points, each on a line of its own."""
-    if not wanted:
+def _places(tree: Any, camera: Any, key: str, wanted: Mapping[str, Points], exact: Collection[str] = ()) -> None:
+    """Keys with lists of points, each on a line of its own; points that are there already stay as they are written.
+
+    Args:
+        tree: The whole file.
+        camera: Where the key is.
+        key: It.
+        wanted: Points by name.
+        exact: Names of points that are not rounded.
+    """
+    written = camera.get(key)
+    present = bare(written) if isinstance(written, Mapping) else {}
+    points: dict[str, Any] = {}
+    for name, place in wanted.items():
+        plain = [list(point) for point in place]
+        if name in present and _numbers(present[name]) == plain:
+            points[name] = present[name]
+        else:
+            points[name] = plain if name in exact else _rounded(plain)
+    if not points:
         put(camera, key, None)
-    elif isinstance(camera.get(key), Mapping) and camera[key]:
-        fill(own(tree, camera, key), wanted)
-    else:
-        camera[key] = block(wanted)
+    elif not present:
+        camera[key] = block(points)
+    elif points != present:
+        fill(own(tree, camera, key), points)
+
+
+def _numbers(value: Any) -> Any:
+    """Points with what the environment says in place of ``${VARIABLES}``."""
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return float(filled_in(value))
+    return value
 
 
 def _rounded(points: Points) -> list[list[float]]:

@@ -104,6 +104,15 @@ def load(path: Path, model: type[Model], text: str | None = None) -> Document[Mo
     return Document(path, value, reader.lines, reader.filled)
 
 
+def filled_in(text: str) -> str:
+    """A value with what its ``${VARIABLES}`` stand for; those that are not set stay as they are written."""
+
+    def value(match: re.Match[str]) -> str:
+        return os.environ.get(match[1]) or (match[2] if match[2] is not None else match[0])
+
+    return _VARIABLE.sub(value, text)
+
+
 def _in_order(path: Path, reader: _Reader, faults: list[tuple[YamlPath, str]]) -> list[str]:
     ordered = sorted(faults, key=lambda fault: line_of(reader.lines, fault[0]))
     return [place(path, reader.lines, where, text, reader.filled) for where, text in ordered]

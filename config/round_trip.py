@@ -76,7 +76,7 @@ def put(tree: Any, key: Any, value: Any) -> None:
             del tree[key]
     elif isinstance(value, Mapping) and isinstance(old, Mapping) and value and old:
         fill(old, value)
-    elif key not in tree or bare(old) != value or isinstance(old, bool) != isinstance(value, bool):
+    elif key not in tree or not _says(old, value):
         tree[node(key) if key not in tree else key] = node(value)
 
 
@@ -85,7 +85,19 @@ def fill(tree: Any, wanted: Mapping[Any, Any]) -> None:
     for key in [key for key in tree if key not in wanted]:
         del tree[key]
     for key, value in wanted.items():
-        put(tree, key, value)
+        if value is not None or tree.get(key) is not None:  # an empty one that is written stays
+            put(tree, key, value)
+
+
+def _says(old: Any, value: Any) -> bool:
+    """Whether what is written is this value already, as YAML 1.1 reads it (``yes``, ``12:30``) or as ruamel does."""
+    if isinstance(old, Mapping) and isinstance(value, Mapping):
+        return bare(list(old)) == list(value) and all(_says(old[key], item) for key, item in value.items())
+    if isinstance(old, list | tuple) and isinstance(value, list | tuple):
+        return len(old) == len(value) and all(map(_says, old, value))
+    if type(old) is str and not isinstance(value, str):  # plain: quoted text is of a class of its own
+        old = _content(old)
+    return bool(bare(old) == value) and isinstance(old, bool) == isinstance(value, bool)
 
 
 def own(root: Any, parent: Any, key: Any) -> Any:

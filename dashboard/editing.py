@@ -7,21 +7,28 @@ import logging
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from config.edit import with_scenario
 from config.errors import ConfigError, SightlineError, sentences
 from config.kept_file import Backup, ConflictError, KeptFile, revision_of
 from config.loader import load
 from config.site import Site
 from dashboard.masked import Masked, masked, unmasked
+from dashboard.written import WrittenCamera, restored, written_cameras
 from pipelines.live.plan import plan_site
 
 log = logging.getLogger(__name__)
 _REMEMBERED = 16
 _MOST_CHANGED = 200
 """Lines of a difference that are told."""
+_FORGOTTEN = (
+    "it is not known any more what the placeholders of this text stand for; show the file anew, and make the change in "
+    "that"
+)
 _PLACE = re.compile(r"(?:(?P<line>\d+): )?(?:(?P<path>(?P<block>[a-z_]+)(?:[.\[][^:]*)?): )?(?P<message>.*)", re.DOTALL)
 _BLOCKS = frozenset(Site.model_fields)
 
@@ -73,6 +80,8 @@ class Shown:
         file: Where it lies.
         revision: Of what it holds.
         text: What it holds, with placeholders for secrets.
+        cameras: Its cameras by name as they are written there; ``None`` where the file is not right.
+        cameras_fault: Why they are not known, in one sentence.
         backups: What it held before, the newest first.
         can_undo: Whether the last change made here can be taken back.
         read_only_reason: Why it cannot be changed, if it cannot.
@@ -81,6 +90,8 @@ class Shown:
     file: Path
     revision: str
     text: str
+    cameras: Mapping[str, WrittenCamera] | None
+    cameras_fault: str | None
     backups: tuple[Backup, ...]
     can_undo: bool
     read_only_reason: str | None
@@ -116,37 +127,48 @@ class SiteEditor:
         """
         text, revision = self.file.read()
         last = self.file.undoable()
+        shown = self._masked(text, revision).text
+        cameras: Mapping[str, WrittenCamera] | None = None
+        fault = None
+        try:
+            cameras = written_cameras(self.file.path, text, shown)
+        except SightlineError as error:
+            fault = sentences(error)[0]
         return Shown(
             self.file.path,
             revision,
-            self._masked(text, revision).text,
+            shown,
+            cameras,
+            fault,
             tuple(self.file.backups()),
             last is not None and revision.startswith(last.followed_by),
             self.file.read_only_reason(),
         )
 
-    def faults(self, revision: str, text: str) -> list[Fault]:
+    def faults(self, revision: str, text: str, shown: str | None = None) -> list[Fault]:
         """What would be wrong with a text, by the very code that ``run`` reads it with; nothing is written.
 
         Args:
             revision: Of what the file held when it was shown.
-            text: What it shall hold; placeholders stand for what they stood for then.
+            text: What it shall hold.
+            shown: The revision under which its placeholders were shown, for which they stand; default: ``revision``.
 
         Raises:
             StaleError: It is not known what the placeholders stand for, since the file has changed.
         """
         try:
-            self._checked(self._whole(revision, text))
+            self._checked(self._whole(revision, text, shown))
         except RefusedError as error:
             return list(error.faults)
         return []
 
-    def save(self, revision: str, text: str) -> str:
+    def save(self, revision: str, text: str, shown: str | None = None) -> str:
         """Write a text that is right.
 
         Args:
             revision: Of what the file held when it was shown.
             text: As in ``faults``.
+            shown: As in ``faults``.
 
         Returns:
             The new revision.
@@ -158,7 +180,7 @@ class SiteEditor:
         """
         with self._lock:
             self._fresh(revision)
-            return self._write(revision, self._whole(revision, text))
+            return self._write(revision, self._whole(revision, text, shown))
 
     def change(self, revision: str, change: Callable[[Path, str], str]) -> str:
         """Change the text by code, where what comes out is right.
@@ -184,6 +206,30 @@ class SiteEditor:
             except SightlineError as error:
                 raise RefusedError(faults_of(path, error)) from error
             return self._write(revision, new)
+
+    def change_rules(self, revision: str, camera: str, scenario: str | None, rules: Sequence[Mapping[str, Any]]) -> str:
+        """Change the scenario and the rules of a camera, as ``with_scenario`` does.
+
+        Args:
+            revision: Of what the file held when it was shown.
+            camera: Its name.
+            scenario: As in ``WrittenCamera``.
+            rules: The same; placeholders stand for what they stood for there.
+
+        Returns:
+            The new revision.
+
+        Raises:
+            RefusedError: As ``change`` does; or a placeholder stands where none was shown.
+            StaleError: As ``change`` does.
+            FileError: As ``change`` does.
+        """
+
+        def change(path: Path, text: str) -> str:
+            wanted = restored([scenario, list(rules)], path, text, self._masked(text, revision))
+            return with_scenario(path, text, camera, *wanted)
+
+        return self.change(revision, change)
 
     def undo(self, revision: str) -> str:
         """Take the last change made here back.
@@ -236,14 +282,18 @@ class SiteEditor:
         message = f"{self.file.path} has been changed by somebody else meanwhile; nothing was written"
         return StaleError(message, now, changes)
 
-    def _whole(self, revision: str, text: str) -> str:
+    def _whole(self, revision: str, text: str, shown: str | None) -> str:
         """A text that came back, with its secrets."""
-        shown = self._seen.get(revision)
-        if shown is None:
-            present = self._fresh(revision)
-            shown = self._masked(present, revision)
+        seen = self._seen.get(shown or revision)
+        if seen is None and shown not in (None, revision):
+            now, present = self.file.read()
+            if present != shown:
+                raise RefusedError([Fault(None, None, _FORGOTTEN)])
+            seen = self._masked(now, present)
+        elif seen is None:
+            seen = self._masked(self._fresh(revision), revision)
         try:
-            return unmasked(text, shown)
+            return unmasked(text, seen)
         except ConfigError as error:
             path = self.file.path
             raise RefusedError(faults_of(path, ConfigError(*(f"{path}:{fault}" for fault in error.faults)))) from error
@@ -252,6 +302,7 @@ class SiteEditor:
         """The text without secrets; the same for a revision as long as it is remembered."""
         found = self._seen.get(revision) or masked(text, self._secrets())
         self._seen[revision] = found
+        self._seen.move_to_end(revision)
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         return found

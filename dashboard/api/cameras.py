@@ -2,6 +2,7 @@
 
 # no ``from __future__ import annotations``: FastAPI reads the annotations of functions inside of functions
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
@@ -12,6 +13,7 @@ from dashboard.security import needs
 from pipelines.fitting import rules_off
 from pipelines.live.face import CameraFace, SiteFace
 from pipelines.messages import CameraStats, StatsPayload
+from pipelines.rules import RuleConfig
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -37,6 +39,7 @@ class CameraBody(BaseModel):
     size: tuple[int, int] = Field(description="width and height of its pictures; 0, 0 before the first")
     scenario: str | None
     labels: list[str] = Field(description="what is looked for; all that its detectors know unless told otherwise")
+    model_labels: list[str] = Field(description="all that its detectors know; empty until they are loaded")
     detectors: list[str]
     lines: dict[str, Place]
     zones: dict[str, Place]
@@ -56,6 +59,7 @@ class RuleBody(BaseModel):
 
     kind: str | None = Field(description="null where it is off and its kind is not known")
     name: str
+    labels: list[str] = Field(description="that it looks at; empty: all")
     state: dict[str, Any] | None = Field(description="what it says of itself; null while it is not at work")
     off_reason: str | None = Field(description="why an optional rule is off")
 
@@ -84,6 +88,7 @@ def camera_body(camera: CameraFace, figures: CameraStats | None) -> CameraBody:
         size=camera.size,
         scenario=camera.config.scenario,
         labels=list(camera.plan.labels or camera.labels),
+        model_labels=list(camera.labels),
         detectors=list(camera.detectors),
         lines={name: Place(points=list(line)) for name, line in camera.plan.lines.items()},
         zones={name: Place(points=list(zone)) for name, zone in camera.plan.zones.items()},
@@ -97,12 +102,13 @@ def rule_bodies(face: SiteFace, camera: CameraFace) -> list[RuleBody]:
     """The rules of a camera, those that are off at the end."""
     states = face.states(camera.name)
     off = rules_off(camera.plan, camera.labels) if camera.labels else dict(camera.plan.off)
-    kinds = {rule.name: rule.config.kind for rule in camera.plan.rules}
-    names = [*(name for name in kinds if name not in off), *off]
+    rules = {rule.name: rule.config for rule in camera.plan.rules}
+    names = [*(name for name in rules if name not in off), *off]
     return [
         RuleBody(
-            kind=kinds.get(name),
+            kind=rules[name].kind if name in rules else None,
             name=name,
+            labels=_labels_of(rules[name], camera.plan.labels or ()) if name in rules else [],
             state={key: value for key, value in states[name].items() if key not in _TOO_LONG}
             if name in states
             else None,
@@ -110,6 +116,11 @@ def rule_bodies(face: SiteFace, camera: CameraFace) -> list[RuleBody]:
         )
         for name in names
     ]
+
+
+def _labels_of(rule: RuleConfig, kept: Collection[str]) -> list[str]:
+    """What a rule looks at, each once; what the camera keeps where the rule does not say it."""
+    return list(dict.fromkeys(label for labels in rule.labels_by_key(tuple(kept)).values() for label in labels))
 
 
 def router(face: SiteFace) -> "APIRouter":

@@ -2,13 +2,13 @@
 
 # no ``from __future__ import annotations``: FastAPI reads the annotations of functions inside of functions
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from config.edit import DetectorChoice, Geometry, with_detector, with_geometry, with_scenario
+from config.edit import DetectorChoice, Geometry, with_detector, with_geometry
 from config.errors import ConfigError
 from config.kept_file import ConflictError, FileError
 from config.scenario import scenario_names
@@ -16,6 +16,7 @@ from config.site import Precision, RuntimeName
 from dashboard.editing import Fault, RefusedError, SiteEditor, StaleError
 from dashboard.refusal import Refusal
 from dashboard.security import needs
+from dashboard.written import WrittenCamera
 from pipelines.choices import rule_schemas, scenarios
 from pipelines.live.face import CannotBeAsked, SiteFace
 from pipelines.logs import Redactor
@@ -50,6 +51,9 @@ class TextBody(Body):
     """The whole file."""
 
     text: str = Field(max_length=MOST_CHARACTERS, description="YAML; placeholders stand for the secrets they stood for")
+    shown: Revision | None = Field(
+        None, description="revision whose placeholders these are, where that is an older one: changes made while saving"
+    )
 
 
 class CalibrationBody(BaseModel):
@@ -112,12 +116,28 @@ class BackupBody(BaseModel):
     kind: str = Field(description="saved: a change took its place; undone: it was taken back")
 
 
+class WrittenBody(BaseModel):
+    """A camera as it is written in the file, which need not be in force yet."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    lines: dict[str, list[tuple[float, float]]] = Field(description="relative points; the scenario's without own ones")
+    zones: dict[str, list[tuple[float, float]]]
+    own_geometry: bool = Field(description="whether lines and zones are the camera's own, not its scenario's")
+    calibration: dict[str, list[tuple[float, float]]] | None
+    drawn_on: tuple[int, int] | None
+    scenario: str | None = Field(description="as written; ${VARIABLES} stay, secrets are placeholders")
+    rules: list[dict[str, Any]] = Field(description="the camera's own, as written")
+
+
 class ConfigBody(BaseModel):
     """The site file."""
 
     file: str
     revision: str
     text: str = Field(description="secrets are placeholders")
+    cameras: dict[str, WrittenBody] | None = Field(description="as written at this revision; null in a wrong file")
+    cameras_fault: str | None = Field(description="why they are not known")
     in_force: dict[str, Any] | None = Field(description="all keys as they are used, secrets hidden")
     scenarios: list[str] = Field(description="presets")
     reload_error: str | None = Field(description="why the file is not in force as it is")
@@ -183,6 +203,8 @@ def _read_routes(routes: "APIRouter", face: SiteFace, editor: SiteEditor | None)
             file=str(shown.file),
             revision=shown.revision,
             text=shown.text,
+            cameras=_written(shown.cameras),
+            cameras_fault=shown.cameras_fault,
             in_force=in_force(face),
             scenarios=scenario_names(),
             reload_error=service.reload_error,
@@ -238,7 +260,7 @@ def _write_routes(routes: "APIRouter", face: SiteFace, editor: SiteEditor | None
     def validate(body: TextBody) -> Checked:
         """Check a text as `run` would; nothing is written."""
         try:
-            faults = _editor(editor).faults(body.revision, body.text)
+            faults = _editor(editor).faults(body.revision, body.text, body.shown)
         except (ConflictError, FileError) as error:
             raise Refusal(409, str(error)) from error
         return Checked(ok=not faults, faults=[_body(fault) for fault in faults])
@@ -246,7 +268,7 @@ def _write_routes(routes: "APIRouter", face: SiteFace, editor: SiteEditor | None
     @routes.put("/config", dependencies=configure, responses=wrong, response_model=Changed)
     def save(body: TextBody) -> Any:
         """Write a text that is right, and have it taken over."""
-        return changed(lambda known: known.save(body.revision, body.text))
+        return changed(lambda known: known.save(body.revision, body.text, body.shown))
 
     @routes.post("/config/undo", dependencies=configure, responses=wrong, response_model=Changed)
     def undo(body: UndoBody) -> Any:
@@ -267,11 +289,7 @@ def _write_routes(routes: "APIRouter", face: SiteFace, editor: SiteEditor | None
     def scenario(name: str, body: ScenarioBody) -> Any:
         """Replace the scenario and the rules of a camera."""
         _known(face, name)
-        return changed(
-            lambda known: known.change(
-                body.revision, lambda path, text: with_scenario(path, text, name, body.scenario, body.rules)
-            )
-        )
+        return changed(lambda known: known.change_rules(body.revision, name, body.scenario, body.rules))
 
     @routes.put("/cameras/{name}/detector", dependencies=configure, responses=wrong, response_model=Changed)
     def detector(name: str, body: DetectorBody) -> Any:
@@ -291,6 +309,10 @@ def in_force(face: SiteFace) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = Redactor(plan.secrets()).plain(plan.site.model_dump(mode="json"))
     return found
+
+
+def _written(cameras: Mapping[str, WrittenCamera] | None) -> dict[str, WrittenBody] | None:
+    return {name: WrittenBody.model_validate(one) for name, one in cameras.items()} if cameras is not None else None
 
 
 def _editor(editor: SiteEditor | None) -> SiteEditor:

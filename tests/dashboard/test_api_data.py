@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,20 @@ def test_the_configuration_is_shown_without_secrets(planned: ScriptedFace) -> No
     assert found["in_force"]["cameras"]["gate"]["detect_fps"] == 10
     assert "traffic" in found["scenarios"]
     assert found["read_only_reason"] is None
+
+
+def test_cameras_are_told_as_they_are_in_the_file(planned: ScriptedFace) -> None:
+    """Not as they are in force: an editor that began with that would take away what is not taken over yet."""
+    assert planned.file is not None
+    with PageClient(planned) as page:
+        planned.file.write_text(SITE.replace("# the road", "# the road\n      new: [[0, 0], [1, 1]]"))
+        found = config_of(page)
+        assert found["in_force"]["cameras"]["gate"]["lines"].keys() == {"road"}
+        assert found["cameras"]["gate"]["lines"] == {"road": [[0.1, 0.5], [0.9, 0.5]], "new": [[0, 0], [1, 1]]}
+        assert found["cameras"]["gate"]["rules"] == [{"kind": "line_crossing", "line": "road"}]
+        planned.file.write_text(SITE.replace("version: 1", "version: 9"))
+        found = config_of(page)
+        assert found["cameras"] is None and "expected 1, not 9" in found["cameras_fault"]
 
 
 def test_a_line_is_drawn_into_the_file_and_taken_over(planned: ScriptedFace) -> None:
@@ -206,7 +221,12 @@ def test_a_change_needs_the_token_of_the_session(face: ScriptedFace) -> None:
     assert face.file.read_text() == SITE
 
 
-def test_choices(face: ScriptedFace) -> None:
+def test_choices(planned: ScriptedFace) -> None:
+    """What may be chosen is what the model knows, not what the camera keeps; a rule says what it looks at."""
+    assert planned.in_force is not None
+    plan = planned.in_force.cameras["gate"].plan
+    planned.known["gate"] = camera_face("gate", plan=replace(plan, labels=("car",)))
+    face = planned
     with PageClient(face) as page:
         schemas = page.get("/api/schema/rules").json
         assert schemas["dwell"]["properties"]["seconds"]["exclusiveMinimum"] == 0
@@ -216,6 +236,9 @@ def test_choices(face: ScriptedFace) -> None:
         assert scenarios["traffic"]["rules"][0]["kind"] == "line_crossing"
         runtimes = {one["name"]: one for one in page.get("/api/runtimes").json}
         assert runtimes["torch"]["precisions"] == ["fp32", "bf16", "fp16"]
+        camera = page.get("/api/cameras/gate").json
+        assert (camera["labels"], camera["model_labels"]) == (["car"], ["person", "car"])
+        assert page.get("/api/cameras/gate/rules").json["rules"][0]["labels"] == ["car"]
         assert runtimes["tensorrt"]["installed"] or "pip install tensorrt" in runtimes["tensorrt"]["reason"]
 
 

@@ -135,6 +135,64 @@ def test_a_text_that_was_shown_can_be_checked_after_the_file_has_changed(editor:
         editor.faults("0" * 64, shown.text)
 
 
+def test_placeholders_stand_for_what_they_stood_for_when_they_were_shown(editor: SiteEditor) -> None:
+    """A text that was shown before the file changed gets none of the passwords that have its numbers now."""
+    yard = "  yard:\n    source: rtsp://viewer:yards-word@10.0.0.8/s\n"
+    editor.file.path.write_text(SITE + yard)
+    shown = editor.shown()
+    editor.file.path.write_text(SITE.replace("cameras:\n", "cameras:\n" + yard))
+    now = editor.shown()
+    assert now.text != shown.text
+    editor.save(now.revision, shown.text + "# mine\n", shown.revision)
+    assert editor.file.path.read_text() == SITE + yard + "# mine\n"
+    present = editor.shown().revision
+    with pytest.raises(RefusedError, match="not known any more"):
+        editor.save(present, shown.text, "0" * 64)
+    with pytest.raises(StaleError):
+        editor.save(shown.revision, shown.text, shown.revision)
+
+
+def test_rules_come_back_as_they_are_written(editor: SiteEditor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says stays there, secrets are placeholders, and the same again changes nothing."""
+    monkeypatch.setenv("DWELL_S", "8")
+    text = SITE.replace("  gate:", "  gate1:").replace("@10.0.0.7/s", "@10.0.0.7/s?stream=gate1").replace(
+        "      - {kind: line_crossing, line: road}\n",
+        "      - {kind: dwell, zone: way, seconds: \"${DWELL_S}\", optional: yes}   # long\n"
+        "      - {kind: line_crossing, line: road, labels: [\"a://me:w0rds@b\"]}\n",
+    )  # fmt: skip
+    text += '    zones: {way: [[0.123456, "${WAY_Y:-0.5}"], [1, 0], [1, 1]]}\n    scenario: ${PRESET:-traffic}\n'
+    editor.file.path.write_text(text)
+    shown = editor.shown()
+    assert shown.cameras is not None and shown.cameras_fault is None
+    camera = shown.cameras["gate1"]
+    assert (camera.scenario, camera.own_geometry) == ("${PRESET:-traffic}", True)
+    assert camera.rules[0] == {"kind": "dwell", "zone": "way", "seconds": "${DWELL_S}", "optional": True}
+    assert "w0rds" not in str(camera.rules)
+    assert camera.zones == {"way": [(0.123456, 0.5), (1, 0), (1, 1)]}
+    assert editor.change_rules(shown.revision, "gate1", camera.scenario, camera.rules) == shown.revision
+    drawn = Geometry(camera.lines, camera.zones, camera.calibration, camera.drawn_on)
+    assert editor.change(shown.revision, lambda file, held: with_geometry(file, held, "gate1", drawn)) == shown.revision
+    longer = [camera.rules[0] | {"seconds": 9}, camera.rules[1]]
+    editor.change_rules(shown.revision, "gate1", camera.scenario, longer)
+    assert "{kind: dwell, zone: way, seconds: 9, optional: yes}" in editor.file.path.read_text()
+    with pytest.raises(RefusedError, match="stands for nothing here"):
+        rule = {"kind": "line_crossing", "line": "road", "labels": ["<hidden-1>"]}
+        editor.change_rules(editor.shown().revision, "gate1", None, [rule])
+
+
+def test_a_camera_without_geometry_shows_its_scenarios(editor: SiteEditor) -> None:
+    editor.file.path.write_text("version: 1\ncameras: {gate: {source: a.mp4, scenario: own.yaml}}\n")
+    editor.file.path.with_name("own.yaml").write_text(
+        "geometry: {lines: {road: [[0, 0], [1, 1]]}}\nrules: [{kind: line_crossing, line: '*'}]\n"
+    )
+    shown = editor.shown()
+    assert shown.cameras is not None
+    assert (shown.cameras["gate"].lines, shown.cameras["gate"].own_geometry) == ({"road": [(0, 0), (1, 1)]}, False)
+    editor.file.path.with_name("own.yaml").unlink()
+    shown = editor.shown()
+    assert shown.cameras is None and "own.yaml" in (shown.cameras_fault or "")
+
+
 def test_a_broken_file_is_not_edited_by_code_but_can_be_mended_as_text(editor: SiteEditor) -> None:
     broken = SITE.replace("cameras:", "cameras: {")
     editor.file.path.write_text(broken)

@@ -161,3 +161,220 @@ def test_a_stream_that_is_none_does_not_fill_the_memory(page: Page) -> None:
         for (let turn = 0; turn < 20; turn += 1) { split(new Uint8Array(1e6)); }
       } catch (error) { return error.message; }"""
     assert run(page, "lib/mjpeg", script) == "This is no stream of pictures."
+
+
+STUBS = """
+  window.EventSource = class extends EventTarget {
+    constructor() { super(); window.source = this; setTimeout(() => this.dispatchEvent(new Event('open'))); }
+    close() {}
+  };
+  window.tell = (name, data) => window.source.dispatchEvent(new MessageEvent(name, {data: JSON.stringify(data)}));
+  window.asked = [];
+  window.fetch = async (path, options) => {
+    window.asked.push(path);
+    const [status, body] = await window.answer(path, options);
+    return new Response(JSON.stringify(body), {status, headers: {'content-type': 'application/json'}});
+  };
+"""
+
+
+@pytest.fixture
+def blank(page: Page) -> Iterator[Page]:
+    """An HTML page without a server behind its API: ``answer(path, options)`` gives ``[status, body]``."""
+    browser = page.context.browser
+    assert browser is not None
+    made = browser.new_page()
+    made.add_init_script(STUBS)
+    body = "<meta charset=utf-8><div id=notices></div><main></main>"
+    made.route("**/blank", lambda route: route.fulfill(body=body, content_type="text/html"))
+    made.goto(page.url.replace("/static/icon.svg", "/blank"))
+    yield made
+    made.close()
+
+
+def test_a_save_is_settled_by_a_reload_that_has_ended(blank: Page) -> None:
+    """Also where it fails as the one before did; what a new connection says first is news only where it differs."""
+    script = """
+      const {SiteFile} = await import('/static/js/parts/saving.js');
+      const file = new SiteFile();
+      window.answer = () => [200, {revision: 'r'}];
+      const heard = [];
+      const hear = (data) => heard.push([data.reloads ?? 'any', file.isSettledBy(data)]);
+      m.on('config', hear, new AbortController().signal);
+      const same = {reload_error: 'no such model'};
+      m.start();
+      tell('config', {reloads: 3, ...same});
+      await file.save(async () => ({revision: 'r', reloading: true}));
+      tell('config', {reloads: 3, ...same});
+      tell('config', {reloads: 4, ...same});
+      heard.push(file.note);
+      await file.save(async () => {
+        tell('config', {reloads: 5, ...same});
+        return {revision: 'r', reloading: true};
+      });
+      heard.push(file.note);
+      for (const said of [{reloads: 5, ...same}, {reloads: 0, reload_error: null}, same]) {
+        m.stop();
+        m.start();
+        tell('config', said);
+      }
+      return heard;"""
+    assert run(blank, "lib/live", script) == [
+        [3, False], [4, True], "Saved; being taken over …", [5, True], "Saved, but not taken over", [0, True],
+        ["any", True],
+    ]  # fmt: skip
+
+
+def test_a_change_that_a_new_process_refuses_is_sent_again_with_its_token(blank: Page) -> None:
+    script = """
+      const {refresh} = await import('/static/js/lib/session.js');
+      let token = 'old';
+      window.answer = (path, options) =>
+        path === '/api/session' ? [200, {csrf: token}]
+          : options.headers['X-CSRF-Token'] === token && path !== '/api/no' ? [200, {path}] : [403, {detail: 'no'}];
+      await refresh();
+      token = 'new';
+      const said = await m.put('/api/config', {});
+      window.asked = [];
+      const refused = await m.put('/api/no', {}).catch((error) => error.status);
+      return [said, refused, window.asked];"""
+    assert run(blank, "lib/api", script) == [{"path": "/api/config"}, 403, ["/api/no", "/api/session"]]
+
+
+EVENTS = """
+  const event = (id) => ({camera: 'gate', kind: 'x', rule: 'r', track_id: id, at: id, pts_s: id, data: {}});
+  let newest = 60;
+  window.answer = (path) => {
+    const query = new URL(path, location).searchParams;
+    const before = Number(query.get('before') ?? newest + 1);
+    const ids = [...Array(Number(query.get('limit'))).keys()].map((index) => before - 1 - index).filter((id) => id > 0);
+    const last = ids.at(-1) ?? 0;
+    return [200, {events: ids.map((id) => ({id, ...event(id)})), next: last > 1 ? last : null}];
+  };
+  const {start} = await import('/static/js/lib/live.js');
+  start();
+  const list = m.eventList(
+    {asked: () => ({}), fits: () => true, page: 10, most: 25, short: false, changed: () => {}},
+    new AbortController().signal,
+  );
+  document.querySelector('main').append(list.element);
+  const ids = () => [...list.element.children].map((one) => Math.round(one.dataset.at));
+  const settled = async () => {
+    window.asked = [];
+    source.dispatchEvent(new Event('error'));
+    while (!window.asked.length) { await new Promise((resolve) => setTimeout(resolve, 10)); }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  await new Promise((resolve) => setTimeout(resolve, 30));
+"""
+
+
+def test_a_list_of_events_has_no_holes(blank: Page) -> None:
+    """After an outage, and where there are more than the page holds: what stands there is what happened in a row."""
+    script = f"""{EVENTS}
+      await list.load();
+      newest = 64;
+      tell('event', event(65));
+      await settled();
+      const few = ids();
+      newest = 100;
+      await settled();
+      const many = ids();
+      await list.older();
+      await list.older();
+      const old = ids();
+      tell('event', event(101));
+      const cut = [list.cut, ids()[0]];
+      newest = 101;
+      await list.load();
+      await list.older();
+      for (const id of [102, 103, 104, 105, 106, 107]) {{ tell('event', event(id)); }}
+      await list.older();
+      return [few, many, old, cut, ids()];"""
+    few, many, old, cut, late = run(blank, "parts/event-list", script)
+    assert few == list(range(65, 50, -1))
+    assert many == list(range(100, 90, -1))
+    assert old == list(range(95, 70, -1))
+    assert cut == [True, 95]
+    assert late == list(range(late[0], late[0] - 25, -1))
+
+
+def test_what_nobody_changed_in_a_form_is_as_it_was_written(blank: Page) -> None:
+    script = """
+      const schema = {
+        required: ['seconds'],
+        properties: {
+          seconds: {type: 'number'}, least: {type: 'integer'}, labels: {type: 'array', items: {type: 'string'}},
+          hours: {}, zone: {type: 'string'}, optional: {type: 'boolean'},
+          name: {anyOf: [{type: 'string'}, {type: 'null'}]},
+        },
+      };
+      const values = {
+        kind: 'dwell', seconds: '${DWELL_S:-8}', labels: ['${WHO}', 'car', 'person'], hours: {mon: [480, 600]},
+        zone: '${ZONE}', optional: false, name: null, other: 1,
+      };
+      const form = m.schemaForm(schema, values, {lines: [], zones: ['a'], labels: ['person', 'car']}, {skip: ['kind']});
+      document.querySelector('main').append(form.element);
+      const same = form.value();
+      const input = form.element.querySelector('input');
+      input.value = '12';
+      const changed = form.value().seconds;
+      input.value = 'long';
+      return [same, changed, form.invalid(), values];"""
+    same, changed, invalid, values = run(blank, "parts/schema-form", script)
+    assert same == {key: value for key, value in values.items() if key != "other"}
+    assert (changed, invalid) == (12, True)
+
+
+def test_lists_and_tables_keep_their_place(blank: Page) -> None:
+    """A row of a zone is never left over for a line of its number; a table that is read is written on, not replaced."""
+    script = """
+      const {panel} = await import('/static/js/editor/panel.js');
+      const {chart} = await import('/static/js/lib/chart.js');
+      const {session} = await import('/static/js/lib/session.js');
+      const own = {steps: {now: {items: []}}, item: (id) => own.steps.now.items.find((one) => one.id === id)};
+      const list = panel(own);
+      const kinds = (...all) => {
+        own.steps.now.items = all.map((kind, index) => ({id: index + 1, kind, name: kind, points: [[0, 0], [1, 1]]}));
+        list.update(new Map());
+        return [...list.element.querySelectorAll('li')].map((one) => one.dataset.kind);
+      };
+      const seen = [kinds('line', 'zone'), kinds('zone', 'line', 'zone'), kinds('line', 'line', 'zone')];
+
+      session.dashboard = {charts: false};
+      const made = chart('fps', {}, new AbortController().signal);
+      document.querySelector('main').append(made.element);
+      made.update([1, 2], [{name: 'a', values: [3, 4]}]);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const scroll = made.element.querySelector('[tabindex]');
+      scroll.focus();
+      made.update([1, 2, 3], [{name: 'a', values: [3, 4, 5]}]);
+      const cells = [...scroll.querySelectorAll('td.number')].map((one) => one.textContent);
+      return [...seen, document.activeElement === scroll, cells];"""
+    assert run(blank, "lib/dom", script) == [
+        ["line", "zone"], ["zone", "line", "zone"], ["line", "line", "zone"], True, ["5", "4", "3"]
+    ]  # fmt: skip
+
+
+def test_the_focus_stays_in_the_drawing(blank: Page) -> None:
+    """After a shape or a corner is deleted it is at what is left: the shape, another one, or the tools."""
+    script = """
+      const root = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+      const home = document.createElement('button');
+      document.querySelector('main').append(root, home);
+      const zone = {id: 1, kind: 'zone', name: 'z', points: [[0, 0], [1, 0], [1, 1], [0, 1]]};
+      const line = {id: 2, kind: 'line', name: 'l', points: [[0, 0], [1, 1]]};
+      const own = {root, home, size: [100, 100], steps: {now: {items: [zone, line], calibration: null}}, selected: 1};
+      const at = () => document.activeElement.dataset.key ?? document.activeElement.tagName;
+      m.render(own);
+      root.querySelector('[data-key="point-1-3"]').focus();
+      own.steps.now.items = [{...zone, points: zone.points.slice(0, 3)}, line];
+      m.render(own);
+      const seen = [at()];
+      own.steps.now.items = [line];
+      m.render(own);
+      seen.push(at());
+      own.steps.now.items = [];
+      m.render(own);
+      return [...seen, at()];"""
+    assert run(blank, "editor/scene", script) == ["point-1-0", "item-2", "BUTTON"]

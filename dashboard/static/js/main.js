@@ -20,6 +20,8 @@ const VIEWS = {
 const main = document.getElementById('main');
 let router = null;
 let opened = 0;
+let shown = '';
+let asksAgain = false;
 
 async function open(place, signal) {
   opened += 1;
@@ -70,6 +72,7 @@ function put({title, element}, name) {
   }
   document.title = `${title} · Sightline${session.site ? ` · ${session.site}` : ''}`;
   replace(main, element);
+  shown = name;
   markView(name);
   if (opened > 1) {
     main.scrollIntoView({block: 'start'});
@@ -81,8 +84,42 @@ function put({title, element}, name) {
 
 async function again() {
   await refresh();
-  drawShell(again);
+  drawShell(again, leave);
   router.again();
+}
+
+/** Whether one may log out: what is not saved would be lost. */
+const leave = () => router.mayLeave();
+
+/** Nobody is logged in any more: the login takes the place of the view, or lies over what is not saved yet. */
+async function ended() {
+  if (!router?.unsaved()) {
+    await again();
+    return;
+  }
+  if (asksAgain) {
+    return;
+  }
+  asksAgain = true;
+  live.stop();
+  const ending = new AbortController();
+  const {loginView} = await import('./views/login.js');
+  const dialog = h('dialog', {'aria-labelledby': 'login-title'});
+  const goOn = () => {
+    dialog.close();
+    dialog.remove();
+    ending.abort();
+    asksAgain = false;
+    drawShell(again, leave);
+    markView(shown);
+    live.start();
+  };
+  const said = h('p', {class: 'hint'}, 'The session has ended. What is not saved yet is still here: log in to go on.');
+  replace(dialog, said, loginView(goOn, ending.signal).element);
+  dialog.addEventListener('cancel', (event) => event.preventDefault());
+  document.body.append(dialog);
+  dialog.showModal();
+  dialog.querySelector('#password').focus();
 }
 
 whenLoggedOut(() => {
@@ -90,23 +127,28 @@ whenLoggedOut(() => {
     return;
   }
   session.scopes = [];
-  again().catch(failed);
+  ended().catch(failed);
 });
 
-/** A stream that is lost may be a session that is over, or a server that was started anew. */
-async function lost() {
+/** A stream that is lost may be a session that is over, or a server that was started anew, with other tokens. */
+async function asked() {
   await refresh();
   if (!mayRead()) {
-    await again();
+    await ended();
   }
 }
 
+let isLost = false;
 live.on(
   'state',
   (state) => {
-    if (state === 'lost' && mayRead()) {
-      lost().catch(() => {}); // the server is away: the stream is tried again
+    if (!mayRead()) {
+      return;
     }
+    if (state === 'lost' || (state === 'open' && isLost)) {
+      asked().catch(() => {}); // the server is away: the stream is tried again
+    }
+    isLost = state === 'lost' || (isLost && state !== 'open');
   },
   new AbortController().signal,
 );
@@ -123,7 +165,7 @@ async function boot() {
       });
     }
   }
-  drawShell(again);
+  drawShell(again, leave);
   router = start(open);
 }
 

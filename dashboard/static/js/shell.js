@@ -25,8 +25,12 @@ const LINES = {
 };
 let ending = new AbortController();
 
-/** Draw the frame of the page anew, as it is for whoever is logged in. */
-export function drawShell(changed) {
+/**
+ * Draw the frame of the page anew, as it is for whoever is logged in.
+ * @param changed `async ()`: what to do when somebody has logged out.
+ * @param leave `()`: whether the view may be left for that.
+ */
+export function drawShell(changed, leave) {
   ending.abort();
   ending = new AbortController();
   const state = h('span', {class: 'pill', role: 'status'});
@@ -45,7 +49,7 @@ export function drawShell(changed) {
           name: 'logout',
           text: '',
           kind: 'quiet',
-          onclick: () => logout().then(changed).catch(failed),
+          onclick: () => leave() && logout().then(changed).catch(failed),
         })
       : null;
   replace(

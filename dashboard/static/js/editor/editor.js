@@ -23,20 +23,20 @@ const HELP = {
 /**
  * The editor of one camera.
  * @param names Names of all cameras: no line or zone may be called so.
- * @param file The site file.
- * @param fresh `async ()`: the camera as it is now, after the file was taken over.
+ * @param file The site file: what is in it is drawn, whether it is in force or not.
  */
-export function editor(camera, names, file, fresh, {signal, router}) {
-  const first = drawingOf(camera, pointsOf);
+export function editor(camera, names, file, {signal, router}) {
+  const written = file.written(camera.name) ?? camera;
   const own = {
     camera,
+    written,
     names,
     file,
-    fresh,
     signal,
     size: camera.size?.[0] ? camera.size : [1280, 720],
-    steps: new Steps(first),
-    locked: file.reason !== null,
+    steps: new Steps(drawingOf(written, pointsOf)),
+    reason: file.whyNot(camera.name),
+    locked: file.whyNot(camera.name) !== null,
     selected: null,
     tool: 'move',
     draft: null,
@@ -61,16 +61,7 @@ export function editor(camera, names, file, fresh, {signal, router}) {
   observer.observe(own.root);
   signal.addEventListener('abort', () => observer.disconnect());
   document.addEventListener('keydown', (event) => shortcuts(own, event), {signal});
-  addEventListener(
-    'beforeunload',
-    (event) => {
-      if (own.steps.changed) {
-        event.preventDefault();
-      }
-    },
-    {signal},
-  );
-  router.guard(() => !own.steps.changed || confirm('Leave without saving what you drew?'), signal);
+  router.guard(() => own.steps.changed, 'Leave without saving what you drew?', signal);
   on('config', (said) => heard(own, said), signal);
   picture(own).catch(() => {});
   own.redraw();
@@ -116,6 +107,7 @@ function act(own) {
     const id = Math.max(0, ...items.map((item) => item.id)) + 1;
     const name = freeName(kind, [...items.map((item) => item.name), ...own.names]);
     own.tool = 'move';
+    own.draft = own.hover = null;
     own.root.dataset.tool = 'move';
     own.selected = id;
     own.change(withItem(own.steps.now, {id, kind, name, points}));
@@ -137,7 +129,7 @@ function layout(own) {
     h(
       'div',
       {class: 'side'},
-      own.locked ? h('p', {class: 'note', role: 'status'}, own.file.reason) : null,
+      own.locked ? h('p', {class: 'note', role: 'status'}, own.reason) : null,
       card('Lines and zones', foreign(own), own.panel.element),
       card('Calibration', own.ground.element),
     ),
@@ -146,7 +138,7 @@ function layout(own) {
 
 /** What comes from a preset becomes the camera's own as soon as it is saved. */
 function foreign(own) {
-  const is = own.camera.own_geometry === false && own.steps.now.items.length > 0;
+  const is = own.written.own_geometry === false && own.steps.now.items.length > 0;
   return is
     ? h('p', {class: 'hint'}, 'These come with the scenario; saved here, they become this camera’s own.')
     : null;
@@ -173,9 +165,13 @@ function toolbar(own, help) {
     save: button('Save', {kind: 'first', onclick: () => store(own, bar.save).catch(failed)}),
   };
   const shot = button('New picture', {name: 'reload', text: '', onclick: () => picture(own).catch(failed)});
-  const back = own.file.undoButton(() => taken(own), own.signal);
+  const back = own.file.undoButton(
+    async () => taken(own),
+    () => own.steps.changed,
+  );
   own.state = h('span', {class: 'hint', role: 'status'});
   own.bar = () => updateBar(own, bar);
+  own.home = bar.line; // where the focus goes when no shape is left
   return h(
     'div',
     {class: 'tools', role: 'toolbar', 'aria-label': 'Drawing'},
@@ -294,20 +290,22 @@ async function store(own, save) {
   own.saving = true;
   save.disabled = true;
   say(own.state, 'Saving …');
+  const sent = own.steps.now; // what is drawn while it is being saved is not saved
+  own.steps.settle();
   try {
     const answer = await own.file.save((revision) =>
       put(`/api/cameras/${part(own.camera.name)}/geometry`, {
         revision,
-        ...geometryOf(own.steps.now),
+        ...geometryOf(sent),
         drawn_on: drawnOn(own),
       }),
     );
     if (answer === 'saved') {
-      own.steps.saved = own.steps.now;
-      say(own.state, 'Saved; being taken over …');
+      own.steps.saved = sent;
+      say(own.state, own.file.note);
       done('Saved into the site file.');
     } else if (answer === 'theirs') {
-      await taken(own);
+      taken(own);
     }
   } catch (error) {
     refused(own, error);
@@ -319,7 +317,7 @@ async function store(own, save) {
 
 /** The picture that the points belong to now, where the file says it of those that were there. */
 function drawnOn(own) {
-  return own.file.camera(own.camera.name)?.drawn_on && own.camera.size?.[0] ? own.camera.size : null;
+  return own.written.drawn_on && own.camera.size?.[0] ? own.camera.size : null;
 }
 
 /** Faults of the server at the shapes they are about; what is about none of them stands below the tools. */
@@ -349,22 +347,22 @@ function refused(own, error) {
 
 /** The site took the file over, or says why not. */
 function heard(own, said) {
-  if (own.steps.changed) {
+  if (!own.file.isSettledBy(said)) {
     return;
   }
   if (said.reload_error) {
-    say(own.state, 'Saved, but not taken over');
     failed(new Error(said.reload_error));
-  } else {
-    say(own.state, 'In force');
+  }
+  if (!own.steps.changed) {
+    say(own.state, said.reload_error ? 'Saved, but not taken over' : 'In force');
   }
 }
 
 /** Begin anew with what is in the file now. */
-async function taken(own) {
-  own.camera = await own.fresh();
+function taken(own) {
+  own.written = own.file.written(own.camera.name) ?? own.written;
   own.selected = null;
-  own.steps.reset(drawingOf(own.camera, pointsOf));
+  own.steps.reset(drawingOf(own.written, pointsOf));
   say(own.state, '');
   own.redraw();
 }

@@ -30,6 +30,29 @@ export function attach(own, signal) {
     {signal},
   );
   root.addEventListener('keydown', (event) => key(own, event), {signal});
+  document.addEventListener('keydown', (event) => drawing(own, event), {signal, capture: true});
+}
+
+/** Enter and Escape while something is drawn with the mouse, wherever the focus is then. */
+function drawing(own, event) {
+  const isOpen = own.draft !== null || own.tool !== 'move';
+  if (!isOpen || event.defaultPrevented || document.querySelector('dialog[open]')) {
+    return;
+  }
+  if (event.key === 'Escape') {
+    event.stopPropagation();
+    cancel(own);
+  } else if (event.key === 'Enter' && own.draft && !isForAnother(event.target)) {
+    event.preventDefault();
+    event.stopPropagation();
+    finish(own);
+  }
+}
+
+/** Whether Enter means something else there; not at the button that the tool was chosen with, which keeps the focus. */
+function isForAnother(target) {
+  const control = target.closest('button, a, input, select, textarea, summary');
+  return control !== null && !control.hasAttribute('aria-pressed');
 }
 
 function place(own, event) {
@@ -171,15 +194,7 @@ function movePoint(own, name, to, tag) {
 
 function key(own, event) {
   if (event.key === 'Escape') {
-    if (own.draft || own.tool !== 'move') {
-      cancel(own);
-    } else {
-      own.select(null);
-    }
-    return;
-  }
-  if (event.key === 'Enter' && own.draft) {
-    finish(own);
+    own.select(null);
     return;
   }
   if (own.locked) {

@@ -10,27 +10,32 @@ export function panel(own) {
   const rows = new Map();
   const update = (faults) => {
     const {items} = own.steps.now;
-    const ids = new Set(items.map((item) => item.id));
-    for (const [id, row] of rows) {
-      if (!ids.has(id)) {
+    const keys = new Set(items.map(keyOf));
+    for (const [key, row] of rows) {
+      if (!keys.has(key)) {
         row.element.remove();
-        rows.delete(id);
+        rows.delete(key);
       }
     }
-    for (const item of items) {
-      if (!rows.has(item.id)) {
-        rows.set(item.id, rowOf(own, item));
+    items.forEach((item, index) => {
+      const key = keyOf(item);
+      if (!rows.has(key)) {
+        rows.set(key, rowOf(own, item));
       }
-      const row = rows.get(item.id);
+      const row = rows.get(key);
       row.update(item, faults.get(item.id));
-      if (row.element.parentNode !== list) {
-        list.append(row.element);
+      if (list.children[index] !== row.element) {
+        list.insertBefore(row.element, list.children[index] ?? null);
       }
-    }
+    });
     none.hidden = items.length > 0;
   };
-  return {element: h('div', null, list, none), update, focus: (id) => rows.get(id)?.name.select()};
+  const focus = (id) => rows.get(keyOf(own.item(id)))?.name.select();
+  return {element: h('div', null, list, none), update, focus};
 }
+
+/** A number may be given again, to a shape of the other kind, where the drawing begins anew. */
+const keyOf = ({id, kind}) => `${kind} ${id}`;
 
 function rowOf(own, first) {
   const {id, kind} = first;

@@ -33,8 +33,16 @@ export function render(own) {
   }
   root.replaceChildren(...children.filter(Boolean));
   if (focused) {
-    root.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({preventScroll: true});
+    refocus(own, focused);
   }
+}
+
+/** The same again; where it is gone, what is left of its shape, another shape, or the tools. */
+function refocus(own, key) {
+  const [, id] = key.split('-');
+  const keys = [key, `point-${id}-0`, `item-${id}`].map((one) => `[data-key="${CSS.escape(one)}"]`);
+  const found = [...keys, '[data-key^="item-"]'].map((one) => own.root.querySelector(one)).find(Boolean);
+  (found ?? own.home)?.focus({preventScroll: true});
 }
 
 const path = (draw, points, closed) =>

@@ -2,6 +2,7 @@
 
 let csrf = null;
 let onLoggedOut = () => {};
+let renew = async () => {};
 
 /** What goes with each change, so that no other site can make one. */
 export function setCsrf(token) {
@@ -11,6 +12,11 @@ export function setCsrf(token) {
 /** What to do when the server says that nobody is logged in. */
 export function whenLoggedOut(act) {
   onLoggedOut = act;
+}
+
+/** What asks the server anew who one is: a server that was started anew wants another token. */
+export function renewBy(act) {
+  renew = act;
 }
 
 /** An answer that is no success. `status` is 0 where no answer came. */
@@ -35,6 +41,22 @@ function sentence(status, body) {
 }
 
 async function ask(method, path, body, signal) {
+  const token = csrf;
+  try {
+    return await send(method, path, body, signal);
+  } catch (error) {
+    if (error.status !== 403 || method === 'GET') {
+      throw error;
+    }
+    await renew().catch(() => {});
+    if (csrf === token) {
+      throw error;
+    }
+    return send(method, path, body, signal); // nothing was done yet: it was refused
+  }
+}
+
+async function send(method, path, body, signal) {
   const headers = {Accept: 'application/json'};
   if (body !== undefined) {
     headers['Content-Type'] = 'application/json';

@@ -1,6 +1,6 @@
 /** Charts over time by uPlot, where npm brought it; everywhere, and on demand, the same numbers as a table. */
 
-import {h, replace, table} from './dom.js';
+import {h, replace, rewrite, say, table} from './dom.js';
 import {fullMoment, moment, number} from './format.js';
 import {session} from './session.js';
 
@@ -174,8 +174,15 @@ function fillTable(own) {
     .slice(first)
     .map((time, index) => [fullMoment(time), ...series.map((one) => number(one.values[first + index], 1))])
     .reverse();
-  const left = first
-    ? h('p', {class: 'hint'}, `The newest ${MOST_ROWS} of ${times.length} rows; the CSV has them all.`)
-    : null;
-  replace(own.rows, table(own.title, ['Time', ...series.map((one) => [one.name, 'number'])], rows), left);
+  const heads = ['Time', ...series.map((one) => [one.name, 'number'])];
+  const columns = JSON.stringify(heads);
+  if (own.columns !== columns) {
+    own.columns = columns;
+    own.table = table(own.title, heads, []);
+    own.left = h('p', {class: 'hint'});
+    replace(own.rows, own.table, own.left);
+  }
+  rewrite(own.table, heads, rows);
+  own.left.hidden = !first;
+  say(own.left, first ? `The newest ${MOST_ROWS} of ${times.length} rows; the CSV has them all.` : '');
 }

@@ -136,11 +136,38 @@ export function table(caption, heads, rows, attributes) {
   );
 }
 
+/**
+ * Write other rows into a table of the same columns. Cells are written where they differ, rows come and go at the end:
+ * who reads or scrolls there is not thrown out.
+ * @param made What `table` gave.
+ */
+export function rewrite(made, heads, rows) {
+  const body = made.querySelector('tbody');
+  while (body.rows.length > rows.length) {
+    body.lastChild.remove();
+  }
+  rows.forEach((row, index) => {
+    if (index < body.rows.length) {
+      row.forEach((cell, column) => say(body.rows[index].cells[column], text(cell)));
+    } else {
+      body.append(
+        h(
+          'tr',
+          null,
+          row.map((cell, column) => bodyCell(cell, heads[column])),
+        ),
+      );
+    }
+  });
+}
+
+const text = (cell) => String(cell ?? '–');
+
 function headCell(head) {
-  const [text, kind] = Array.isArray(head) ? head : [head, ''];
-  return text ? h('th', {scope: 'col', class: kind}, text) : h('td', {class: kind});
+  const [title, kind] = Array.isArray(head) ? head : [head, ''];
+  return title ? h('th', {scope: 'col', class: kind}, title) : h('td', {class: kind});
 }
 
 function bodyCell(cell, head) {
-  return h('td', {class: Array.isArray(head) ? head[1] : ''}, cell instanceof Node ? cell : String(cell ?? '–'));
+  return h('td', {class: Array.isArray(head) ? head[1] : ''}, cell instanceof Node ? cell : text(cell));
 }

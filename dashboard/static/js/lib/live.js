@@ -15,25 +15,11 @@ let lastHeard = 0;
 let configSeen = false; // the first one of a connection tells how it is, not that it changed
 
 /** The newest of everything; `samples` are `{t, cameras, detectors}` of the last 15 minutes. */
-export const live = {state: 'closed', stats: null, counts: [], samples: []};
+export const live = {state: 'closed', stats: null, counts: [], config: null, samples: []};
 
 /** Call `act(data)` at each 'stats', 'counts', 'event', 'config', 'status' or 'state', until the signal aborts. */
 export function on(name, act, signal) {
   bus.addEventListener(name, (event) => act(event.detail), {signal});
-}
-
-/** The next event of a name; `null` where none comes within so many milliseconds. */
-export function once(name, withinMs) {
-  return new Promise((resolve) => {
-    const ending = new AbortController();
-    const end = (data) => {
-      ending.abort();
-      clearTimeout(timeout);
-      resolve(data);
-    };
-    const timeout = setTimeout(() => end(null), withinMs);
-    on(name, end, ending.signal);
-  });
 }
 
 /** Connect, and stay so while the page can be seen: a hidden tab holds no connection. */
@@ -111,8 +97,7 @@ function tell(state) {
 function hear(name, text) {
   lastHeard = performance.now();
   const data = JSON.parse(text);
-  if (name === 'config' && !configSeen) {
-    configSeen = true;
+  if (name === 'config' && !isNews(data)) {
     return;
   }
   if (name === 'stats') {
@@ -122,6 +107,16 @@ function hear(name, text) {
     live.counts = data.counts;
   }
   bus.dispatchEvent(new CustomEvent(name, {detail: data}));
+}
+
+/** Whether the configuration has changed; the first of a connection says how it is, which may be known already. */
+function isNews(config) {
+  const before = live.config;
+  const first = !configSeen;
+  live.config = config;
+  configSeen = true;
+  const same = before?.reloads === config.reloads && before?.reload_error === config.reload_error;
+  return !first || (before !== null && !same);
 }
 
 function takeStats(stats) {

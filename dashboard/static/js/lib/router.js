@@ -46,6 +46,8 @@ export function start(open) {
     ending = new AbortController();
     open(here(), ending.signal);
   };
+  const unsaved = () => guard?.unsaved() ?? false;
+  const mayLeave = () => !unsaved() || confirm(guard.question);
   let shown = location.hash;
   addEventListener('hashchange', () => {
     if (location.hash === '#main') {
@@ -54,22 +56,33 @@ export function start(open) {
       document.getElementById('main').focus();
       return;
     }
-    if (guard && !guard()) {
+    if (!mayLeave()) {
       history.replaceState(null, '', shown);
+      dispatchEvent(new CustomEvent('stayed'));
       return;
     }
     guard = null;
     shown = location.hash;
     show();
   });
+  addEventListener('beforeunload', (event) => {
+    if (unsaved()) {
+      event.preventDefault();
+    }
+  });
   show();
   return {
     again: show,
-    /** Ask before the view is left: `ask()` says whether it may be. */
-    guard(ask, signal) {
-      guard = ask;
+    /** Whether something in the view would be lost with it. */
+    unsaved,
+    /** Whether the view may be left; asks where something would be lost. Where it stays, the window hears `stayed`. */
+    mayLeave,
+    /** Ask this question before the view is left while `isUnsaved()`. */
+    guard(isUnsaved, question, signal) {
+      const mine = {unsaved: isUnsaved, question};
+      guard = mine;
       signal.addEventListener('abort', () => {
-        if (guard === ask) {
+        if (guard === mine) {
           guard = null;
         }
       });

@@ -1,6 +1,6 @@
 /** Who is logged in and what they may do. */
 
-import {get, post, setCsrf} from './api.js';
+import {get, post, renewBy, setCsrf} from './api.js';
 
 /** What the server said last; `scopes` are 'read', 'operate' and 'configure'. */
 export const session = {
@@ -19,6 +19,8 @@ export async function refresh() {
   setCsrf(session.csrf);
   return session;
 }
+
+renewBy(refresh);
 
 /** Whether the page may show anything at all. */
 export function mayRead() {

@@ -8,13 +8,13 @@ import {showEvent} from './event-dialog.js';
 import {eventRow} from './event-row.js';
 
 const SETTLED_MS = 7000; // the history writes every five seconds
-const WITHIN = 200; // rows among which one that is there already is looked for
 
 /**
  * A list.
  * @param options `{asked(), fits(event), page, most, short, changed(list)}`: what the server is asked, which new events
  *   belong here, rows of a page, rows at most, whether the camera is known, what to do after each change.
- * @return `{element, load(), older(), next}`.
+ * @return `{element, load(), older(), clear(), next, cut}`: `next` is where older ones begin, `null` where there are
+ *   none; `cut` whether newer ones were left out to make room for older ones: then none comes by itself until `load()`.
  */
 export function eventList(options, signal) {
   const own = {
@@ -22,6 +22,7 @@ export function eventList(options, signal) {
     signal,
     turn: 0,
     next: null,
+    cut: false,
     element: h('ul', {class: `events${options.short ? ' short' : ''}`, 'aria-label': 'Events, the newest first'}),
   };
   let timer = null;
@@ -51,6 +52,7 @@ export function eventList(options, signal) {
   signal.addEventListener('abort', () => clearTimeout(timer));
   own.load = () => load(own);
   own.older = () => older(own);
+  own.clear = () => show(own, {events: [], next: null});
   return own;
 }
 
@@ -59,6 +61,7 @@ const keyOf = (event) => [event.camera, event.rule, event.track_id, Math.round(e
 function row(own, event) {
   const made = eventRow(event, showEvent, own.short);
   made.dataset.key = keyOf(event);
+  made.dataset.at = event.at;
   return made;
 }
 
@@ -70,14 +73,23 @@ async function load(own) {
   own.turn += 1;
   const {turn} = own;
   const said = await ask(own);
-  if (turn !== own.turn || own.signal.aborted) {
-    return;
+  if (turn === own.turn && !own.signal.aborted) {
+    show(own, said);
   }
-  own.next = said.next;
+}
+
+function show(own, {events, next}) {
+  const focused = document.activeElement?.closest?.('.event')?.dataset.key;
+  own.turn += 1; // what is asked for still belongs to the list of before
+  own.next = next;
+  own.cut = false;
   replace(
     own.element,
-    said.events.map((event) => row(own, event)),
+    events.map((event) => row(own, event)),
   );
+  if (focused) {
+    shown(own).get(focused)?.querySelector('button')?.focus({preventScroll: true});
+  }
   own.changed(own);
 }
 
@@ -87,47 +99,86 @@ async function older(own) {
   if (turn !== own.turn) {
     return;
   }
+  const there = shown(own);
   own.next = said.next;
-  own.element.append(...said.events.map((event) => row(own, event)));
+  own.element.append(...said.events.filter((event) => !there.has(keyOf(event))).map((event) => row(own, event)));
   while (own.element.children.length > own.most) {
     own.element.firstChild.remove();
+    own.cut = true; // a new one on top would leave a hole
   }
   own.changed(own);
 }
 
 /** A new one on top, unless it is there already. */
 function put(own, event) {
-  if (shown(own).has(keyOf(event))) {
+  if (own.cut || shown(own).has(keyOf(event))) {
     return;
   }
   const made = row(own, event);
   made.classList.add('new');
   own.element.prepend(made);
-  while (own.element.children.length > own.most) {
-    own.element.lastChild.remove();
-  }
+  trim(own);
   own.changed(own);
 }
 
-function shown(own) {
-  return new Map([...own.element.children].slice(0, WITHIN).map((one) => [one.dataset.key, one]));
+/** No more than the most; what is left out is where older ones begin. */
+function trim(own) {
+  while (own.element.children.length > own.most) {
+    own.element.lastChild.remove();
+    const {id} = own.element.lastChild.dataset;
+    own.next = id === undefined ? own.next : Number(id);
+  }
 }
 
-/** Take what the history has by now: pictures of rows that have none, and what was missed. */
+/** What was missed, at its place in time. */
+function insert(own, event) {
+  const made = row(own, event);
+  const behind = [...own.element.children].find((one) => Number(one.dataset.at) < event.at);
+  made.classList.add('new');
+  own.element.insertBefore(made, behind ?? null);
+}
+
+function shown(own) {
+  return new Map([...own.element.children].map((one) => [one.dataset.key, one]));
+}
+
+/**
+ * Take what the history has by now: pictures of rows that have none, and what was missed. Where more was missed than a
+ * page holds (nothing of it is in the list from the history already), the list begins anew.
+ */
 async function settle(own) {
+  if (own.cut) {
+    return;
+  }
   const {turn} = own;
   const said = await ask(own);
-  if (turn !== own.turn || own.signal.aborted) {
+  if (turn !== own.turn || own.signal.aborted || own.cut) {
     return;
   }
   const there = shown(own);
-  for (const event of said.events.toReversed()) {
+  const settled = [...there.values()].some((one) => one.dataset.id);
+  const known = said.events.some((event) => there.get(keyOf(event))?.dataset.id);
+  if (settled && !known && said.next !== null) {
+    show(own, said);
+    return;
+  }
+  for (const event of said.events) {
     const old = there.get(keyOf(event));
-    if (old && !old.dataset.id && !old.contains(document.activeElement)) {
-      old.replaceWith(row(own, event));
-    }
     if (!old) {
-      put(own, event);
+      insert(own, event);
+    } else if (!old.dataset.id) {
+      exchange(old, row(own, event));
     }
+  }
+  own.next = settled ? own.next : said.next;
+  trim(own);
+  own.changed(own);
+}
+
+function exchange(old, made) {
+  const isFocused = old.contains(document.activeElement);
+  old.replaceWith(made);
+  if (isFocused) {
+    made.querySelector('button').focus({preventScroll: true});
   }
 }

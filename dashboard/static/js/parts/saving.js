@@ -3,85 +3,115 @@
 import {get, post} from '../lib/api.js';
 import {ask} from '../lib/ask.js';
 import {button, h} from '../lib/dom.js';
-import {once} from '../lib/live.js';
+import {live} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
 import {session, whyNotConfigure} from '../lib/session.js';
 
-const TAKEN_OVER_MS = 15000;
-const THEIRS_MS = 3000; // a changed file is taken over by itself within a few seconds
-
-/** The site file as it is, and what may be written to it. */
+/**
+ * The site file as it is, and what may be written to it.
+ * `revision` is the one that what stands in the view was made from; `config` is what was read last, which may be newer;
+ * `note` says what became of the last save so far.
+ */
 export class SiteFile {
   constructor() {
     this.config = null;
     this.reason = null;
+    this.revision = null;
+    this.reloads = undefined; // that had ended when something was saved last
+    this.note = '';
   }
 
-  /** Read it; where there is none, `reason` says why nothing can be saved. */
+  /** Read it, to show what it holds now; where there is none, `reason` says why nothing can be saved. */
   async load(signal) {
-    this.reason = whyNotConfigure();
+    await this.look(signal);
+    this.revision = this.config?.revision ?? null;
+    return this;
+  }
+
+  /** Read what is in force and whether there is something to undo; what stands in the view stays what it is. */
+  async look(signal) {
+    const reason = whyNotConfigure();
     if (session.read_only_reason) {
+      this.reason = reason;
       return this; // there is no site file
     }
     try {
       this.config = await get('/api/config', signal);
-      this.reason ??= this.config.read_only_reason;
+      this.reason = reason ?? this.config.read_only_reason;
     } catch (error) {
       if (error.name === 'AbortError') {
         throw error;
       }
       this.config = null;
-      this.reason ??= error.message;
+      this.reason = reason ?? error.message;
     }
     this.refreshUndo?.();
     return this;
   }
 
-  get revision() {
-    return this.config?.revision ?? null;
+  /** The keys of a camera as they are in force. */
+  inForce(name) {
+    return this.config?.in_force?.cameras?.[name] ?? null;
   }
 
-  /** The keys of a camera as they are in force. */
-  camera(name) {
-    return this.config?.in_force?.cameras?.[name] ?? null;
+  /** A camera as the file has it at the revision that was read last; `null` where that is not known. */
+  written(name) {
+    return this.config?.cameras?.[name] ?? null;
+  }
+
+  /** Why a camera cannot be changed here, in a sentence; `null` where it can. */
+  whyNot(name) {
+    if (this.reason !== null || this.written(name)) {
+      return this.reason;
+    }
+    return this.config?.cameras_fault
+      ? `The site file is wrong, and can be mended as text under System: ${this.config.cameras_fault}`
+      : 'This camera is not in the site file any more.';
   }
 
   /**
    * Send a change.
    * @param send `send(revision)`: the request.
+   * @param whole Whether it replaces all that is there, so that it cannot go into a file that was changed meanwhile.
    * @return 'saved'; 'theirs' where the user wants the file's version instead; 'stay' to go on editing.
    * @throws ApiError with `faults` where the change is refused.
    */
-  async save(send) {
-    this.taken = once('config', TAKEN_OVER_MS);
+  async save(send, whole = false) {
+    return this.#send(send, this.revision, whole);
+  }
+
+  async #send(send, revision, whole) {
+    const reloads = live.config?.reloads;
     let said;
     try {
-      said = await send(this.revision);
+      said = await send(revision);
     } catch (error) {
       if (error.status !== 409 || !error.body.revision) {
         throw error;
       }
-      return this.#conflict(error, send);
+      return this.#conflict(error, send, whole);
     }
+    this.reloads = reloads;
+    this.note = 'Saved; being taken over …';
+    if (live.config && this.isSettledBy(live.config) && reloads !== undefined) {
+      this.note = live.config.reload_error ? 'Saved, but not taken over' : 'In force'; // told before the answer came
+    }
+    this.revision = said?.revision ?? revision;
     if (said?.reloading === false && said.note) {
       failed(new Error(`Saved, but not taken over: ${said.note}`));
-      this.taken = Promise.resolve(null);
+      this.note = 'Saved, but not taken over';
     }
-    await this.load();
+    await this.look();
     return 'saved';
   }
 
-  /** Wait until the site has taken over what was saved, or refused it, or so long; then read the file anew. */
-  async takenOver(signal, withinMs = TAKEN_OVER_MS) {
-    const late = new Promise((resolve) => {
-      setTimeout(resolve, withinMs, null);
-    });
-    await Promise.race([this.taken, late]);
-    return this.load(signal);
+  /** Whether a 'config' tells what became of the last save: another reload has ended since, well or not. */
+  isSettledBy(said) {
+    return said.reloads === undefined || said.reloads !== this.reloads;
   }
 
-  async #conflict(error, send) {
-    const {changes} = error.body;
+  async #conflict(error, send, whole) {
+    const {changes, revision} = error.body;
     const body = h(
       'div',
       null,
@@ -89,31 +119,43 @@ export class SiteFile {
       changes ? h('pre', {class: 'diff', tabindex: '0', 'aria-label': 'What was changed'}, changes) : null,
       h('p', null, 'Nothing was overwritten, and what you drew or wrote is still here.'),
     );
-    const answer = await ask('The site file was changed meanwhile', body, [
+    const answers = [
       ['theirs', 'Take the file’s version'],
       ['mine', 'Save mine into the changed file'],
       [null, 'Go on editing', 'first'],
-    ]);
+    ];
+    const answer = await ask(
+      'The site file was changed meanwhile',
+      body,
+      answers.filter(([value]) => value !== 'mine' || !whole),
+    );
     if (answer === null) {
       return 'stay';
     }
     if (answer === 'theirs') {
-      await this.takenOver(undefined, THEIRS_MS);
+      await this.load();
       return 'theirs';
     }
-    await this.load();
-    return this.save(send);
+    return this.#send(send, revision, whole); // into what the difference was shown of
   }
 
-  /** A button that brings back the file as it was before the last change made here; then `after()` shows it. */
-  undoButton(after, signal) {
+  /**
+   * A button that brings back the file as it was before the last change made here; then `after()` shows it.
+   * @param unsaved `unsaved()`: whether there is something that would be lost by that.
+   */
+  undoButton(after, unsaved) {
     const undo = async () => {
-      const answer = await this.save((revision) => post('/api/config/undo', {revision}));
+      if (unsaved() && !(await this.#givesUp())) {
+        return;
+      }
+      const answer = await this.save((revision) => post('/api/config/undo', {revision}), true);
       if (answer === 'stay') {
         return;
       }
-      done('The site file is as it was before the last save.');
-      await this.takenOver(signal);
+      if (answer === 'saved') {
+        done('The site file is as it was before the last save.');
+        await this.load();
+      }
       await after();
     };
     const made = button('Undo last save', {name: 'undo', onclick: () => undo().catch(failed)});
@@ -122,5 +164,14 @@ export class SiteFile {
     };
     this.refreshUndo();
     return made;
+  }
+
+  async #givesUp() {
+    const text = h('p', null, 'The file as it was before the last save is shown then; what is not saved yet is lost.');
+    const answers = [
+      ['undo', 'Undo, and lose it'],
+      [null, 'Go on editing', 'first'],
+    ];
+    return (await ask('Undo the last save?', text, answers)) === 'undo';
   }
 }

@@ -2,6 +2,7 @@
 
 import {field, h, say, select} from '../lib/dom.js';
 
+const FILLED = /\$\{[A-Za-z_]/; // the environment says it
 let forms = 0;
 
 /**
@@ -10,11 +11,13 @@ let forms = 0;
  * @param values What is written now.
  * @param choices `{lines, zones, labels, missing}` of the camera.
  * @param skip Names that are not shown; their values are kept.
- * @return `{element, value(), fault(name, sentence), clearFaults(), invalid()}`.
+ * @return `{element, value(), fault(name, sentence), invalid(), toFault()}`: what nobody has changed is, in `value()`, as
+ *   it was given.
  */
 export function schemaForm(schema, values, choices, {skip = [], changed = () => {}, locked = false} = {}) {
   forms += 1;
   const controls = new Map();
+  let bad = null;
   const required = schema.required ?? [];
   const names = Object.keys(schema.properties ?? {}).filter((name) => !skip.includes(name));
   const order = names.sort((a, b) => Number(required.includes(b)) - Number(required.includes(a)));
@@ -30,6 +33,7 @@ export function schemaForm(schema, values, choices, {skip = [], changed = () => 
     controls.set(name, {
       ...control,
       about,
+      first: JSON.stringify(control.read()),
       box: h('div', {class: 'form-row'}, labelled(name, about, control, required.includes(name)), control.said),
     });
   }
@@ -41,8 +45,9 @@ export function schemaForm(schema, values, choices, {skip = [], changed = () => 
     ),
     value() {
       const kept = Object.fromEntries(skip.filter((name) => name in values).map((name) => [name, values[name]]));
-      for (const [name, {read}] of controls) {
-        const value = read();
+      for (const [name, {read, first}] of controls) {
+        const now = read();
+        const value = JSON.stringify(now) === first ? values[name] : now;
         if (value !== undefined) {
           kept[name] = value;
         }
@@ -50,7 +55,7 @@ export function schemaForm(schema, values, choices, {skip = [], changed = () => 
       return kept;
     },
     invalid() {
-      let bad = null;
+      bad = null;
       for (const [name, one] of controls) {
         const text = one.check?.() ?? (required.includes(name) && one.read() === undefined ? 'This is needed.' : null);
         if (text) {
@@ -58,8 +63,11 @@ export function schemaForm(schema, values, choices, {skip = [], changed = () => 
           bad ??= one;
         }
       }
-      (bad?.input ?? bad?.element)?.focus?.();
       return bad !== null;
+    },
+    /** Put the focus where `invalid()` found the first fault. */
+    toFault() {
+      (bad?.input ?? bad?.element)?.focus?.();
     },
     fault(name, text) {
       const one = controls.get(name);
@@ -121,6 +129,9 @@ function defaultText(about) {
 }
 
 function controlFor(name, about, value, choices, locked) {
+  if (typeof value === 'string' && FILLED.test(value)) {
+    return filledControl(about, value, locked);
+  }
   if (name === 'line' || name === 'zone') {
     return placeControl(choices[`${name}s`] ?? [], value, locked);
   }
@@ -148,6 +159,23 @@ function controlFor(name, about, value, choices, locked) {
 
 const isLabels = (name, about) =>
   about.type === 'array' && about.items?.type === 'string' && /labels?$|^persons?$|^gear$/.test(name);
+
+/** What the environment says, by the name of the variable; another value may be written in its place. */
+function filledControl(about, value, locked) {
+  const element = h('input', {type: 'text', value, disabled: locked, autocomplete: 'off', spellcheck: 'false'});
+  const isNumber = about.type === 'number' || about.type === 'integer';
+  const written = () => element.value.trim();
+  return {
+    element,
+    read: () => {
+      if (FILLED.test(written()) || !isNumber) {
+        return written() || undefined;
+      }
+      return written() === '' ? undefined : Number(written());
+    },
+    check: () => (isNumber && !FILLED.test(written()) && Number.isNaN(Number(written())) ? 'This is no number.' : null),
+  };
+}
 
 function choiceControl(options, value, locked) {
   const words = (option) => (option === true ? 'yes' : option === false ? 'no' : String(option));

@@ -2,7 +2,7 @@
 
 import {cameras, command, counterName, livePath, statusPill} from '../lib/cameras.js';
 import {get, part} from '../lib/api.js';
-import {button, card, h, icon, replace, say, table} from '../lib/dom.js';
+import {button, card, h, icon, replace, rewrite, say, table} from '../lib/dom.js';
 import {milliseconds, number, stateLine, words} from '../lib/format.js';
 import {live, on} from '../lib/live.js';
 import {play} from '../lib/mjpeg.js';
@@ -185,26 +185,24 @@ function switchesCard(own) {
 
 function countsCard(own) {
   const box = h('div', {id: 'camera-counts'});
-  let shown = '';
+  const heads = ['Counter', ['Value', 'number']];
+  const none = h('p', {class: 'empty'}, 'Nothing is counted here yet.');
+  let made = null;
   const show = (counts) => {
     const mine = counts.filter((one) => one.camera === own.camera.name && (one.value !== 0 || one.head !== 'values'));
-    const text = JSON.stringify(mine);
-    if (text === shown) {
+    const rows = mine
+      .slice(0, 60)
+      .map((one) => [`${one.head === 'occupancy' ? 'in ' : ''}${counterName(one)}`, number(one.value, 0)]);
+    if (!rows.length) {
+      made = null;
+      replace(box, none);
       return;
     }
-    shown = text;
-    replace(
-      box,
-      mine.length
-        ? table(
-            'Counters of this camera',
-            ['Counter', ['Value', 'number']],
-            mine
-              .slice(0, 60)
-              .map((one) => [`${one.head === 'occupancy' ? 'in ' : ''}${counterName(one)}`, number(one.value, 0)]),
-          )
-        : h('p', {class: 'empty'}, 'Nothing is counted here yet.'),
-    );
+    if (made === null) {
+      made = table('Counters of this camera', heads, []);
+      replace(box, made);
+    }
+    rewrite(made, heads, rows);
   };
   show(live.counts);
   get('/api/counts', own.signal)

@@ -13,7 +13,8 @@ export async function configCard({signal, router}) {
   if (!file.config) {
     return card('Configuration', h('p', {class: 'empty'}, file.reason));
   }
-  const own = {file, signal, written: file.config.text ?? ''};
+  // `shown`: the revision whose placeholders stand in the text; `file.revision` is the one it is to take the place of
+  const own = {file, signal, shown: file.revision};
   own.text = h(
     'textarea',
     {
@@ -25,13 +26,15 @@ export async function configCard({signal, router}) {
       readonly: file.reason !== null,
       oninput: () => bar(own),
     },
-    own.written,
+    file.config.text ?? '',
   );
-  own.faults = h('ul', {class: 'plain', role: 'alert'});
+  own.written = own.text.value;
+  own.unsaved = () => own.text.value !== own.written;
+  own.faults = h('div', {role: 'alert'});
   own.state = h('span', {class: 'hint', role: 'status'});
   own.value = h('pre', {class: 'code', tabindex: '0', 'aria-label': 'Configuration in force'});
-  on('config', (said) => takenOver(own, said), signal);
-  router.guard(() => own.text.value === own.written || confirm('Leave without saving the file?'), signal);
+  on('config', (said) => takenOver(own, said).catch(failed), signal);
+  router.guard(own.unsaved, 'Leave without saving the file?', signal);
   const note = file.reason ? h('p', {class: 'note', role: 'status'}, file.reason) : null;
   const element = h(
     'div',
@@ -44,7 +47,7 @@ export async function configCard({signal, router}) {
 }
 
 function toolbar(own) {
-  const {file, signal} = own;
+  const {file} = own;
   const reread = () => post('/api/reload', {}).then(() => done('The site file is being read again.'));
   own.save = button('Save', {kind: 'first', disabled: true, onclick: () => save(own).catch(failed)});
   const check = button('Check', {disabled: !may('configure'), onclick: () => validate(own).catch(failed)});
@@ -56,16 +59,24 @@ function toolbar(own) {
     h('span', {class: 'grow'}),
     own.state,
     reload,
-    file.undoButton(async () => take(own), signal),
+    file.undoButton(async () => take(own), own.unsaved),
     check,
     own.save,
   );
 }
 
+/** What is in force has changed. The text stays what it was made from, unless nobody has changed it. */
 async function takenOver(own, said) {
-  say(own.state, said.reload_error ? `Not taken over: ${said.reload_error}` : 'In force');
-  await own.file.load(own.signal).catch(() => {});
-  own.value.textContent = JSON.stringify(own.file.config?.in_force ?? null, null, 2);
+  await own.file.look(own.signal);
+  if (own.file.config && !own.unsaved() && !own.saving && own.file.config.revision !== own.file.revision) {
+    own.file.revision = own.file.config.revision;
+    take(own);
+  }
+  shown(own);
+  if (own.file.isSettledBy(said)) {
+    const text = own.unsaved() ? 'Not saved yet' : 'In force';
+    say(own.state, said.reload_error ? `Not taken over: ${said.reload_error}` : text);
+  }
 }
 
 function shown(own) {
@@ -76,23 +87,20 @@ function shown(own) {
 }
 
 function bar(own) {
-  own.save.disabled = own.file.reason !== null || own.text.value === own.written;
+  own.save.disabled = own.file.reason !== null || !own.unsaved() || Boolean(own.saving);
   own.faults.replaceChildren();
-  say(own.state, own.text.value === own.written ? '' : 'Not saved yet');
+  say(own.state, own.unsaved() ? 'Not saved yet' : '');
 }
 
 function tell(own, faults) {
-  replace(
-    own.faults,
-    faults.map((one) =>
-      h(
-        'li',
-        {class: 'fault'},
-        one.line ? button(`Line ${one.line}`, {kind: 'quiet', onclick: () => goTo(own, one.line)}) : null,
-        h('span', null, one.path && !one.message?.includes(one.path) ? `${one.path}: ${one.message}` : one.message),
-      ),
-    ),
-  );
+  const row = (one) =>
+    h(
+      'li',
+      {class: 'fault'},
+      one.line ? button(`Line ${one.line}`, {kind: 'quiet', onclick: () => goTo(own, one.line)}) : null,
+      h('span', null, one.path && !one.message?.includes(one.path) ? `${one.path}: ${one.message}` : one.message),
+    );
+  replace(own.faults, faults.length ? h('ul', {class: 'plain'}, faults.map(row)) : null);
 }
 
 function goTo(own, line) {
@@ -104,34 +112,62 @@ function goTo(own, line) {
 }
 
 async function validate(own) {
-  const said = await post('/api/config/validate', {revision: own.file.revision, text: own.text.value});
+  const {revision} = own.file;
+  const said = await post('/api/config/validate', {revision, shown: own.shown, text: whole(own)});
   tell(own, said.faults ?? []);
   say(own.state, said.ok ? 'No fault found' : `${said.faults.length} ${said.faults.length === 1 ? 'fault' : 'faults'}`);
 }
 
 async function save(own) {
+  const [sent, text] = [own.text.value, whole(own)];
+  own.saving = true;
   own.save.disabled = true;
   try {
-    const answer = await own.file.save((revision) => put('/api/config', {revision, text: own.text.value}));
-    if (answer === 'stay') {
-      own.save.disabled = false;
-      return;
-    }
-    take(own);
+    const send = (revision) => put('/api/config', {revision, shown: own.shown, text});
+    const answer = await own.file.save(send, true);
     if (answer === 'saved') {
-      done('Saved; being taken over.');
+      saved(own, sent);
+    } else if (answer === 'theirs') {
+      take(own);
     }
   } catch (error) {
-    own.save.disabled = false;
-    tell(own, error.faults.length ? error.faults : [{message: error.message}]);
+    tell(own, error.faults?.length ? error.faults : [{message: error.message}]);
     say(own.state, 'Not saved');
+  } finally {
+    own.saving = false;
+    own.save.disabled = own.file.reason !== null || !own.unsaved();
   }
 }
 
+/** What was sent is in the file; what was written meanwhile is not. */
+function saved(own, sent) {
+  const {config, revision} = own.file;
+  if (own.text.value === sent && config?.revision === revision) {
+    take(own);
+  } else {
+    own.written = sent;
+    own.faults.replaceChildren();
+    shown(own);
+  }
+  say(own.state, own.unsaved() ? 'Saved; what was written since is not saved yet' : own.file.note);
+  done('Saved into the site file.');
+}
+
+/** A text as a textarea holds it. */
+const plain = (text) => text.replaceAll('\r\n', '\n');
+
+/** What is written, with the ends of lines that the file has. */
+const whole = (own) =>
+  own.file.config?.text?.includes('\r\n') ? own.text.value.replaceAll('\n', '\r\n') : own.text.value;
+
 /** Show what is in the file now. */
 function take(own) {
-  own.written = own.file.config?.text ?? '';
-  own.text.value = own.written;
+  const text = own.file.config?.text ?? '';
+  if (own.text.value !== plain(text)) {
+    own.text.value = text;
+  }
+  own.written = own.text.value;
+  own.shown = own.file.revision;
   bar(own);
   shown(own);
 }

@@ -48,10 +48,10 @@ export async function view({query}, {signal}) {
     },
     signal,
   );
-  await load(own);
+  await told(own);
   const timer = setInterval(() => {
     if (!document.hidden) {
-      load(own).catch(quiet);
+      told(own).catch(quiet);
     }
   }, 15000);
   signal.addEventListener('abort', () => clearInterval(timer));
@@ -68,8 +68,20 @@ export async function view({query}, {signal}) {
 }
 
 const quiet = () => {
-  /* the state of the connection stands above; the next turn tries again */
+  /* the view was left */
 };
+
+/** Load the charts, or say in their place why there are none; the counters above are live all the same. */
+async function told(own) {
+  try {
+    await load(own);
+  } catch (error) {
+    if (error.name === 'AbortError') {
+      throw error;
+    }
+    say(own.said, `The history cannot be read: ${error.message}`);
+  }
+}
 
 function choicesOf(own, all) {
   const {state} = own;
@@ -112,7 +124,7 @@ function choicesOf(own, all) {
         own.drawBar();
       }
       showTiles(own);
-      load(own).catch(failed);
+      told(own).catch(failed);
     },
   );
   return made.element;

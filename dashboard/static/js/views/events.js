@@ -42,10 +42,12 @@ export async function view({query}, {signal}) {
     signal,
   );
   own.more = button('Older events', {onclick: () => older(own).catch(failed)});
+  own.newest = button('Newest events', {hidden: true, onclick: () => load(own).catch(failed)});
   const [bar] = await Promise.all([choices(own), load(own)]);
+  const foot = h('div', {class: 'row middle-row'}, own.more, own.newest);
   return {
     title: 'Events',
-    element: h('div', null, head, bar, own.said, own.list.element, h('div', {class: 'row middle-row'}, own.more)),
+    element: h('div', null, head, bar, own.said, own.list.element, foot),
   };
 }
 
@@ -116,9 +118,18 @@ function asked(own) {
   return {...rest, since: seconds(since), until: seconds(until)};
 }
 
+/** Load the list, or say in its place why there is none: what happens from now on comes all the same. */
 async function load(own) {
   own.csv.href = withQuery('/api/events.csv', asked(own));
-  await own.list.load();
+  try {
+    await own.list.load();
+  } catch (error) {
+    if (error.name === 'AbortError') {
+      throw error;
+    }
+    own.list.clear();
+    say(own.said, `The history cannot be read: ${error.message}`);
+  }
 }
 
 async function older(own) {
@@ -137,10 +148,10 @@ function fits(own, event) {
 }
 
 function tell(own) {
-  const shown = own.list.element.children.length;
-  own.more.hidden = own.list.next === null;
-  say(
-    own.said,
-    shown ? `${shown} shown${own.list.next === null ? '' : ', there are older ones'}` : 'No event fits these choices.',
-  );
+  const {next, cut, element} = own.list;
+  const shown = element.children.length;
+  own.more.hidden = next === null;
+  own.newest.hidden = !cut;
+  const more = [next === null ? '' : 'there are older ones', cut ? 'newer ones are left out' : ''].filter(Boolean);
+  say(own.said, shown ? [`${shown} shown`, ...more].join(', ') : 'No event fits these choices.');
 }

@@ -32,9 +32,17 @@ export async function view({parts, query}, context) {
     card('Detectors now', nowTable(own)),
     runtimeSwitch(own),
     await overTime(own),
-    await compareList(signal),
+    await compareList(signal).catch(comparesFault),
   );
   return {title: 'Frameworks', element};
+}
+
+/** In the place of the list, where it cannot be read. */
+function comparesFault(error) {
+  if (error.name === 'AbortError') {
+    throw error;
+  }
+  return card('Results of compare', h('p', {class: 'fault'}, error.message));
 }
 
 const CELLS = [
@@ -118,7 +126,8 @@ async function overTime(own) {
     chart: chart(`${title} of each framework`, {unit, height: 160}, own.signal),
     title,
   }));
-  const load = async () => {
+  const fault = h('p', {class: 'hint', role: 'status'});
+  const read = async () => {
     const said = await get(withQuery('/api/history/detectors', spanOf(own.range)), own.signal);
     const series = said.detectors;
     for (const {key, chart: one} of made) {
@@ -132,6 +141,17 @@ async function overTime(own) {
             colour: colour(index),
           })),
       );
+    }
+  };
+  const load = async () => {
+    try {
+      await read();
+      say(fault, '');
+    } catch (error) {
+      if (error.name === 'AbortError') {
+        throw error;
+      }
+      say(fault, `The history cannot be read: ${error.message}`);
     }
   };
   const bar = filters(
@@ -153,6 +173,7 @@ async function overTime(own) {
     'section',
     null,
     h('div', {class: 'row'}, h('h2', null, 'Over time'), h('span', {class: 'grow'}), bar.element),
+    fault,
     h(
       'div',
       {class: 'charts'},

@@ -13,7 +13,9 @@ export async function rulesEditor(camera, file, {signal, router}) {
     get('/api/schema/rules', signal),
     get('/api/schema/scenarios', signal),
   ]);
-  const own = {camera, file, signal, schemas, presets, locked: file.reason !== null, changed: false, forms: []};
+  const reason = file.whyNot(camera.name);
+  const own = {camera, file, signal, schemas, presets, locked: reason !== null, edits: 0, saved: 0, forms: []};
+  own.unsaved = () => own.edits !== own.saved;
   own.inForce = h('div');
   own.list = h('div', {class: 'rule-list'});
   own.about = h('div', {class: 'hint'});
@@ -27,11 +29,11 @@ export async function rulesEditor(camera, file, {signal, router}) {
     },
   });
   own.save = button('Save', {kind: 'first', disabled: true, onclick: () => store(own).catch(failed)});
-  const undo = file.undoButton(() => fill(own), signal);
-  router.guard(() => !own.changed || confirm('Leave without saving the rules?'), signal);
-  on('config', () => showInForce(own).catch(failed), signal);
+  const undo = file.undoButton(() => fill(own), own.unsaved);
+  router.guard(own.unsaved, 'Leave without saving the rules?', signal);
+  on('config', (said) => heard(own, said).catch(failed), signal);
   await fill(own);
-  const note = own.locked ? h('p', {class: 'note', role: 'status'}, file.reason) : null;
+  const note = own.locked ? h('p', {class: 'note', role: 'status'}, reason) : null;
   return h(
     'div',
     {class: 'split'},
@@ -72,22 +74,28 @@ function adder(own) {
 }
 
 function scenarioOptions(own) {
-  const written = own.file.camera(own.camera.name)?.scenario ?? own.camera.scenario;
+  const {scenario: written} = own.file.written(own.camera.name) ?? own.camera;
   const known = own.presets.map((one) => [one.name, one.title ? `${words(one.name)}: ${one.title}` : words(one.name)]);
-  const other = written && !own.presets.some((one) => one.name === written) ? [[written, `file ${written}`]] : [];
+  const isOther = written && !own.presets.some((one) => one.name === written);
+  const other = isOther ? [[written, written.includes('${') ? written : `file ${written}`]] : [];
   return [['', 'none'], ...known, ...other];
 }
 
 /** Show what is in the file. */
 async function fill(own) {
-  const written = own.file.camera(own.camera.name) ?? {};
+  own.written = own.file.written(own.camera.name) ?? own.written ?? own.file.inForce(own.camera.name) ?? own.camera;
+  const {written} = own;
+  replace(
+    own.choice,
+    scenarioOptions(own).map(([value, title]) => h('option', {value}, title)),
+  );
   own.choice.value = written.scenario ?? '';
   own.forms = [];
   own.list.replaceChildren();
   for (const rule of written.rules ?? []) {
     addRule(own, rule, false);
   }
-  own.changed = false;
+  own.saved = own.edits;
   own.save.disabled = true;
   own.faults.replaceChildren();
   say(own.state, '');
@@ -96,8 +104,8 @@ async function fill(own) {
 }
 
 function touch(own) {
-  own.changed = true;
-  own.save.disabled = own.locked;
+  own.edits += 1;
+  own.save.disabled = own.locked || Boolean(own.saving);
   own.faults.replaceChildren();
   say(own.state, 'Not saved yet');
 }
@@ -108,7 +116,7 @@ function tellScenario(own) {
   if (!scenario) {
     replace(
       own.about,
-      h('p', null, own.choice.value ? 'A scenario file of this site.' : 'Only the rules below apply.'),
+      h('p', null, otherScenario(own.choice.value)),
     );
     return;
   }
@@ -129,6 +137,13 @@ function tellScenario(own) {
       scenario.rules.map((rule) => presetRow(own, rule)),
     ),
   );
+}
+
+function otherScenario(name) {
+  if (name.includes('${')) {
+    return 'The environment says which.';
+  }
+  return name ? 'A scenario file of this site.' : 'Only the rules below apply.';
 }
 
 function presetRow(own, rule) {
@@ -153,9 +168,9 @@ function addRule(own, rule, open) {
   const title = h('strong', null, words(rule.name ?? rule.kind));
   const sub = h('span', {class: 'hint'}, rule.name ? words(rule.kind) : (rule.line ?? rule.zone ?? ''));
   const choices = {
-    lines: Object.keys(own.camera.lines ?? {}),
-    zones: Object.keys(own.camera.zones ?? {}),
-    labels: own.camera.model_labels ?? own.camera.labels ?? [],
+    lines: Object.keys(own.written.lines ?? {}),
+    zones: Object.keys(own.written.zones ?? {}),
+    labels: own.camera.model_labels?.length ? own.camera.model_labels : (own.camera.labels ?? []),
   };
   const form = schema
     ? schemaForm(schema, rule, choices, {skip: ['kind'], locked: own.locked, changed: () => touch(own)})
@@ -163,6 +178,7 @@ function addRule(own, rule, open) {
         element: h('p', {class: 'fault'}, `There is no kind ${rule.kind}.`),
         value: () => rule,
         invalid: () => false,
+        toFault: () => {},
         fault: () => false,
       };
   const entry = {rule, form};
@@ -195,6 +211,16 @@ function addRule(own, rule, open) {
   }
 }
 
+/** The site took the file over, or says why not. */
+async function heard(own, said) {
+  if (!own.file.isSettledBy(said)) {
+    return;
+  }
+  const text = own.unsaved() ? 'Not saved yet' : 'In force';
+  say(own.state, said.reload_error ? `Not taken over: ${said.reload_error}` : text);
+  await showInForce(own);
+}
+
 async function showInForce(own) {
   const {rules} = await get(`/api/cameras/${part(own.camera.name)}/rules`, own.signal);
   replace(
@@ -219,28 +245,28 @@ async function store(own) {
   const bad = own.forms.find((entry) => entry.form.invalid());
   if (bad) {
     bad.element.open = true;
+    bad.form.toFault();
     return;
   }
+  const sent = own.edits; // what is written while it is being saved is not saved
+  own.saving = true;
   own.save.disabled = true;
   const rules = own.forms.map((entry) => ({kind: entry.rule.kind, ...entry.form.value()}));
   const path = `/api/cameras/${part(own.camera.name)}/scenario`;
   try {
     const answer = await own.file.save((revision) => put(path, {revision, scenario: own.choice.value || null, rules}));
-    own.save.disabled = answer !== 'stay';
     if (answer === 'saved') {
-      own.changed = false;
-      say(own.state, 'Saved; being taken over …');
+      own.saved = sent;
+      say(own.state, own.unsaved() ? 'Saved; what was changed since is not saved yet' : own.file.note);
       done('Saved into the site file.');
-      const said = await own.file.taken;
-      if (!own.changed) {
-        say(own.state, said?.reload_error ? `Not taken over: ${said.reload_error}` : said ? 'In force' : 'Saved');
-      }
     } else if (answer === 'theirs') {
       await fill(own);
     }
   } catch (error) {
-    own.save.disabled = false;
     refused(own, error);
+  } finally {
+    own.saving = false;
+    own.save.disabled = own.locked || !own.unsaved();
   }
 }
 

@@ -1,11 +1,11 @@
 /** The switch of a camera's runtime, with the figures of before beside those of now. */
 
 import {part, put} from '../lib/api.js';
-import {button, card, field, h, replace, say, select, table} from '../lib/dom.js';
+import {button, card, field, h, replace, rewrite, say, select, table} from '../lib/dom.js';
 import {chart, colour} from '../lib/chart.js';
 import {milliseconds, number} from '../lib/format.js';
 import {live, on} from '../lib/live.js';
-import {done} from '../lib/notice.js';
+import {done, failed} from '../lib/notice.js';
 
 const SHOWN = 300; // samples, one a second
 
@@ -35,8 +35,11 @@ export function runtimeSwitch({all, runtimes, file, signal}) {
   );
   begin(own);
   on('stats', () => show(own), signal);
-  on('config', (heard) => takenOver(own, heard), signal);
-  const undo = file.undoButton(async () => begin(own), signal);
+  on('config', (heard) => takenOver(own, heard).catch(failed), signal);
+  const undo = file.undoButton(
+    async () => begin(own),
+    () => false,
+  );
   return card(
     'Switch the runtime of a camera',
     own.locked ? h('p', {class: 'note', role: 'status'}, file.reason) : null,
@@ -79,20 +82,29 @@ function showPrecisions(own) {
 
 /** Show what the chosen camera runs on now. */
 function begin(own) {
+  choose(own);
+  own.mark = own.comparison = null;
+  own.before.replaceChildren();
+  show(own);
+}
+
+/** Choose what is in force; `base` is what was chosen so. */
+function choose(own) {
   const name = detectorOf(own);
   const detector = own.file.config?.in_force?.detectors?.[name] ?? {};
   const stats = live.stats?.detectors?.[name];
   own.runtime.value = detector.runtime ?? stats?.framework ?? own.runtimes.find((each) => each.installed)?.name ?? '';
   showPrecisions(own);
   own.precision.value = detector.precision ?? stats?.precision ?? own.precision.value;
-  own.mark = null;
-  own.before.replaceChildren();
-  show(own);
+  own.base = chosen(own);
 }
+
+const chosen = (own) => ({runtime: own.runtime.value, precision: own.precision.value});
+const isTouched = (own) => own.runtime.value !== own.base.runtime || own.precision.value !== own.base.precision;
 
 /** The detector of the chosen camera: as it is in force, which a switch may have changed. */
 function detectorOf(own) {
-  const written = own.file.camera(own.camera.value)?.detector;
+  const written = own.file.inForce(own.camera.value)?.detector;
   const named = Array.isArray(written) ? written[0] : written;
   return named ?? own.all.find((each) => each.name === own.camera.value)?.detectors?.[0];
 }
@@ -104,14 +116,15 @@ function show(own) {
   own.pace.update(times, [{name: 'frames/s', values: of('fps'), colour: colour(0)}]);
   own.delay.update(times, [{name: 'p95', values: of('p95'), colour: colour(1)}]);
   if (own.mark) {
-    replace(own.before, comparison(own.mark, snapshot(own)));
+    compare(own, own.mark, snapshot(own));
   }
 }
 
 async function apply(own) {
   own.apply.disabled = true;
   own.said.hidden = true;
-  const [camera, change] = [own.camera.value, {runtime: own.runtime.value, precision: own.precision.value}];
+  const [camera, wanted] = [own.camera.value, chosen(own)];
+  const change = isTouched(own) ? changes(own.base, wanted) : wanted;
   const then = snapshot(own);
   try {
     const answer = await own.file.save((revision) =>
@@ -119,8 +132,8 @@ async function apply(own) {
     );
     if (answer === 'saved') {
       own.mark = then;
-      own.file.refreshUndo?.();
-      done(`${camera}: ${change.runtime} ${change.precision} is being loaded; the old one works until then.`);
+      own.base = wanted;
+      done(`${camera}: ${wanted.runtime} ${wanted.precision} is being loaded; the old one works until then.`);
     } else if (answer === 'theirs') {
       begin(own);
     }
@@ -131,6 +144,10 @@ async function apply(own) {
   }
 }
 
+/** What differs alone: the file may say something else of the rest by now, which is not in force yet. */
+const changes = (base, wanted) =>
+  Object.fromEntries(Object.entries(wanted).filter(([key, value]) => base[key] !== value));
+
 function complain(own, text) {
   own.said.hidden = false;
   say(own.said, text);
@@ -139,9 +156,15 @@ function complain(own, text) {
 async function takenOver(own, heard) {
   if (heard.reload_error) {
     complain(own, heard.reload_error);
+  } else if (own.said.textContent === own.notTaken) {
+    own.said.hidden = true;
   }
-  await own.file.load(own.signal).catch(() => {});
-  own.file.refreshUndo?.();
+  own.notTaken = heard.reload_error;
+  await own.file.look(own.signal);
+  if (own.file.config && !isTouched(own) && !own.apply.disabled) {
+    own.file.revision = own.file.config.revision;
+    choose(own);
+  }
 }
 
 function snapshot(own) {
@@ -157,18 +180,21 @@ function snapshot(own) {
   };
 }
 
-function comparison(before, now) {
+const HEADS = ['', ['Before', 'number'], ['Now', 'number']];
+
+function compare(own, before, now) {
   const row = (title, pick) => [title, pick(before), pick(now)];
-  return table(
-    'Before and now',
-    ['', ['Before', 'number'], ['Now', 'number']],
-    [
-      row('Runtime', (one) => one.runtime),
-      row('Frames/s of the camera', (one) => number(one.fps)),
-      row('Inference p50', (one) => milliseconds(one.p50)),
-      row('Inference p95', (one) => milliseconds(one.p95)),
-      row('Capture to result p95', (one) => milliseconds(one.latency)),
-      row('Memory of the process', (one) => `${number(one.rss, 0)} MB`),
-    ],
-  );
+  const rows = [
+    row('Runtime', (one) => one.runtime),
+    row('Frames/s of the camera', (one) => number(one.fps)),
+    row('Inference p50', (one) => milliseconds(one.p50)),
+    row('Inference p95', (one) => milliseconds(one.p95)),
+    row('Capture to result p95', (one) => milliseconds(one.latency)),
+    row('Memory of the process', (one) => `${number(one.rss, 0)} MB`),
+  ];
+  if (!own.comparison) {
+    own.comparison = table('Before and now', HEADS, []);
+    replace(own.before, own.comparison);
+  }
+  rewrite(own.comparison, HEADS, rows);
 }

@@ -26,14 +26,16 @@ export async function view({parts}, context) {
     camera.name,
     {onchange: () => go(['setup', choice.value, tab]), 'aria-label': 'Camera'},
   );
-  const fresh = async () => (await cameras()).find((one) => one.name === camera.name) ?? camera;
+  const stay = () => {
+    choice.value = camera.name;
+  };
+  addEventListener('stayed', stay, {signal});
   const body =
     tab === 'lines'
       ? (await import('../editor/editor.js')).editor(
           camera,
           all.map((one) => one.name),
           file,
-          fresh,
           context,
         )
       : await (await import('./rules.js')).rulesEditor(camera, file, context);
