@@ -68,6 +68,13 @@ def test_unseen_for_less_than_the_lost_time_goes_on() -> None:
     assert event.data["entered_pts_s"] == 0.0
 
 
+def test_a_label_that_is_another_for_longer_than_the_lost_time_ends_the_stay_for_good() -> None:
+    """From a person to a bicycle after 3 s, and back 2 s later: the seconds before are those of another stay."""
+    rows = [row._replace(label="bicycle" if 3 <= row.t < 5 else "person") for row in steps([IN] * 80)]
+    events = play(dwelling(labels=["person"]), rows, until=12)
+    assert [(event.pts_s, event.data["entered_pts_s"]) for event in events] == [(2.0, 0.0), (7.0, 5.0)]
+
+
 def test_id_switch_inside_goes_on_and_is_reported_once() -> None:
     rows = steps([IN] * 40)
     for at in range(1, 40, 3):

@@ -98,6 +98,17 @@ def test_vanishing_inside_ends_the_visit_when_it_was_last_seen() -> None:
     assert rule.counters() == {("occupancy", "z", "person"): 0}
 
 
+@pytest.mark.parametrize("back", [{"id": 2}, {"id": 1}])
+def test_who_was_told_to_have_left_and_comes_back_begins_anew(back: dict[str, int]) -> None:
+    """Lost for longer than the tracker waits, and at the same place again, under a new id or its own."""
+    rule = counting(lost_s=0.5, labels=["person"])
+    rows = steps([(300, 200)] * 101) + [row._replace(t=row.t + 10.8, **back) for row in steps([(300, 200)] * 21)]
+    events = play(rule, rows, until=15)
+    assert actions(events) == [("enter", 0.0), ("leave", 10.0), ("enter", 10.8), ("leave", pytest.approx(12.8))]
+    assert [event.data.get("dwell_time_sec") for event in events] == [None, 10.0, None, 2.0]
+    assert rule.state()["mean"] == pytest.approx(12 / 15, abs=1e-4)
+
+
 def test_unseen_for_less_than_the_lost_time_stays() -> None:
     rule = counting()
     rows = [row for row in steps([(300, 200)] * 40) if not 1.0 < row.t < 2.4]
