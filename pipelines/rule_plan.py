@@ -145,27 +145,41 @@ def _at(config: RuleConfig, key: str, pattern: str, name: str, place: Place) -> 
 
 def within_labels(
     planned: dict[str, PlannedRule], kept: tuple[str, ...] | None, document: Document[Site]
-) -> tuple[dict[str, PlannedRule], list[str]]:
+) -> tuple[dict[str, PlannedRule], dict[str, str], list[str]]:
     """Fit the rules to the labels the camera keeps: a rule without labels looks at those, a scenario's at what is left.
 
     A rule of the camera's own for a label that is not kept would never see it, which is a fault.
+
+    Returns:
+        The rules; why those of a scenario are off that cannot work with what is left, by name; the faults.
     """
     if kept is None:
-        return planned, []
-    result, faults = {}, []
+        return planned, {}, []
+    result: dict[str, PlannedRule] = {}
+    off: dict[str, str] = {}
+    faults: list[str] = []
     for name, rule in planned.items():
         left: dict[str, tuple[str, ...]] = {}
+        emptied: dict[str, tuple[str, ...]] = {}
         for key, wanted in rule.config.labels_by_key(kept).items():
             if key in rule.config.brings_labels:
                 continue
             left[key] = tuple(label for label in wanted if label in kept)
+            if not left[key]:
+                emptied[key] = wanted
             if rule.document is document and len(left[key]) < len(wanted):
-                lost = ", ".join(label for label in wanted if label not in kept)
-                where = (*rule.where, key)
-                faults.append(document.fault(where, f"the camera does not keep {lost}; it keeps {', '.join(kept)}"))
-        if all(left.values()):
-            result[name] = dataclasses.replace(rule, config=rule.config.model_copy(update=left))
-    return result, faults
+                lost = [label for label in wanted if label not in kept]
+                faults.append(document.fault((*rule.where, key), _not_kept(lost, kept)))
+        config = rule.config.model_copy(update=left)
+        if config.can_work(emptied):
+            result[name] = dataclasses.replace(rule, config=config)
+        else:
+            off[name] = _not_kept([label for labels in emptied.values() for label in labels], kept)
+    return result, off, faults
+
+
+def _not_kept(lost: Sequence[str], kept: Sequence[str]) -> str:
+    return f"the camera does not keep {', '.join(lost)}; it keeps {', '.join(kept)}"
 
 
 def shared_counters(rules: Sequence[PlannedRule]) -> list[str]:

@@ -12,7 +12,7 @@ from config.errors import ConfigError
 from config.loader import Document, load
 from config.scenario import scenario_names
 from config.site import Site
-from pipelines.fitting import remarks, rules_off
+from pipelines.fitting import fitted, remarks, rules_off
 from pipelines.live.plan import PlannedCamera, plan_site
 from pipelines.rules import RULE_KINDS
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
@@ -482,7 +482,27 @@ def test_a_scenario_s_rule_goes_where_one_of_its_lists_is_empty(tmp_path: Path) 
         "  - {kind: zone_count, zone: box, labels: [person]}\n"
     )
     kept = f"    scenario: own.yaml\n    labels: [person]\n{CALIBRATION}"
-    assert names(plan(tmp_path, kept)) == ["zone_count_box"]
+    found = plan(tmp_path, kept)
+    assert names(found) == ["zone_count_box"]
+    assert rules_off(found, COCO) == {"proximity": "the camera does not keep truck; it keeps person"}
+    assert remarks(found, COCO) == ["rule proximity is off: the camera does not keep truck; it keeps person"]
+
+
+def test_the_catalogue_s_model_of_falls_alone_serves_the_construction_preset(tmp_path: Path) -> None:
+    labels = catalogue().get("human-fall-yolov8s").labels or ()
+    found = plan(tmp_path, f"    scenario: construction\n    labels: [Normal, Fall]\n{CALIBRATION}")
+    found.check_labels("human-fall-yolov8s", labels)
+    (down,) = (rule.config.model_dump() for rule in fitted(found, labels).rules)
+    assert (down["name"], down["labels"], down["fall_labels"]) == ("down", ("Normal",), ("Fall",))
+    off = rules_off(found, labels)
+    assert off["near_vehicle"] == "the camera does not keep person, truck, car; it keeps Normal, Fall"
+    assert set(off) == {
+        "dwell_box", "helmet", "line_crossing_back", "line_crossing_gate", "near_vehicle", "vest", "zone_count_box",
+    }  # fmt: skip
+    falls = plan(tmp_path, "    scenario: construction\n    labels: [Fall]\n")
+    assert names(fitted(falls, labels)) == ["down"]
+    cars = plan(tmp_path, "    scenario: construction\n    labels: [car]\n")
+    assert "down" not in names(fitted(cars, COCO)), "nobody falls where there are no people and no labels of falls"
 
 
 def test_an_optional_rule_is_off_where_the_camera_knows_no_metres(tmp_path: Path) -> None:
