@@ -115,11 +115,16 @@ def test_summary(worker: tuple[Ran, list[Progress]], yolov8n: LoadedModel) -> No
     assert found["video"] == str(ran.job.video)
     assert found["counts"] == {"middle": {"in": {"person": 1}, "out": {"person": 0}}}
     assert found["zones"]["floor"]["visits"] == {"person": 1, "traffic light": 0}
-    assert (found["start_time"], found["values"]) == (EVENING, {"zone_intrusion_floor": {"person": 1}})
+    stays = {"dwell_floor": {"person": 1}, "zone_intrusion_floor": {"person": 1}}
+    assert (found["start_time"], found["values"]) == (EVENING, stays)
     assert found["totals"] == {
-        "zone_intrusion_floor": {"person": 1}, "flow_matrix": {"corner_to_floor": 0, "floor_to_corner": 0},
+        "zone_count_floor": {"person": 1, "traffic light": 0}, **stays,
+        "flow_matrix": {"corner_to_floor": 0, "floor_to_corner": 0},
     }  # fmt: skip
-    assert counts_text(found) == "middle in: person 1\nmiddle out: 0\nzone_intrusion_floor: person 1"
+    assert counts_text(found).splitlines() == [
+        "middle in: person 1", "middle out: 0", "zone_count_floor: person 1", "dwell_floor: person 1",
+        "zone_intrusion_floor: person 1",
+    ]  # fmt: skip
     assert found["zones"]["floor"]["max"] == 1
     assert found["rules"]["dwell_floor"]["reported"] == {"person": 1}
     assert found["rules"]["floor"]["max_s"] > 0

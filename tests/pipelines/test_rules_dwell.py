@@ -24,13 +24,15 @@ def test_one_event_for_a_long_stay() -> None:
     )  # fmt: skip
     assert event.pts_s == 2.5
     assert event.data == {"zone": "z", "dwell_time_sec": 2.0, "entered_pts_s": 0.5}
-    assert rule.state() == {"zone": "z", "seconds": 2.0, "reported": {"car": 1}, "longest_s": 5.9}
-    assert rule.counters() == {}
+    told = {"reported": {"car": 1}, "now": {"car": 1}}
+    assert rule.state() == {"zone": "z", "seconds": 2.0, **told, "longest_s": 5.9}
+    assert rule.counters() == {("totals", "blocked", "car"): 1, ("values", "blocked", "car"): 1}
 
 
 def test_short_stay_is_nothing() -> None:
-    rule = dwelling()
+    rule = dwelling(labels=["person"])
     assert play(rule, steps([IN] * 20 + [OUT] * 30)) == []
+    assert rule.counters() == {("totals", "dwell_z", "person"): 0, ("values", "dwell_z", "person"): 0}
     assert rule.state()["longest_s"] == pytest.approx(1.9)
 
 
@@ -39,6 +41,8 @@ def test_again_after_it_came_back() -> None:
     events = play(rule, steps([IN] * 30 + [OUT] * 10 + [IN] * 30))
     assert [event.pts_s for event in events] == [2.0, 6.0]
     assert rule.state()["reported"] == {"person": 2}
+    play(rule, [Row(7.0 + index / 10, 1, "person", *OUT) for index in range(10)])
+    assert rule.counters() == {("totals", "dwell_z", "person"): 2, ("values", "dwell_z", "person"): 0}
 
 
 def test_two_short_stays_do_not_add_up() -> None:

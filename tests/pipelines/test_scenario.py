@@ -374,6 +374,7 @@ def test_rules_run_and_events_carry_the_frames_clock(tmp_path: Path) -> None:
         ("counts", "gate", "in", "person"): 0,
         ("counts", "gate", "out", "person"): 1,
         ("occupancy", "box", "person"): 1,
+        ("totals", "zone_count_box", "person"): 1,
     }
     assert rules.state()["line_crossing_gate"]["kind"] == "line_crossing"
 
