@@ -21,7 +21,7 @@ from detectors.load import load_detector
 from detectors.model_files import ResolvedModel
 from detectors.tiles import TiledDetector
 from pipelines.analysis import Analysis
-from pipelines.bins import Bins
+from pipelines.bins import Bins, most_gap_s
 from pipelines.file_face import AtWork, FileFace
 from pipelines.fitting import fitted, rules_off
 from pipelines.messages import check_topic_words
@@ -185,7 +185,9 @@ class _Run:
         job, info = self._job, self._info
         self._sinks.append(FileSink(job.folder))
         wall = None if self._start is None else WallClock(ZoneInfo(job.plan.timezone), self._start)
-        self._sinks.append(BinsSink(job.folder, Bins(job.bin_minutes, wall)))
+        bins = Bins(job.bin_minutes, wall, most_gap_s(info.fps))
+        bins.expect(self._rules.rules)
+        self._sinks.append(BinsSink(job.folder, bins))
         if job.publication is not None:
             counters = self._rules.counters()
             self._mqtt = MqttSink(

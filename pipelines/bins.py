@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from pipelines.rules.base import Rule
+from pipelines.rules.flow_matrix import FlowMatrix
 from pipelines.values import CounterKey, Event, FrameResult
 from pipelines.wall_clock import WallClock
 
 COLUMNS = ("start", "offset_s", "movement", "direction", "class", "count", "observed_s")
 MOST_GAP_S = 2.0
-"""Media seconds between two frames that still count as watched."""
+"""Media seconds between two frames that still count as watched, unless fewer are to be expected: ``most_gap_s``."""
 _MOST_EMPTY = 2000
 """Bins without a frame that are told after a long absence."""
 Movement = tuple[str, str, str]
@@ -75,6 +77,11 @@ class _Bin:
         return _Bin(self.begin_s - by_s, self.clock_s - by_s, self.zone)
 
 
+def most_gap_s(fps: float) -> float:
+    """Media seconds between two frames that still count as watched, where so many come in a second; 0: not known."""
+    return max(MOST_GAP_S, 3 / fps) if fps > 0 else MOST_GAP_S
+
+
 class Bins:
     """Counts of ``line_crossing`` and ``flow_matrix`` per bin. Takes frames in order; gives rows when a bin is over."""
 
@@ -95,6 +102,15 @@ class Bins:
         self._observed_s = 0.0
         self._bin: _Bin | None = None
         self._last_s = 0.0
+
+    def expect(self, rules: Iterable[Rule]) -> None:
+        """Have rows from now on for the ways between zones that these rules may count, with 0 where nothing came.
+
+        Those over lines need no telling: their counters are there from the start.
+        """
+        for rule in rules:
+            for origin, target, label in rule.expected if isinstance(rule, FlowMatrix) else ():
+                self._keys.setdefault((_way(origin, target), "", label))
 
     def update(self, result: FrameResult) -> list[Row]:
         """Take a frame; returns the rows of the bins that are over with it."""
@@ -172,5 +188,10 @@ def _movement(event: Event) -> Movement | None:
     if event.kind == "line_crossing":
         return str(data["line"]), str(data["direction"]), label
     if event.kind == "flow_matrix":
-        return f"{data['from']}>{data['to']}", "", label
+        return _way(str(data["from"]), str(data["to"])), "", label
     return None
+
+
+def _way(origin: str, target: str) -> str:
+    """A way between two zones as a movement."""
+    return f"{origin}>{target}"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from pipelines.geometry import Xy, inside
 from pipelines.ground import KMH, Ground
-from pipelines.rules.course import Course
+from pipelines.rules.course import Course, Window
 from pipelines.rules.memory import TrackMemory
 from pipelines.values import Track
 
@@ -30,7 +30,7 @@ LEAVES_BEYOND = 0.2
 SMOOTH_S = 0.5
 """Time constant of the mean position, in media seconds; a trembling box stands still on average."""
 SPEED_WINDOW_S = 1.0
-"""Media seconds over which a speed is smoothed."""
+"""Media seconds over which a speed is smoothed, at least."""
 TINY = 1e-9
 
 Box = tuple[float, float, float, float]
@@ -65,7 +65,9 @@ class ObjectState(BaseModel):
     entered_zones: tuple[str, ...] = Field((), description="zones its foot has been in, in order")
     stationary: bool = False
     speed_kmh: float | None = Field(
-        None, description="over the ground, smoothed over a second; null without a calibration, or while not known"
+        None,
+        description="over the ground, smoothed over a second, or over four frames where they are further apart; null "
+        "without a calibration, or while not known",
     )
     has_snapshot: bool = False
     has_clip: bool = False
@@ -150,6 +152,7 @@ class ObjectLives:
     def _forget(self) -> None:
         self._memory: TrackMemory[_Life] = TrackMemory(self._begin, self._lost_s)
         self._lives: dict[str, _Life] = {}
+        self._window = Window(SPEED_WINDOW_S)
 
     @property
     def open(self) -> dict[str, ObjectState]:
@@ -169,6 +172,7 @@ class ObjectLives:
             score (by 0.01) differ from what was last told, a media second after that at the earliest, and one ``end``.
         """
         self._captured_at = captured_at
+        self._window.step(pts_s)
         for track, life in self._memory.update(tracks, pts_s):
             self._look(life, track, pts_s)
         events = [self._end(life) for life in self._memory.evict(pts_s)]
@@ -203,7 +207,7 @@ class ObjectLives:
         foot = track.foot
         if life.course is not None and self._ground is not None:
             on_ground = self._ground.point(foot)
-            velocity = None if on_ground is None else life.course.add(pts_s, on_ground)
+            velocity = None if on_ground is None else life.course.add(pts_s, on_ground, self._window.seconds)
             life.speed_kmh = None if velocity is None else round(KMH * math.hypot(*velocity), 1)
         now = tuple([name for name, polygon in self._zones.items() if inside(polygon, foot)])
         if now != life.current_zones:

@@ -28,7 +28,7 @@ def fitted(plan: CameraPlan, known: Collection[str]) -> CameraPlan:
 
 
 def rules_off(plan: CameraPlan, known: Collection[str]) -> dict[str, str]:
-    """Names of the optional rules that cannot work at the camera or with a model, and why.
+    """Names of the rules that cannot work at the camera, or, where they are optional, with a model, and why.
 
     Args:
         plan: As configured.

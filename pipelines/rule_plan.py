@@ -19,7 +19,7 @@ EACH = "*"
 
 @dataclass(frozen=True, slots=True)
 class PlannedRule:
-    """A checked rule and where it was written; ``off`` says why an optional one cannot work at this camera."""
+    """A checked rule and where it was written; ``off`` says why it cannot work here, which is no fault."""
 
     config: RuleConfig
     document: Document[Any]
@@ -77,26 +77,28 @@ def _place(
 
     ``line`` and ``zone`` are one name, or one with a ``*``: a rule for each that fits; what the ``*`` stood for takes
     its place in the rule's other names, too. ``lines`` and ``zones`` are lists of names, or one with a ``*``: one rule
-    with all that fit, or none where too few do.
+    with all that fit, off where too few do, and none where none does. A ``*`` stands for nothing that ``skip`` names.
     """
     configs = [config]
+    lacking = ""
     for one, several, known in (("line", "lines", place.lines), ("zone", "zones", place.zones)):
         for key in (one, several):
             if unknown := [name for name in _names(config, key) if name not in known]:
                 allowed = ", ".join(known) or f"none: the camera has no {several}"
                 return [], [document.fault((*where, key), f"unknown {one} {unknown[0]!r}; allowed: {allowed}")]
         if EACH in (pattern := _pattern(config, one)):
-            skipped = _fitting(known, config.skip) if config.skip else ()
-            names = [name for name in _fitting(known, pattern) if name not in skipped]
+            names = _fitting(known, pattern, config.skip)
             configs = [_at(each, one, pattern, name, place) for each in configs for name in names]
         if EACH in (pattern := _pattern(config, several)):
-            fitting = tuple(_fitting(known, pattern))
-            enough = len(fitting) >= config.least_places
-            configs = [each.model_copy(update={several: fitting}) for each in configs if enough]
+            fitting = _fitting(known, pattern, config.skip)
+            configs = [each.model_copy(update={several: tuple(fitting)}) for each in configs if fitting]
+            if 0 < len(fitting) < config.least_places:
+                what = f"{pattern!r} without {config.skip!r}" if config.skip else repr(pattern)
+                lacking = f"{config.kind} needs {config.least_places} {several}, and only {fitting[0]!r} fits {what}"
     rules, faults = [], []
     for each in configs:
-        wrong = each.faults_at(place)
-        off = "; ".join(text for _, text in wrong) if each.optional else ""
+        wrong = [] if lacking else each.faults_at(place)
+        off = lacking or ("; ".join(text for _, text in wrong) if each.optional else "")
         faults += [] if off else wrong
         rules.append(PlannedRule(each, document, where, off))
     return rules, [document.fault((*where, key) if key else where, text) for key, text in dict.fromkeys(faults)]
@@ -122,8 +124,11 @@ def _names(config: RuleConfig, key: str) -> Sequence[str]:
     return () if found is None else tuple(found)
 
 
-def _fitting(known: Iterable[str], pattern: str) -> list[str]:
-    """The names that fit a pattern with one ``*``, or the one that is it."""
+def _fitting(known: Iterable[str], pattern: str, skip: str | None = None) -> list[str]:
+    """The names that fit a pattern with one ``*``, or the one that is it, without those that fit ``skip``."""
+    if skip is not None:
+        skipped = _fitting(known, skip)
+        known = [name for name in known if name not in skipped]
     if EACH not in pattern:
         return [name for name in known if name == pattern]
     head, _, tail = pattern.partition(EACH)
@@ -145,27 +150,41 @@ def _at(config: RuleConfig, key: str, pattern: str, name: str, place: Place) -> 
 
 def within_labels(
     planned: dict[str, PlannedRule], kept: tuple[str, ...] | None, document: Document[Site]
-) -> tuple[dict[str, PlannedRule], list[str]]:
+) -> tuple[dict[str, PlannedRule], dict[str, str], list[str]]:
     """Fit the rules to the labels the camera keeps: a rule without labels looks at those, a scenario's at what is left.
 
     A rule of the camera's own for a label that is not kept would never see it, which is a fault.
+
+    Returns:
+        The rules; why those of a scenario are off that cannot work with what is left, by name; the faults.
     """
     if kept is None:
-        return planned, []
-    result, faults = {}, []
+        return planned, {}, []
+    result: dict[str, PlannedRule] = {}
+    off: dict[str, str] = {}
+    faults: list[str] = []
     for name, rule in planned.items():
         left: dict[str, tuple[str, ...]] = {}
+        emptied: dict[str, tuple[str, ...]] = {}
         for key, wanted in rule.config.labels_by_key(kept).items():
             if key in rule.config.brings_labels:
                 continue
             left[key] = tuple(label for label in wanted if label in kept)
+            if not left[key]:
+                emptied[key] = wanted
             if rule.document is document and len(left[key]) < len(wanted):
-                lost = ", ".join(label for label in wanted if label not in kept)
-                where = (*rule.where, key)
-                faults.append(document.fault(where, f"the camera does not keep {lost}; it keeps {', '.join(kept)}"))
-        if all(left.values()):
-            result[name] = dataclasses.replace(rule, config=rule.config.model_copy(update=left))
-    return result, faults
+                lost = [label for label in wanted if label not in kept]
+                faults.append(document.fault((*rule.where, key), _not_kept(lost, kept)))
+        config = rule.config.model_copy(update=left)
+        if config.can_work(emptied):
+            result[name] = dataclasses.replace(rule, config=config)
+        else:
+            off[name] = _not_kept([label for labels in emptied.values() for label in labels], kept)
+    return result, off, faults
+
+
+def _not_kept(lost: Sequence[str], kept: Sequence[str]) -> str:
+    return f"the camera does not keep {', '.join(lost)}; it keeps {', '.join(kept)}"
 
 
 def shared_counters(rules: Sequence[PlannedRule]) -> list[str]:

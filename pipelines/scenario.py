@@ -28,7 +28,7 @@ from streams.recorded import recorded_at
 class CameraPlan:
     """All that is configured for one camera, checked as far as is possible without a model.
 
-    Geometry is relative (0..1). ``off`` has the names of optional rules that cannot work at the camera, and why.
+    Geometry is relative (0..1). ``off`` has the names of rules that cannot work at the camera, and why.
     """
 
     labels: tuple[str, ...] | None = None
@@ -200,14 +200,14 @@ def plan_camera(
     if labels is None and preset is not None:
         labels, labels_from = preset.value.labels, (preset, ("labels",))
     planned, off = working(planned.values())
-    planned, found = within_labels(planned, labels, document)
+    planned, without_labels, found = within_labels(planned, labels, document)
     faults += found + shared_counters(list(planned.values()))
     if faults:
         raise ConfigError(*faults)
     return CameraPlan(
         labels, camera.min_size, camera.masks, camera.drawn_on, geometry.lines, geometry.zones, camera.tracker,
         tuple(planned.values()), labels_from, (document, where), camera.tiles, camera.calibration,
-        document.value.timezone, off,
+        document.value.timezone, off | without_labels,
     )  # fmt: skip
 
 

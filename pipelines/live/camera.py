@@ -437,6 +437,8 @@ class LiveCamera:
         else:
             self._totals.restart()
         self._analysis = Analysis.of(plan, self.labels, self.name, *size, self.planned.config.detect_fps)
+        if self._files is not None:
+            self._files.expect(self._analysis.rules.rules)
         self._zones = plan.pixel_zones(*size)
         has_snapshot = self._snapshots is not None
         if self.topics is not None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from pipelines.bins import MOST_GAP_S, Bins, Row
+from pipelines.bins import Bins, Row, most_gap_s
 from pipelines.live.outputs import Job, Outputs
 from pipelines.live.plan import PlannedCamera
+from pipelines.rules import Rule
 from pipelines.sinks.rotating import RotatingSink
 from pipelines.values import FrameResult
 from pipelines.wall_clock import WallClock
@@ -47,10 +48,15 @@ class CameraFiles:
         self._sink: RotatingSink | None = None
         is_fast = planned.is_file and not planned.realtime
         self._wall = None if is_fast else WallClock(ZoneInfo(planned.plan.timezone))
-        most_gap_s = max(MOST_GAP_S, 3 / planned.config.detect_fps)
         self._lock = threading.Lock()
-        self._bins: Bins | None = Bins(planned.bin_minutes, self._wall, most_gap_s)
+        self._bins: Bins | None = Bins(planned.bin_minutes, self._wall, most_gap_s(planned.config.detect_fps))
         self._rows: deque[Row] = deque(maxlen=_MOST_WAITING)
+
+    def expect(self, rules: Iterable[Rule]) -> None:
+        """Have bins tell what these rules may count, with 0 where nothing came."""
+        with self._lock:
+            if self._bins is not None:
+                self._bins.expect(rules)
 
     def take(self, result: FrameResult) -> None:
         """Take a frame; those that the motion gate left out count as watched, and have no line."""

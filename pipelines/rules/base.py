@@ -73,7 +73,7 @@ class RuleConfig(Strict):
     skip: str | None = Field(
         None,
         min_length=1,
-        description='lines or zones that the "*" of `line` or `zone` does not stand for: "way_*", say',
+        description='lines or zones that a "*" does not stand for: "way_*", say',
     )
     label_keys: ClassVar[tuple[str, ...]] = ("labels",)
     """Its keys that are lists of labels; a kind with others than ``labels`` names them here."""

@@ -5,10 +5,32 @@ from __future__ import annotations
 from collections import deque
 
 from pipelines.geometry import Xy
+from pipelines.rules.evidence import GAP_S
 
 SAMPLES = 6
 """Positions taken in a window; more add work, and hardly anything else, since each slope spans half of it anyway."""
 _LEAST = 4
+
+
+class Window:
+    """From when on positions count: the last seconds, or the last four steps where frames are further apart.
+
+    At two frames a second a window of one second has three positions, too few to tell a wrong one from a move. It is
+    never longer than ``GAP_S``.
+    """
+
+    def __init__(self, window_s: float) -> None:
+        """Look back over so many media seconds at least."""
+        self.seconds = window_s
+        """How long it is in the frame at hand."""
+        self._least_s = window_s
+        self._times: deque[float] = deque(maxlen=_LEAST + 1)
+
+    def step(self, pts_s: float) -> float:
+        """Go on to a frame, once for each; returns how long the window is now, in media seconds."""
+        self._times.append(pts_s)
+        self.seconds = max(self._least_s, min(GAP_S, pts_s - self._times[0]))
+        return self.seconds
 
 
 class Course:
@@ -31,8 +53,13 @@ class Course:
     def __len__(self) -> int:
         return len(self._points)
 
-    def add(self, pts_s: float, xy: Xy) -> Xy | None:
+    def add(self, pts_s: float, xy: Xy, window_s: float | None = None) -> Xy | None:
         """Take a position.
+
+        Args:
+            pts_s: Media time.
+            xy: Where it is.
+            window_s: Media seconds to look back over now, if more than usual: as ``Window`` says.
 
         Returns:
             The velocity in its unit per second, made anew about six times in a window; ``None`` until half of it was
@@ -41,18 +68,13 @@ class Course:
         points = self._points
         if points and pts_s - points[-1][0] < self._step_s:
             return self._velocity
+        window_s = window_s or self._window_s
         points.append((pts_s, *xy))
-        while points[0][0] < pts_s - self._window_s - 1e-9:
+        while points[0][0] < pts_s - window_s - 1e-9:
             points.popleft()
-        if not self._reaches():
-            self._velocity = None
-        else:
-            self._velocity = self._slope()
+        reaches = len(points) >= _LEAST and pts_s - points[0][0] >= window_s / 2 - 1e-9
+        self._velocity = self._slope() if reaches else None
         return self._velocity
-
-    def _reaches(self) -> bool:
-        points = self._points
-        return len(points) >= _LEAST and points[-1][0] - points[0][0] >= self._window_s / 2 - 1e-9
 
     def _slope(self) -> Xy:
         points = list(self._points)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from pipelines.rules.base import RuleConfig, Surroundings, event
+from pipelines.rules.label_counts import LabelCounts
 from pipelines.rules.presence import Presence
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -33,7 +33,7 @@ class Dwell:
         self._config = config
         self._source_id = surroundings.source_id
         self._presence = Presence.of(config, surroundings, config.grace_s)
-        self._reported: Counter[str] = Counter()
+        self._counts = LabelCounts(self.name, config.labels)
         self._longest_s = 0.0
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
@@ -45,24 +45,26 @@ class Dwell:
             self._longest_s = max(self._longest_s, stayed)
             if stayed >= self._config.seconds and not stay.reported:
                 stay.reported = True
-                self._reported[stay.track.label] += 1
+                self._counts.add(stay.track.label)
                 data: dict[str, Scalar] = {
                     "zone": self._config.zone,
                     "dwell_time_sec": round(stayed, 3),
                     "entered_pts_s": stay.entered_s,
                 }
                 events.append(event(self, self._source_id, pts_s, stay.track, data))
+        self._counts.there(stay.track.label for stay in self._presence.stays if stay.reported)
         return events
 
     def counters(self) -> Mapping[CounterKey, int]:
-        """None: dwell has events only."""
-        return {}
+        """Per label: stays that were told so far (``totals``), and how many of them go on (``values``)."""
+        return self._counts.all
 
     def state(self) -> dict[str, Any]:
-        """``{"zone", "seconds", "reported": {label: n}, "longest_s"}``."""
+        """``{"zone", "seconds", "reported": {label: n}, "now": {label: n}, "longest_s"}``."""
         return {
             "zone": self._config.zone,
             "seconds": self._config.seconds,
-            "reported": dict(sorted(self._reported.items())),
+            "reported": self._counts.totals(),
+            "now": self._counts.now(),
             "longest_s": round(self._longest_s, 3),
         }

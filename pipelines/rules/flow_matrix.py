@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Annotated, Any, ClassVar, Literal
@@ -98,6 +98,13 @@ class FlowMatrix:
         self._sights = [(zone, surroundings.zone_sight(zone, config.anchor)) for zone in config.zones]
         self._memory: TrackMemory[_Way] = TrackMemory(lambda track: _Way(), keep_s=2 * surroundings.lost_s)
         self._movements = {pair: _Movement() for pair in permutations(self._zones, 2)}
+
+    @property
+    def expected(self) -> Iterator[tuple[str, str, str]]:
+        """From where, to where, and label, of all that it may count; none where it counts whatever there is."""
+        for origin, target in self._movements:
+            for label in self._config.labels or ():
+                yield origin, target, label
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""

@@ -15,6 +15,8 @@ from pipelines.rules.way import Way
 from pipelines.values import Track
 
 _STEP_M = 0.5
+_LEAST = 3
+"""Places in a zone between which there is a way: each is the median of three."""
 _HOLD = 0.75
 """Of a window: for so long it must be too fast on end; a box that jumps ahead once seems so for 0.6 of it."""
 _IMPOSSIBLE_MS = 90.0
@@ -28,7 +30,7 @@ class Passage:
     Attributes:
         track: The object as last seen.
         kmh: Its speed: the way divided by the time; of one that has just become too fast, its speed now.
-        max_kmh: Its largest speed.
+        max_kmh: Its largest speed; ``None`` where none was known at any moment.
         metres: How far that was measured.
         seconds: How long.
         is_done: Whether the passage is over; else it has just become too fast.
@@ -39,7 +41,7 @@ class Passage:
 
     track: Track
     kmh: float
-    max_kmh: float
+    max_kmh: float | None
     metres: float
     seconds: float
     is_done: bool = True
@@ -50,13 +52,14 @@ class Passage:
 
 @dataclass(slots=True)
 class _Run:
-    """One object's way through a zone; speeds in metres a second."""
+    """One object's way through a zone; speeds in metres a second, ``most`` as far as known."""
 
     way: Way
     first_s: float
     last_s: float
+    places: int = 0
     now: float = 0.0
-    most: float = 0.0
+    most: float | None = None
     above_s: float | None = None
     told: bool = False
 
@@ -85,18 +88,19 @@ class ThroughZone:
         """Take the next frame; give the passages that ended, and those that have just become too fast."""
         changes = self._presence.update(tracks, pts_s)
         velocities, feet = self._motion.velocities(tracks, pts_s), self._sight.feet(tracks, pts_s)
+        hold_s = _HOLD * self._motion.window_s
         for stay in self._presence.stays:
             if stay.is_seen(pts_s):
                 run = self._run(stay, pts_s)
                 run.way.add(stay.track, feet[stay.track.id])
                 self._look(run, velocities[stay.track.id], pts_s)
-                if run.above_s is not None and not run.told and pts_s - run.above_s >= _HOLD * self._window_s:
+                if run.above_s is not None and not run.told and pts_s - run.above_s >= hold_s:
                     run.told = True
                     yield _passage(stay.track, run, run.now, is_done=False, was_told=False)
         for change in changes:
             if not change.entered:
                 run, change.stay.own = change.stay.own, None
-                if run is None or run.last_s - run.first_s < self._window_s / 2:
+                if run is None or run.places < _LEAST or run.last_s - run.first_s < self._window_s / 2:
                     self.unmeasured += 1
                     continue
                 run.way.end()
@@ -108,6 +112,7 @@ class ThroughZone:
             stay.own = _Run(Way(self._sight.ground, _STEP_M), pts_s, pts_s)
         run: _Run = stay.own
         run.last_s = pts_s
+        run.places += 1
         return run
 
     def _look(self, run: _Run, velocity: Xy | None, pts_s: float) -> None:
@@ -117,7 +122,7 @@ class ThroughZone:
             run.above_s = None
             return
         run.now = speed
-        run.most = max(run.most, speed)
+        run.most = max(run.most or 0.0, speed)
         if speed <= self._limit_ms:
             run.above_s = None
         elif run.above_s is None:
@@ -125,8 +130,9 @@ class ThroughZone:
 
 
 def _passage(track: Track, run: _Run, speed: float, is_done: bool, was_told: bool) -> Passage:
+    most_kmh = None if run.most is None else run.most * KMH
     return Passage(
-        track, speed * KMH, run.most * KMH, run.way.metres, run.last_s - run.first_s, is_done=is_done,
+        track, speed * KMH, most_kmh, run.way.metres, run.last_s - run.first_s, is_done=is_done,
         is_over=run.told, was_told=was_told,
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ class PersonDownConfig(PeopleRuleConfig):
 
     def can_work(self, emptied: Collection[str]) -> bool:
         """It can with labels of people or of falls, as long as it has something to go by."""
-        people = "labels" not in emptied
+        people = "labels" not in emptied and self.labels != ()
         return bool(self.fall_labels) or (self.shape and people)
 
 

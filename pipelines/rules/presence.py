@@ -92,7 +92,7 @@ class Presence:
         self._grace_s = grace_s
         self._lost_s = max(lost_s, grace_s)
         self._objects = surroundings.object_sight(labels, 2 * self._lost_s, handover_s)
-        self._touching: dict[int, Stay] = {}  # seen inside, and not seen outside since then
+        self._touching: dict[int, Stay] = {}  # seen inside, and since then neither outside nor lost
         self._inside: dict[int, Stay] = {}
 
     @classmethod
@@ -133,14 +133,12 @@ class Presence:
         return changes + self._leave(pts_s)
 
     def _step_outside(self, pts_s: float) -> None:
-        """Those that are seen elsewhere are not inside, in this frame; who is not seen for long is forgotten."""
+        """Those that are seen elsewhere, or not at all for long, are not inside: who comes back does so anew."""
         for key, stay in list(self._touching.items()):
-            if stay.last_inside_s == pts_s:
-                continue
-            if stay.track.last_seen_s == pts_s:
+            last_seen_s = stay.track.last_seen_s
+            is_elsewhere = stay.last_inside_s < last_seen_s == pts_s
+            if is_elsewhere or pts_s - last_seen_s > self._lost_s:
                 stay.first_inside_s = None
-                del self._touching[key]
-            elif pts_s - stay.track.last_seen_s > 2 * self._lost_s:
                 del self._touching[key]
 
     def _leave(self, pts_s: float) -> list[Change]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pipelines.geometry import Area, Xy
 from pipelines.ground import Ground
-from pipelines.rules.course import Course
+from pipelines.rules.course import Course, Window
 from pipelines.rules.memory import TrackMemory
 from pipelines.values import Track
 
@@ -150,14 +150,20 @@ class MotionSight:
         """Follow every track.
 
         Args:
-            window_s: Media seconds over which a velocity is smoothed.
+            window_s: Media seconds over which a velocity is smoothed; more where frames are far apart (``Window``).
             keep_s: Media seconds without a track after which it is forgotten.
             ground: Gives metres; ``None``: pixels.
         """
         self._ground = ground
         self._memory: TrackMemory[Course] = TrackMemory(lambda track: Course(window_s), keep_s)
+        self._window = Window(window_s)
         self._tracks, self._pts_s = _NONE, -1.0
         self._velocities: dict[int, Xy | None] = {}
+
+    @property
+    def window_s(self) -> float:
+        """Media seconds over which the velocities of the frame at hand are smoothed."""
+        return self._window.seconds
 
     def velocities(self, tracks: Sequence[Track], pts_s: float) -> Mapping[int, Xy | None]:
         """Metres or pixels a second by track id, ``None`` while not known; asked again for the same frame, it knows.
@@ -168,11 +174,12 @@ class MotionSight:
         """
         if tracks is not self._tracks or pts_s != self._pts_s:
             self._tracks, self._pts_s = tracks, pts_s
+            window_s = self._window.step(pts_s)
             feet = None if self._ground is None else self._ground.feet(tracks, pts_s)
             self._velocities = {}
             for track, course in self._memory.update(tracks, pts_s):
                 at = track.foot if feet is None else feet[track.id]
-                self._velocities[track.id] = None if at is None else course.add(pts_s, at)
+                self._velocities[track.id] = None if at is None else course.add(pts_s, at, window_s)
             self._memory.evict(pts_s)
         return self._velocities
 

@@ -111,7 +111,8 @@ class Speed:
             "seconds": round(passage.seconds, 3),
         }
         if config.lines is None:
-            data |= {"zone": config.zone, "max_kmh": round(passage.max_kmh, 1)}
+            most = passage.max_kmh
+            data |= {"zone": config.zone, "max_kmh": None if most is None else round(most, 1)}
         else:
             start, end = config.lines if passage.is_forward else config.lines[::-1]
             data |= {"from": start, "to": end}

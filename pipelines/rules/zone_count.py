@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from pipelines.rules.base import RuleConfig, Surroundings, event
-from pipelines.rules.presence import Presence
+from pipelines.rules.evidence import GAP_S, Clock
+from pipelines.rules.presence import Change, Presence
 from pipelines.values import CounterKey, Event, Track
 
 
@@ -23,7 +24,7 @@ class ZoneCountConfig(RuleConfig):
 
 
 class ZoneCount:
-    """Occupancy per label, visits, largest and mean occupancy. An event for each entering and leaving."""
+    """Occupancy and visits per label, largest and mean occupancy. An event for each entering and leaving."""
 
     kind: ClassVar[str] = "zone_count"
 
@@ -34,21 +35,19 @@ class ZoneCount:
         self._source_id = surroundings.source_id
         self._presence = Presence.of(config, surroundings, config.grace_s)
         self._occupancy: Counter[CounterKey] = Counter()
-        self._visits: Counter[str] = Counter()
+        self._visits: Counter[CounterKey] = Counter()
         for label in config.labels or ():
             self._occupancy["occupancy", config.zone, label] = 0
-            self._visits[label] = 0
+            self._visits["totals", self.name, label] = 0
         self._max = 0
+        self._clock = Clock()
         self._object_seconds = 0.0
-        self._start_s: float | None = None
-        self._last_s = 0.0
 
     def update(self, tracks: Sequence[Track], pts_s: float) -> list[Event]:
         """Take the confirmed tracks of the next frame."""
-        if self._start_s is None:
-            self._start_s = self._last_s = pts_s
-        self._last_s = pts_s
+        self._clock.step(pts_s)
         changes = self._presence.update(tracks, pts_s)
+        self._add_seconds(changes, pts_s)
         for key in self._occupancy:
             self._occupancy[key] = 0
         for label, count in Counter(stay.track.label for stay in self._presence.stays).items():
@@ -64,26 +63,33 @@ class ZoneCount:
                 "occupancy": occupied,
             }
             if change.entered:
-                self._visits[change.track.label] += 1
+                self._visits["totals", self.name, change.track.label] += 1
             else:
-                self._object_seconds += change.stayed_s
                 data["dwell_time_sec"] = round(change.stayed_s, 3)
             events.append(event(self, self._source_id, pts_s, change.track, data))
         return events
 
+    def _add_seconds(self, changes: Sequence[Change], pts_s: float) -> None:
+        """Add the watched seconds inside of those who are seen there: ``Stay.own`` is how far they were added."""
+        for change in changes:
+            if change.entered:
+                change.stay.own = self._clock.watched_s - min(pts_s - change.pts_s, GAP_S)
+        for stay in self._presence.stays:
+            if stay.is_seen(pts_s):
+                self._object_seconds += self._clock.watched_s - stay.own
+                stay.own = self._clock.watched_s
+
     def counters(self) -> Mapping[CounterKey, int]:
-        """Occupancy now, per label."""
-        return self._occupancy
+        """Per label: occupancy now, and visits so far (``totals``)."""
+        return {**self._occupancy, **self._visits}
 
     def state(self) -> dict[str, Any]:
-        """``{"zone", "visits": {label: n}, "now", "max", "mean"}``; the mean is over media time."""
-        elapsed = self._last_s - (self._start_s or 0.0)
-        seconds = self._object_seconds
-        seconds += sum(stay.last_inside_s - (stay.entered_s or 0.0) for stay in self._presence.stays)
+        """``{"zone", "visits": {label: n}, "now", "max", "mean"}``; the mean is over the watched seconds."""
+        watched_s = self._clock.watched_s
         return {
             "zone": self._config.zone,
-            "visits": dict(sorted(self._visits.items())),
+            "visits": {key[2]: visits for key, visits in sorted(self._visits.items())},
             "now": self._occupancy.total(),
             "max": self._max,
-            "mean": round(seconds / elapsed, 4) if elapsed > 0 else 0.0,
+            "mean": round(self._object_seconds / watched_s, 4) if watched_s > 0 else 0.0,
         }

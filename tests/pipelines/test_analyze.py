@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pipelines.terminal import counts_text
 from streams.errors import OutputError, SourceError
 from streams.source import Backend
 from tests.support.results import RESULTS, frames_of, lines, summary
+from tests.support.videos import encode
 
 SITE = """\
 version: 1
@@ -31,7 +33,7 @@ cameras:
     source: unused
     drawn_on: [480, 270]
     lines: {middle: [[0.5, 1.0], [0.5, 0.0]]}
-    zones: {floor: [[0, 0], [1, 0], [1, 1], [0, 1]]}
+    zones: {floor: [[0, 0], [1, 0], [1, 1], [0, 1]], corner: [[0, 0], [0.1, 0], [0.1, 0.1], [0, 0.1]]}
     rules:
       - {kind: line_crossing, line: middle, labels: [person]}
       - {kind: zone_count, zone: floor, labels: [person, traffic light]}
@@ -39,6 +41,7 @@ cameras:
       - {kind: heatmap, name: floor, cols: 16, rows: 9}
       - {kind: missing_gear, gear: helmet, worn: [helmet], optional: true}
       - {kind: zone_intrusion, zone: floor, labels: [person], schedule: daily 21:00-22:00}
+      - {kind: flow_matrix, zones: [corner, floor], labels: [person]}
 """
 EVENING = 1_795_727_700.0
 """A quarter past nine in the evening in UTC, as the site's clock shows it."""
@@ -112,10 +115,16 @@ def test_summary(worker: tuple[Ran, list[Progress]], yolov8n: LoadedModel) -> No
     assert found["video"] == str(ran.job.video)
     assert found["counts"] == {"middle": {"in": {"person": 1}, "out": {"person": 0}}}
     assert found["zones"]["floor"]["visits"] == {"person": 1, "traffic light": 0}
-    assert (found["start_time"], found["totals"], found["values"]) == (
-        EVENING, {"zone_intrusion_floor": {"person": 1}}, {"zone_intrusion_floor": {"person": 1}},
-    )  # fmt: skip
-    assert counts_text(found) == "middle in: person 1\nmiddle out: 0\nzone_intrusion_floor: person 1"
+    stays = {"dwell_floor": {"person": 1}, "zone_intrusion_floor": {"person": 1}}
+    assert (found["start_time"], found["values"]) == (EVENING, stays)
+    assert found["totals"] == {
+        "zone_count_floor": {"person": 1, "traffic light": 0}, **stays,
+        "flow_matrix": {"corner_to_floor": 0, "floor_to_corner": 0},
+    }  # fmt: skip
+    assert counts_text(found).splitlines() == [
+        "middle in: person 1", "middle out: 0", "zone_count_floor: person 1", "dwell_floor: person 1",
+        "zone_intrusion_floor: person 1",
+    ]  # fmt: skip
     assert found["zones"]["floor"]["max"] == 1
     assert found["rules"]["dwell_floor"]["reported"] == {"person": 1}
     assert found["rules"]["floor"]["max_s"] > 0
@@ -230,6 +239,19 @@ def test_the_tiles_of_a_site_file_reach_the_model(
     assert {tuple(shapes) for shapes in batches} == {((720, 1280, 3), (720, 712, 3), (720, 712, 3))}
     objects = [item for line in lines(job.folder / "detections.jsonl") for item in line["objects"]]
     assert any(item["box"][0] > 712 for item in objects) and any(item["box"][2] < 568 for item in objects)
+
+
+def test_the_bins_of_a_time_lapse_are_watched_and_have_zeros(
+    yolov8n: LoadedModel, plan: CameraPlan, tmp_path: Path
+) -> None:
+    """A frame each 3 s, and nobody in it: 0 over the line and between the zones, not nothing."""
+    video = encode(tmp_path / "v.mp4", 480, 270, frames=4, fps=Fraction(1, 3))
+    analyze(Job(video, tmp_path / "out", "gate", plan, start=EVENING), yolov8n, threading.Event())
+    rows = list(csv.DictReader((tmp_path / "out" / "bins.csv").open()))
+    assert [(row["movement"], row["direction"], row["count"], row["observed_s"]) for row in rows] == [
+        ("corner>floor", "", "0", "9.0"), ("floor>corner", "", "0", "9.0"),
+        ("middle", "in", "0", "9.0"), ("middle", "out", "0", "9.0"),
+    ]  # fmt: skip
 
 
 def test_without_rules_the_files_are_there_and_empty(data_dir: Path, yolov8n: LoadedModel, tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.detections import Detections
-from pipelines.bins import Bins, Row
+from pipelines.bins import Bins, Row, most_gap_s
+from pipelines.rules.flow_matrix import FlowMatrix, FlowMatrixConfig
 from pipelines.sinks.bins import BinsSink
 from pipelines.values import CounterKey, Event, FrameResult, Timings
 from pipelines.wall_clock import WallClock
 from streams.frame import Frame
+from tests.support.tracks import surroundings
 
 PICTURE = np.zeros((1, 1, 3), np.uint8)
 ZEROS: dict[CounterKey, int] = {("counts", "road", "in", "car"): 0, ("occupancy", "box", "car"): 2}
@@ -62,6 +64,30 @@ def test_turning_movements_and_labels_are_rows_of_their_own() -> None:
     assert [(row.movement, row.direction, row.label, row.count) for row in rows] == [
         ("north>east", "", "car", 1), ("road", "in", "car", 0), ("road", "out", "bus", 2),
     ]  # fmt: skip
+
+
+def test_ways_between_zones_are_0_before_the_first_one() -> None:
+    around = surroundings(zones={name: ((0, 0), (1, 0), (1, 1)) for name in ("north", "east")})
+
+    def flows(**keys: object) -> FlowMatrix:
+        config = {"kind": "flow_matrix", "zones": ["north", "east"], **keys}
+        return FlowMatrix(FlowMatrixConfig.model_validate(config), around)
+
+    bins = Bins(1)
+    bins.expect([flows(labels=["car", "bus"]), flows(name="all_labels")])
+    rows = run(bins, [result(second, *([turn("north", "east")] if second == 70 else [])) for second in range(80)])
+    ways = [(row.offset_s, row.movement, row.label, row.count) for row in rows if ">" in row.movement]
+    assert ways == [
+        (0, "east>north", "bus", 0), (0, "east>north", "car", 0),
+        (0, "north>east", "bus", 0), (0, "north>east", "car", 0),
+        (60, "east>north", "bus", 0), (60, "east>north", "car", 0),
+        (60, "north>east", "bus", 0), (60, "north>east", "car", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fps", "gap_s"), [(25, 2.0), (0, 2.0), (1 / 3, 9.0)])
+def test_how_far_apart_watched_frames_may_be(fps: float, gap_s: float) -> None:
+    assert most_gap_s(fps) == pytest.approx(gap_s)
 
 
 def test_bins_begin_at_full_quarters_of_the_place() -> None:

@@ -116,7 +116,7 @@ def test_a_heuristic_stays_where_the_label_is_not_there(tmp_path: Path) -> None:
 def test_counters_of_optional_rules_are_no_zeros_before_they_work(tmp_path: Path) -> None:
     found = plan(tmp_path, HELMET + "optional: true}\n" + FALL + "}\n")
     keys = certain_counters(found)
-    assert {key[1] for key in keys} == {"yard", "person_down"}
+    assert {key[1] for key in keys} == {"yard", "zone_count_yard", "person_down"}
     assert {("totals", "missing_gear_helmet"), ("values", "missing_gear_helmet")} <= set(open_places(found.rules))
     assert ("totals", "person_down") not in open_places(found.rules)
 

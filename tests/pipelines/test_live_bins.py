@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from tests.support.live import Boxes, in_this_process, wait_until, write_site
 from tests.support.memory_site import Cameras, site
 
 UNIX = 1_795_680_000.0  # 2026-11-26 8:00 UTC
-LINE = {
+LINE: dict[str, Any] = {
     "lines": {"road": [[0.5, 1], [0.5, 0]]},
     "rules": [{"kind": "line_crossing", "line": "road", "labels": ["car"]}],
 }
@@ -117,7 +118,10 @@ def test_run_writes_the_bin_under_way_when_it_ends(cameras: Cameras, tmp_path: P
     cameras({"gate": 25.0, "idle": 10.0}, idle=(silent := threading.Event()))
     silent.set()
     blocks = {"outputs": {"jsonl": {"path": "out"}, "bin_minutes": 1440}}
-    path = site(tmp_path, ["gate", "idle"], {"detect_fps": 25, **LINE}, **blocks)
+    ways = {"kind": "flow_matrix", "zones": ["above", "below"], "labels": ["car"]}
+    zones = {"above": [[0, 0], [1, 0], [1, 0.1]], "below": [[0, 1], [1, 1], [1, 0.9]]}
+    camera = {"detect_fps": 25, **LINE, "zones": zones, "rules": [*LINE["rules"], ways]}
+    path = site(tmp_path, ["gate", "idle"], camera, **blocks)
     with in_this_process(path, lambda planned: Passing()) as service:
         wait_until(lambda: service.health()[0], "it does not start")
         events = tmp_path / "out" / "gate"
@@ -125,6 +129,7 @@ def test_run_writes_the_bin_under_way_when_it_ends(cameras: Cameras, tmp_path: P
         wait_until(lambda: crossed() >= 2, "nothing crosses")
     total = sum(path.read_text().count('"kind":"line_crossing"') for path in events.glob("events-*"))
     rows = bins(tmp_path / "out" / "gate")
+    assert [count for _, direction, count, _ in rows if not direction] == ["0", "0"]  # from zone to zone goes nobody
     assert {start[10:] for start, *_ in rows} == {"T00:00:00+00:00"}
     assert sum(int(count) for _, _, count, _ in rows) == total >= 2
     assert all(float(seconds) > 0.5 for *_, seconds in rows)

@@ -24,13 +24,15 @@ def test_one_event_for_a_long_stay() -> None:
     )  # fmt: skip
     assert event.pts_s == 2.5
     assert event.data == {"zone": "z", "dwell_time_sec": 2.0, "entered_pts_s": 0.5}
-    assert rule.state() == {"zone": "z", "seconds": 2.0, "reported": {"car": 1}, "longest_s": 5.9}
-    assert rule.counters() == {}
+    told = {"reported": {"car": 1}, "now": {"car": 1}}
+    assert rule.state() == {"zone": "z", "seconds": 2.0, **told, "longest_s": 5.9}
+    assert rule.counters() == {("totals", "blocked", "car"): 1, ("values", "blocked", "car"): 1}
 
 
 def test_short_stay_is_nothing() -> None:
-    rule = dwelling()
+    rule = dwelling(labels=["person"])
     assert play(rule, steps([IN] * 20 + [OUT] * 30)) == []
+    assert rule.counters() == {("totals", "dwell_z", "person"): 0, ("values", "dwell_z", "person"): 0}
     assert rule.state()["longest_s"] == pytest.approx(1.9)
 
 
@@ -39,6 +41,8 @@ def test_again_after_it_came_back() -> None:
     events = play(rule, steps([IN] * 30 + [OUT] * 10 + [IN] * 30))
     assert [event.pts_s for event in events] == [2.0, 6.0]
     assert rule.state()["reported"] == {"person": 2}
+    play(rule, [Row(7.0 + index / 10, 1, "person", *OUT) for index in range(10)])
+    assert rule.counters() == {("totals", "dwell_z", "person"): 2, ("values", "dwell_z", "person"): 0}
 
 
 def test_two_short_stays_do_not_add_up() -> None:
@@ -66,6 +70,13 @@ def test_unseen_for_less_than_the_lost_time_goes_on() -> None:
     rows = [row for row in steps([IN] * 30) if not 0.8 < row.t < 2.1]
     (event,) = play(dwelling(), rows)
     assert event.data["entered_pts_s"] == 0.0
+
+
+def test_a_label_that_is_another_for_longer_than_the_lost_time_ends_the_stay_for_good() -> None:
+    """From a person to a bicycle after 3 s, and back 2 s later: the seconds before are those of another stay."""
+    rows = [row._replace(label="bicycle" if 3 <= row.t < 5 else "person") for row in steps([IN] * 80)]
+    events = play(dwelling(labels=["person"]), rows, until=12)
+    assert [(event.pts_s, event.data["entered_pts_s"]) for event in events] == [(2.0, 0.0), (7.0, 5.0)]
 
 
 def test_id_switch_inside_goes_on_and_is_reported_once() -> None:

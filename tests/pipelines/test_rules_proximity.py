@@ -122,9 +122,10 @@ def test_only_in_the_zone_and_only_while_it_moves() -> None:
     assert actions(play(near(), rows)) == ["near"]
     assert play(near(zone="z"), rows) == []
     assert play(near(moving_kmh=3), rows) == []
-    slow = person(lambda t: (2.0, 20.0), end=10) + vehicle(passing, end=10)
-    assert actions(play(near(moving_kmh=8), slow, until=14)) == ["near", "apart"]
-    assert play(near(moving_kmh=20), slow, until=14) == []
+    for fps in (2, 10):
+        slow = person(lambda t: (2.0, 20.0), end=10, fps=fps) + vehicle(passing, end=10, fps=fps)
+        assert actions(play(near(moving_kmh=8), slow, fps=fps, until=14)) == ["near", "apart"]
+        assert play(near(moving_kmh=20), slow, fps=fps, until=14) == []
 
 
 def test_two_people_or_two_trucks_are_nothing() -> None:

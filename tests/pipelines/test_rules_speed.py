@@ -77,6 +77,27 @@ def test_too_fast_is_told_at_once_and_counted_once() -> None:
     assert rule.state()["over_limit_labels"] == {"car": 1}
 
 
+@pytest.mark.parametrize("fps", [2, 3, 4])
+def test_few_frames_a_second_are_enough_for_a_speed(fps: float) -> None:
+    """Smoothed over four steps then, and held for as much longer: a box that jumps once is no speeder."""
+    first, last = play(speeding(limit_kmh=20), drive(at(30), end=7, fps=fps), fps=fps, until=12)
+    assert [event.data["action"] for event in (first, last)] == ["over_limit", "passage"]
+    assert first.pts_s < 4.8 < last.pts_s
+    assert kmh_of([first, last]) == pytest.approx([30, 30], abs=0.2)
+    assert last.data["max_kmh"] == pytest.approx(30, abs=0.2)
+    jump = drive(lambda t: (6, 8 + t * 40 / KMH + (1.5 if t > 2 else 0)), end=5, fps=fps)
+    assert [event.data["action"] for event in play(speeding(limit_kmh=46), jump, fps=fps, until=9)] == ["passage"]
+
+
+def test_a_largest_speed_that_nobody_knows_is_none() -> None:
+    """A frame each 2 s: the way and the time are known, and no speed at any moment. Seen twice is no way."""
+    (event,) = play(speeding(), drive(at(8), end=28, fps=0.5), fps=0.5, until=40)
+    assert (kmh_of([event]), event.data["max_kmh"]) == (pytest.approx([8], abs=0.2), None)
+    rule = speeding()
+    assert play(rule, drive(at(140, start=15), end=2, fps=2)[:2], fps=2, until=7) == []
+    assert rule.state()["unmeasured"] == 1
+
+
 def test_a_little_below_the_limit_is_nothing() -> None:
     for seed in range(10):
         rule = speeding(limit_kmh=50, passages=False)

@@ -46,7 +46,7 @@ def test_enter_and_leave() -> None:
     assert leave.pts_s == pytest.approx(3.5)
     assert leave.data == {"zone": "z", "action": "leave", "at_pts_s": 2.9, "occupancy": 0, "dwell_time_sec": 1.9}
     assert rule.state()["visits"] == {"person": 1}
-    assert rule.counters() == {("occupancy", "z", "person"): 0}
+    assert rule.counters() == {("occupancy", "z", "person"): 0, ("totals", "zone_count_z", "person"): 1}
 
 
 def test_standing_inside_from_the_first_frame_is_a_visit() -> None:
@@ -95,7 +95,18 @@ def test_vanishing_inside_ends_the_visit_when_it_was_last_seen() -> None:
     assert actions(events) == [("enter", 0.0), ("leave", 1.0)]
     assert events[1].pts_s == pytest.approx(1.0 + LOST_S + 0.1)
     assert events[1].data["dwell_time_sec"] == 1.0
-    assert rule.counters() == {("occupancy", "z", "person"): 0}
+    assert rule.counters()["occupancy", "z", "person"] == 0
+
+
+@pytest.mark.parametrize("back", [{"id": 2}, {"id": 1}])
+def test_who_was_told_to_have_left_and_comes_back_begins_anew(back: dict[str, int]) -> None:
+    """Lost for longer than the tracker waits, and at the same place again, under a new id or its own."""
+    rule = counting(lost_s=0.5, labels=["person"])
+    rows = steps([(300, 200)] * 101) + [row._replace(t=row.t + 10.8, **back) for row in steps([(300, 200)] * 21)]
+    events = play(rule, rows, until=15)
+    assert actions(events) == [("enter", 0.0), ("leave", 10.0), ("enter", 10.8), ("leave", pytest.approx(12.8))]
+    assert [event.data.get("dwell_time_sec") for event in events] == [None, 10.0, None, 2.0]
+    assert rule.state()["mean"] == pytest.approx(12 / 15, abs=1e-4)
 
 
 def test_unseen_for_less_than_the_lost_time_stays() -> None:
@@ -120,12 +131,15 @@ def test_labels_that_were_not_asked_for_do_not_count() -> None:
     events = play(rule, walk(through, id=1, label="car") + walk(through, id=2, label="person"))
     assert {event.label for event in events} == {"person"}
     assert rule.state()["visits"] == {"bus": 0, "person": 1}
-    assert rule.counters() == {("occupancy", "z", "bus"): 0, ("occupancy", "z", "person"): 0}
+    assert rule.counters() == {
+        ("occupancy", "z", "bus"): 0, ("occupancy", "z", "person"): 0,
+        ("totals", "zone_count_z", "bus"): 0, ("totals", "zone_count_z", "person"): 1,
+    }  # fmt: skip
 
 
 def test_zeros_are_there_before_the_first_frame() -> None:
     rule = counting(labels=["person"])
-    assert rule.counters() == {("occupancy", "z", "person"): 0}
+    assert rule.counters() == {("occupancy", "z", "person"): 0, ("totals", "zone_count_z", "person"): 0}
     assert rule.state() == {"zone": "z", "visits": {"person": 0}, "now": 0, "max": 0, "mean": 0.0}
 
 
@@ -147,11 +161,24 @@ def test_mean_is_over_media_time_whatever_the_frame_rate() -> None:
     assert rule.state()["mean"] == pytest.approx(1.0 / 4)  # last seen inside at 1.0 s
 
 
+@pytest.mark.parametrize("lost_s", [LOST_S, 7200.0])
+def test_an_outage_was_neither_empty_nor_full(lost_s: float) -> None:
+    """Somebody there for 10 s, an hour without a picture, and 10 s more, gone meanwhile or there all the time."""
+    rule = counting(lost_s=lost_s)
+    there = steps([(300, 200)] * 101)
+    play(rule, there)
+    play(rule, [row._replace(t=row.t + 3600, x=300 if lost_s > 60 else 50) for row in there])
+    assert rule.state()["mean"] == pytest.approx(25 / 25 if lost_s > 60 else 10 / 25, abs=0.01)
+
+
 def test_label_that_changes_inside_moves_the_occupancy() -> None:
     rule = counting(labels=["car", "truck"])
     rows = [Row(t / 10, 1, "car" if t < 5 else "truck", 300, 200) for t in range(10)]
     play(rule, rows)
-    assert rule.counters() == {("occupancy", "z", "car"): 0, ("occupancy", "z", "truck"): 1}
+    assert rule.counters() == {
+        ("occupancy", "z", "car"): 0, ("occupancy", "z", "truck"): 1,
+        ("totals", "zone_count_z", "car"): 1, ("totals", "zone_count_z", "truck"): 0,
+    }  # fmt: skip
     assert rule.state()["now"] == 1
 
 

@@ -12,13 +12,13 @@ from config.errors import ConfigError
 from config.loader import Document, load
 from config.scenario import scenario_names
 from config.site import Site
-from pipelines.fitting import remarks, rules_off
+from pipelines.fitting import fitted, remarks, rules_off
 from pipelines.live.plan import PlannedCamera, plan_site
 from pipelines.rules import RULE_KINDS
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.values import Track
 from streams.frame import Frame
-from tests.support.tracks import box, steps
+from tests.support.tracks import box, play, steps, walk
 from tests.support.videos import encode
 
 KINDS = ", ".join(RULE_KINDS)
@@ -130,7 +130,10 @@ def test_wildcard_without_places_is_no_rule(tmp_path: Path) -> None:
 
 def test_a_rule_over_several_zones(tmp_path: Path) -> None:
     extra = "    rules:\n      - {kind: flow_matrix, zones: %s}\n"
-    assert plan(tmp_path, extra % "'*'").rules == ()  # the camera has one zone, and a way needs two
+    found = plan(tmp_path, extra % "'*'")  # the camera has one zone, and a way needs two
+    assert found.rules == ()
+    assert found.off == {"flow_matrix": "flow_matrix needs 2 zones, and only 'box' fits '*'"}
+    assert plan(tmp_path, extra % "'arm_*'").off == {}, "nobody has drawn any"
     two = GEOMETRY + "      far: [[0.3, 0.1], [0.7, 0.1], [0.7, 0.3]]\n"
     for zones in ("'*'", "[box, far]"):
         found = plan(tmp_path, extra % zones, two)
@@ -371,6 +374,7 @@ def test_rules_run_and_events_carry_the_frames_clock(tmp_path: Path) -> None:
         ("counts", "gate", "in", "person"): 0,
         ("counts", "gate", "out", "person"): 1,
         ("occupancy", "box", "person"): 1,
+        ("totals", "zone_count_box", "person"): 1,
     }
     assert rules.state()["line_crossing_gate"]["kind"] == "line_crossing"
 
@@ -482,7 +486,27 @@ def test_a_scenario_s_rule_goes_where_one_of_its_lists_is_empty(tmp_path: Path) 
         "  - {kind: zone_count, zone: box, labels: [person]}\n"
     )
     kept = f"    scenario: own.yaml\n    labels: [person]\n{CALIBRATION}"
-    assert names(plan(tmp_path, kept)) == ["zone_count_box"]
+    found = plan(tmp_path, kept)
+    assert names(found) == ["zone_count_box"]
+    assert rules_off(found, COCO) == {"proximity": "the camera does not keep truck; it keeps person"}
+    assert remarks(found, COCO) == ["rule proximity is off: the camera does not keep truck; it keeps person"]
+
+
+def test_the_catalogue_s_model_of_falls_alone_serves_the_construction_preset(tmp_path: Path) -> None:
+    labels = catalogue().get("human-fall-yolov8s").labels or ()
+    found = plan(tmp_path, f"    scenario: construction\n    labels: [Normal, Fall]\n{CALIBRATION}")
+    found.check_labels("human-fall-yolov8s", labels)
+    (down,) = (rule.config.model_dump() for rule in fitted(found, labels).rules)
+    assert (down["name"], down["labels"], down["fall_labels"]) == ("down", ("Normal",), ("Fall",))
+    off = rules_off(found, labels)
+    assert off["near_vehicle"] == "the camera does not keep person, truck, car; it keeps Normal, Fall"
+    assert set(off) == {
+        "dwell_box", "helmet", "line_crossing_back", "line_crossing_gate", "near_vehicle", "vest", "zone_count_box",
+    }  # fmt: skip
+    falls = plan(tmp_path, "    scenario: construction\n    labels: [Fall]\n")
+    assert names(fitted(falls, labels)) == ["down"]
+    cars = plan(tmp_path, "    scenario: construction\n    labels: [car]\n")
+    assert "down" not in names(fitted(cars, COCO)), "nobody falls where there are no people and no labels of falls"
 
 
 def test_an_optional_rule_is_off_where_the_camera_knows_no_metres(tmp_path: Path) -> None:
@@ -564,6 +588,27 @@ def test_another_time_zone_or_ground_is_another_camera_for_a_reload(
 def test_what_a_wildcard_does_not_stand_for(skip: str, left: list[str], tmp_path: Path) -> None:
     found = plan(tmp_path, f'    rules:\n      - {{kind: line_crossing, line: "*", skip: {skip}}}\n')
     assert names(found) == [f"line_crossing_{name}" for name in left]
+
+
+def test_a_single_arm_of_a_junction_is_told(tmp_path: Path) -> None:
+    found = plan(tmp_path, "    scenario: traffic\n", GEOMETRY.replace("box:", "arm_north:"))
+    why = "flow_matrix needs 2 zones, and only 'arm_north' fits 'arm_*'"
+    assert f"rule turns is off: {why}" in remarks(found, COCO)
+
+
+def test_a_crossing_is_timed_from_kerb_to_kerb_by_the_pedestrian_preset(tmp_path: Path) -> None:
+    """The zone between them is where people walk, and no stop on the way."""
+    zones = {"kerb_a": (0.0, 0.3), "walk_crossing": (0.3, 0.7), "kerb_b": (0.7, 1.0)}
+    drawn = "".join(f"      {name}: [[{a}, 0], [{b}, 0], [{b}, 1], [{a}, 1]]\n" for name, (a, b) in zones.items())
+    text = GEOMETRY[: GEOMETRY.index("      box:")] + drawn
+    rules = plan(tmp_path, "    scenario: pedestrian\n", text).rule_set("cam", 1000, 1000)
+    flows = next(rule for rule in rules.rules if rule.name == "flows")
+    events = play(flows, walk(lambda t: (100 + 200 * t, 500)))
+    assert [(event.data["from"], event.data["to"], event.data["seconds"]) for event in events] == [
+        ("kerb_a", "kerb_b", pytest.approx(2.0, abs=0.25))
+    ]
+    one = plan(tmp_path, "    scenario: pedestrian\n", text.replace("kerb_a", "walk_a"))
+    assert one.off == {"flows": "flow_matrix needs 2 zones, and only 'kerb_b' fits '*' without 'walk_*'"}
 
 
 def test_lines_that_are_directions_are_not_counted_over_by_the_traffic_preset(tmp_path: Path) -> None:

@@ -81,7 +81,11 @@ def test_a_subscriber_sees_the_whole_contract(broker: Mosquitto, job: Job, yolov
     assert messages[-1].topic == f"{P}/available"
     # counters: all of them, zeros included, from the start
     keys = [f"counts/middle/{way}/{label}" for way in ("in", "out") for label in ("person", "traffic_light")]
-    keys += [f"occupancy/floor/{label}" for label in ("person", "traffic_light")]
+    keys += [
+        f"{head}/{label}"
+        for head in ("occupancy/floor", "totals/zone_count_floor")
+        for label in ("person", "traffic_light")
+    ]
     for key in keys:
         assert at_start[f"{P}/gate/{key}"] == "0"
         assert f"{P}/gate/{key}/detail" in at_start

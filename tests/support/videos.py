@@ -27,7 +27,7 @@ def encode(
     width: int = 320,
     height: int = 240,
     frames: int = 20,
-    fps: int = 10,
+    fps: int | Fraction = 10,
     rotation: int = 0,
     codec: str = "libx264",
     metadata: Mapping[str, str] | None = None,
