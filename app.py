@@ -491,6 +491,7 @@ def evaluate(
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="With --sweep: site file of the rules.")] = None,
     camera: Annotated[str | None, typer.Option(help="Camera of the site file; the only one needs no name.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="In place of the camera's own, as in analyze.")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write into; default: RESULTS.")] = None,
 ) -> None:
     """Compare results with the truth: boxes, tracks, counts and events.
@@ -508,9 +509,12 @@ def evaluate(
     from pipelines.evaluate.sweep import SweepWishes
     from pipelines.terminal import counting
 
-    if sweep is None and (metric or config or camera):
-        raise ConfigError("--metric, --config and --camera belong to --sweep; name settings, or leave them out")
-    tried = None if sweep is None else SweepWishes(sweep, metric, config, camera)
+    if sweep is None and (metric or config or camera or scenario):
+        options = "--metric, --config, --camera and --scenario"
+        raise ConfigError(f"{options} belong to --sweep; name settings, or leave them out")
+    if config is None and (camera or scenario):
+        raise ConfigError("--camera and --scenario are of a site file; give the file with --config")
+    tried = None if sweep is None else SweepWishes(sweep, metric, config, camera, scenario)
     wishes = EvaluateWishes(results, truth, names, tolerance, first_frame, min_visibility, out_dir, tried)
     with counting(err, "trying settings") as on_step:
         result = run_evaluate(wishes, say, on_step)
@@ -518,7 +522,7 @@ def evaluate(
         out.print(table)
     tell(words(result))
     if result["sweep"] is not None:
-        tell(result["sweep"]["yaml"].rstrip())
+        tell(result["sweep"]["remark"] or result["sweep"]["yaml"].rstrip())
     tell(str((out_dir or results) / "evaluation.md"))
 
 
@@ -530,6 +534,7 @@ def truth_from_tracks(
     scenario: Annotated[str | None, typer.Option(help="In place of the camera's own, as in analyze.")] = None,
     video: Annotated[Path | None, typer.Option(help="The video, for its size and times.")] = None,
     fps: Annotated[float | None, typer.Option(min=0.1, max=1000, help="Frames a second, if GT does not tell.")] = None,
+    start_time: StartTimeOption = None,
     names: MapOption = None,
     first_frame: FirstFrameOption = None,
     min_visibility: VisibleOption = 0.0,
@@ -541,7 +546,8 @@ def truth_from_tracks(
     from pipelines.evaluate.truth_files import Reading
 
     reading = Reading(Names.parse(names), first_frame, min_visibility)
-    found = write_events_of_tracks(TracksWishes(tracks, config, camera, scenario, video, fps, out_file, reading))
+    wishes = TracksWishes(tracks, config, camera, scenario, video, fps, start_time, out_file, reading)
+    found = write_events_of_tracks(wishes, say)
     tell(f"{out_file}: {len(found.happenings)} events at {len(found.watched)} rules")
 
 

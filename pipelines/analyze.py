@@ -173,6 +173,7 @@ class _Run:
         self._lines, self._zones = job.plan.pixel_lines(*size), job.plan.pixel_zones(*size)
         self._analysis = Analysis.of(job.plan, model.detector.labels, job.camera, *size, info.fps, start)
         self._rules = self._analysis.rules
+        self._labels = fitted(job.plan, model.detector.labels).labels
         self._detector = model.info(job.detector_name)
         tiles = job.plan.tiles
         self.detector = model.detector if tiles is None else TiledDetector(model.detector, tiles)
@@ -278,7 +279,7 @@ class _Run:
             "precision": detector.precision,
             "imgsz": list(detector.imgsz),
             "confidence": self._model.config.confidence,
-            "labels": list(self._job.plan.labels or self._model.detector.labels),
+            "labels": list(self._labels or self._model.detector.labels),
             "tracker": self._job.plan.tracker.model_dump(),
             "backend": self._info.backend,
             "size": [self._info.width, self._info.height],

@@ -145,6 +145,19 @@ def _start(wishes: Wishes, timezone: str) -> float | None:
         return None
     if len(wishes.videos) > 1:
         raise ConfigError("--start-time is of one video; analyse the others in calls of their own")
+    return moment_of(text, timezone)
+
+
+def moment_of(text: str, timezone: str) -> float:
+    """Unix seconds of a ``--start-time``.
+
+    Args:
+        text: ISO 8601.
+        timezone: That of times that do not name their own.
+
+    Raises:
+        ConfigError: It is no time.
+    """
     try:
         moment = datetime.fromisoformat(text)
         local = moment.replace(tzinfo=ZoneInfo(timezone)) if moment.tzinfo is None else moment

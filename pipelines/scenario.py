@@ -98,12 +98,15 @@ class CameraPlan:
         """From pixels of pictures of this size to metres; ``None`` where the camera is not calibrated."""
         return Ground.of(self.calibration, width, height) if self.calibration else None
 
-    def start_of(self, video: Path, told: float | None) -> float | None:
+    def start_of(
+        self, video: Path | None, told: float | None, way_out: str = "say it with --start-time"
+    ) -> float | None:
         """When a recording began, where a schedule wants to know.
 
         Args:
-            video: The file.
+            video: The file, if it is there.
             told: Unix seconds of its first frame, if somebody said.
+            way_out: What to do where nobody knows, for the error.
 
         Returns:
             Unix seconds: as told, else as the file's container has them; ``None`` where nothing needs them.
@@ -112,9 +115,10 @@ class CameraPlan:
             ConfigError: A rule has a schedule, and nobody knows.
         """
         wanting = [rule for rule in self.rules if getattr(rule.config, "schedule", None) is not None]
-        start = recorded_at(video) if told is None and wanting else told
+        start = recorded_at(video) if told is None and wanting and video is not None else told
         if start is None and wanting:
-            text = f"when {video} was recorded is not known, so this schedule cannot be kept; say it with --start-time"
+            name = video or "the video"
+            text = f"when {name} was recorded is not known, so this schedule cannot be kept; {way_out}"
             faults = [rule.document.fault((*rule.where, "schedule"), text) for rule in wanting]
             raise ConfigError(*dict.fromkeys(faults))
         return start

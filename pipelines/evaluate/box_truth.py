@@ -45,6 +45,7 @@ class BoxTruth:
         fps: Frames per second, where the truth tells.
         frame_count: How many frames the video has, where the truth tells.
         size: Width and height of the pictures, where the truth tells.
+        is_sparse: Whether frames that are not there were not looked at; else nothing is in them.
     """
 
     file: Path
@@ -52,6 +53,7 @@ class BoxTruth:
     fps: float | None = None
     frame_count: int | None = None
     size: tuple[int, int] | None = None
+    is_sparse: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -103,7 +105,7 @@ def read_pictures(path: Path, size: tuple[int, int], labels: tuple[str, ...], na
         if len(set(tracks)) < len(tracks):
             raise ConfigError(f"--truth: {path}: {picture} has two boxes of one track_id; an object is in a frame once")
         frames[number - start] = boxes
-    return BoxTruth(path, frames, size=size)
+    return BoxTruth(path, frames, size=size, is_sparse=True)
 
 
 def _renamed(truth: Truth, names: Names) -> list[tuple[TrueBox, ...]]:

@@ -56,9 +56,9 @@ def _as_truth(truth: Sequence[Sequence[TrueBox]], labels: Sequence[str]) -> Trut
 
 
 def _row(judge: Any, class_id: int | None, objects: int) -> dict[str, Any]:
-    empty = {"map50": 0.0, "map50_95": 0.0, "precision": None, "recall": 0.0, "found": 0, "matched": 0}
     if judge is None or class_id is None:
-        return {**empty, "objects": objects}
+        nothing = {"map50": 0.0, "map50_95": 0.0, "precision": None, "recall": 0.0 if objects else None}
+        return {**nothing, "objects": objects, "found": 0, "matched": 0}
     column = judge.params.catIds.index(class_id)
     precision = judge.eval["precision"][:, :, column, 0, -1]  # (IoU, recall) at all sizes
     found = matched = 0

@@ -11,7 +11,7 @@ from typing import Any
 from config.errors import ConfigError
 from pipelines.compare.truth import check_pycocotools
 from pipelines.evaluate.detection import score_detection
-from pipelines.evaluate.events import score_events, total
+from pipelines.evaluate.events import left_out, score_events, total
 from pipelines.evaluate.names import Names
 from pipelines.evaluate.report import write_reports
 from pipelines.evaluate.results import Run, read_run, renamed
@@ -115,7 +115,7 @@ def evaluated(run: Run, truths: Truths, tolerance_s: float) -> dict[str, Any]:
     """
     result: dict[str, Any] = {
         "frames": len(run.frames), "fps": round(run.fps, 3), "detection": None, "tracking": None, "events": None,
-        "events_total": None, "sweep": None, "tolerance_s": tolerance_s,
+        "events_total": None, "events_left_out": None, "sweep": None, "tolerance_s": tolerance_s,
     }  # fmt: skip
     if truths.boxes is not None:
         true, found = both_sides(truths.boxes, run)
@@ -125,7 +125,7 @@ def evaluated(run: Run, truths: Truths, tolerance_s: float) -> dict[str, Any]:
             result["tracking"] = score_tracking(true, found, run.track_labels(), truths.boxes.labels)
     if truths.events is not None:
         rows = score_events(truths.events, run.events, tolerance_s)
-        result |= {"events": rows, "events_total": total(rows)}
+        result |= {"events": rows, "events_total": total(rows), "events_left_out": left_out(truths.events, run.events)}
     return result
 
 

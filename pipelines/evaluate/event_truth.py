@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from config.errors import ConfigError
@@ -16,10 +16,10 @@ from pipelines.rules import RULE_KINDS
 
 COLUMNS = ("kind", "name", "label", "direction", "time_s")
 OPTIONAL = ("seconds", "value")
-DIRECTIONS: Mapping[str, tuple[str, str]] = {
-    "line_crossing": ("in", "out"), "zone_count": ("enter", "leave"),
-}  # fmt: skip
-"""The words of kinds that go both ways, the same at each line or zone."""
+DIRECTIONS: Mapping[str, tuple[str, ...]] = {
+    kind: config.words for kind, (config, _) in RULE_KINDS.items() if any(config.words)
+}
+"""The words of kinds whose events have a direction, where they are the same at each line or zone."""
 _FORM = f"a header {','.join(COLUMNS)} (and {', '.join(OPTIONAL)} if wanted), then a row for each event"
 
 
@@ -31,18 +31,45 @@ class EventTruth:
         file: Where it stands.
         happenings: What happened, by time.
         watched: ``(kind, line or zone)`` that the truth speaks of, those included where nothing happened.
+        sought: ``(kind, line or zone, label)`` that was looked for, and did not happen.
     """
 
     file: Path
     happenings: tuple[Happening, ...]
     watched: frozenset[tuple[str, str]]
+    sought: frozenset[tuple[str, str, str]] = frozenset()
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels that the truth names."""
+        return frozenset((*(label for *_, label in self.sought), *(one.label for one in self.happenings if one.label)))
+
+    def asks(self, kind: str, name: str, label: str) -> bool:
+        """Whether it has something to say of a label at a line or zone.
+
+        It has of the labels that it names, where it names any; and of all where something happened that has none, or
+        where it says of all that nothing did.
+        """
+        if not label or not self.labels or label in self.labels:
+            return True
+        here = [one for one in self.happenings if (one.kind, one.name) == (kind, name)]
+        if here:
+            return any(not one.label and has_label(one.kind, one.direction) for one in here)
+        return (kind, name) not in {(one, at) for one, at, _ in self.sought}
+
+
+def has_label(kind: str, direction: str) -> bool:
+    """Whether an event of this direction is of something that has a label; those of a table, say, are not."""
+    config = RULE_KINDS[kind][0]
+    return direction not in config.scene_words and config.scene_words != config.words
 
 
 def read_events(file: Path, names: Names, last_s: float | None = None, option: str = "--truth") -> EventTruth:
     """Read a CSV with ``kind,name,label,direction,time_s`` and, if wanted, ``seconds`` and ``value``.
 
-    A row without a time says that ``kind`` was watched at ``name``: if no other row names both, nothing happened there.
-    An empty label or direction stands for any.
+    A row without a time says that ``kind`` was watched at ``name``, and its label looked for: if no other row names
+    them, nothing happened. An empty label or direction stands for any. Events about a place have no label, whatever is
+    written.
 
     Args:
         file: The CSV.
@@ -55,6 +82,7 @@ def read_events(file: Path, names: Names, last_s: float | None = None, option: s
     """
     happenings: list[Happening] = []
     watched: set[tuple[str, str]] = set()
+    sought: set[tuple[str, str, str]] = set()
     for number, row in _rows(file, option):
         where = f"{option}: {file}, line {number}"
         kind, name = row["kind"], row["name"]
@@ -65,24 +93,31 @@ def read_events(file: Path, names: Names, last_s: float | None = None, option: s
         if (ways := DIRECTIONS.get(kind)) and row["direction"] not in ("", *ways):
             raise ConfigError(f"{where}: direction {row['direction']!r} of {kind}; allowed: {', '.join(ways)}, or none")
         watched.add((kind, name))
+        label = names(row["label"]) if row["label"] and has_label(kind, row["direction"]) else ""
         time_s = _value(where, row, "time_s")
         if time_s is None:
+            sought |= {(kind, name, label)} if label else set()
             continue
         if last_s is not None and time_s > last_s + 1:
             raise ConfigError(
                 f"{where}: {time_s:g} s is behind the end of the video, {last_s:.1f} s; is it the truth of another one "
                 "or another frame rate?"
             )
-        label = names(row["label"]) if row["label"] else ""
         if label is not None:
             seconds, value = _value(where, row, "seconds"), _value(where, row, "value")
             happenings.append(Happening(kind, name, label, row["direction"], time_s, seconds, value))
-    return EventTruth(file, tuple(sorted(happenings, key=lambda one: one.time_s)), frozenset(watched))
+    happened = tuple(sorted(happenings, key=lambda one: one.time_s))
+    return EventTruth(file, happened, frozenset(watched), frozenset(sought))
 
 
 def check_against(
-    truth: EventTruth, places: Iterable[tuple[str, str]], labels: tuple[str, ...], where: str
-) -> None:  # fmt: skip
+    truth: EventTruth,
+    places: Iterable[tuple[str, str]],
+    labels: tuple[str, ...],
+    where: str,
+    rules: Iterable[tuple[str, str]] = (),
+    off: Mapping[str, str] | None = None,
+) -> EventTruth:
     """Refuse a truth that speaks of what the results could not have found.
 
     Args:
@@ -90,20 +125,33 @@ def check_against(
         places: ``(kind, line or zone)`` of the rules.
         labels: Labels that could be found; without any they are not checked.
         where: What has these rules, for the error.
+        rules: ``(kind, name)`` of the rules, by which a truth may call them, too.
+        off: Rules that were off, and why.
+
+    Returns:
+        The truth without the places of rules that were off, where nothing happened there.
 
     Raises:
         ConfigError: A kind, line, zone or label is unknown there; with the file, and the way out.
     """
     known = set(places)
-    for kind, name in sorted(truth.watched - known):
+    happened = {(one.kind, one.name) for one in truth.happenings}
+    silent = set()
+    for kind, name in sorted(truth.watched - known - set(rules)):
+        reasons = [why for rule, why in (off or {}).items() if rule == name or rule.endswith(f"_{name}")]
+        if reasons and (kind, name) not in happened:
+            silent.add((kind, name))
+            continue
         allowed = ", ".join(f"{one} {place}" for one, place in sorted(known)) or "none"
+        was_off = f", and a rule was off there: {reasons[0]}" if reasons else ""
         raise ConfigError(
-            f"--truth: {truth.file}: {where} has no rule {kind} at {name!r} (it has: {allowed}); correct the names, or "
-            "analyse with a site file that has it"
+            f"--truth: {truth.file}: {where} has no rule {kind} at {name!r} (it has: {allowed}{was_off}); correct the "
+            "names, or analyse with a site file that has it"
         )
     unknown = sorted({one.label for one in truth.happenings if one.label} - set(labels))
     if labels and unknown:
         raise ConfigError(unknown_labels(truth.file, unknown, labels))
+    return replace(truth, watched=truth.watched - silent)
 
 
 def unknown_labels(file: Path, unknown: list[str], labels: tuple[str, ...]) -> str:
@@ -115,10 +163,16 @@ def unknown_labels(file: Path, unknown: list[str], labels: tuple[str, ...]) -> s
     )
 
 
-def events_csv(happenings: Iterable[Happening], watched: Iterable[tuple[str, str]] = ()) -> str:
-    """The text of an events CSV; what was watched without anything happening has rows without a time."""
+def events_csv(
+    happenings: Iterable[Happening],
+    watched: Iterable[tuple[str, str]] = (),
+    sought: Iterable[tuple[str, str, str]] = (),
+) -> str:
+    """The text of an events CSV; what was watched or looked for without anything happening has rows without a time."""
     rows = sorted(happenings, key=lambda one: (one.time_s, one.kind, one.name))
-    silent = sorted(set(watched) - {(one.kind, one.name) for one in rows})
+    of_labels = set(sought)
+    told = {(one.kind, one.name) for one in rows} | {(kind, name) for kind, name, _ in of_labels}
+    silent = sorted({(*place, "") for place in set(watched) - told} | of_labels)
     extra = [name for name in OPTIONAL if any(getattr(one, name) is not None for one in rows)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -127,7 +181,7 @@ def events_csv(happenings: Iterable[Happening], watched: Iterable[tuple[str, str
         numbers = (getattr(one, name) for name in extra)
         cells = ("" if number is None else f"{number:g}" for number in numbers)
         writer.writerow([one.kind, one.name, one.label, one.direction, round(one.time_s, 3), *cells])
-    writer.writerows([kind, name, "", "", "", *("" for _ in extra)] for kind, name in silent)
+    writer.writerows([kind, name, label, "", "", *("" for _ in extra)] for kind, name, label in silent)
     return text.getvalue()
 
 

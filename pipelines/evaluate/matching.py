@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import lap
 import numpy as np
 
 
-def in_time(truth_s: Sequence[float], found_s: Sequence[float], tolerance_s: float) -> list[tuple[int, int]]:
+def in_time(
+    truth_s: Sequence[float],
+    found_s: Sequence[float],
+    tolerance_s: float,
+    fits: Callable[[int, int], bool] | None = None,
+) -> list[tuple[int, int]]:
     """As many pairs as possible that are no further apart than ``tolerance_s``, and of those the nearest ones.
 
     An optimal assignment (Jonker and Volgenant, 1987) in which a pair that is too far apart costs more than all that
@@ -18,6 +23,7 @@ def in_time(truth_s: Sequence[float], found_s: Sequence[float], tolerance_s: flo
         truth_s: Times of the truth, seconds, in any order.
         found_s: Times of what was found, likewise.
         tolerance_s: Seconds.
+        fits: Whether those at a position in each list may be a pair at all; default: any two may.
 
     Returns:
         Pairs of positions in both lists, by the truth's time; each position at most once.
@@ -28,6 +34,8 @@ def in_time(truth_s: Sequence[float], found_s: Sequence[float], tolerance_s: flo
             np.array([truth_s[row] for row in rows])[:, None] - np.array([found_s[column] for column in columns])
         )
         near = apart <= tolerance_s + 1e-9  # of decimals such as 0.3 - 0.2
+        if fits is not None:
+            near &= np.array([[fits(row, column) for column in columns] for row in rows])
         far = (tolerance_s + 1.0) * (min(apart.shape) + 1)
         assigned, _ = lap.lapjv(np.where(near, apart, far), extend_cost=True, return_cost=False)
         pairs += [

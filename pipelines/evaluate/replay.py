@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pipelines.evaluate.happening import Happening
+from pipelines.evaluate.happening import Happening, place_name
+from pipelines.rule_plan import PlannedRule
 from pipelines.scenario import CameraPlan, RuleSet
 from pipelines.values import Event, Track
 from streams.frame import Frame
@@ -33,6 +35,30 @@ def of_event(event: Event) -> Happening:
     return Happening.of_event(event.kind, event.rule, event.label or "", event.data, event.pts_s)
 
 
+def place_of(rule: PlannedRule) -> str:
+    """Line or zone of a rule, as its events tell it; the rule's name where it has neither."""
+    return place_name({key: getattr(rule.config, key, None) for key in ("line", "zone")}, rule.name)
+
+
 def places_of(plan: CameraPlan) -> frozenset[tuple[str, str]]:
     """``(kind, line or zone)`` of each rule; the rule's name where it has neither."""
-    return frozenset((rule.config.kind, rule.place or rule.name) for rule in plan.rules)
+    return frozenset((rule.config.kind, place_of(rule)) for rule in plan.rules)
+
+
+def rules_of(plan: CameraPlan) -> frozenset[tuple[str, str]]:
+    """``(kind, name)`` of each rule."""
+    return frozenset((rule.config.kind, rule.name) for rule in plan.rules)
+
+
+def truth_names(plan: CameraPlan) -> dict[str, str]:
+    """By what name a truth tells of each rule that has events: its place, or itself where another one is there, too.
+
+    Rules that count by place, whose labels differ, are told apart by these.
+    """
+    at = Counter((rule.config.kind, place_of(rule)) for rule in plan.rules)
+    return {
+        rule.name: rule.name if at[rule.config.kind, place] > 1 and not rule.config.counts_by_place else place
+        for rule in plan.rules
+        for place in [place_of(rule)]
+        if rule.config.told()
+    }

@@ -86,7 +86,8 @@ def to_markdown(result: Mapping[str, Any]) -> str:
         lines += ["", f"## {title}", "", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
         lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
     if (found := result.get("sweep")) is not None:
-        lines += ["", "The best setting, for a site file:", "", "```yaml", found["yaml"].rstrip(), "```"]
+        best = ["The best setting, for a site file:", "", "```yaml", found["yaml"].rstrip(), "```"]
+        lines += ["", *([found["remark"]] if found["remark"] else best)]
     return "\n".join(lines) + "\n"
 
 
@@ -100,6 +101,9 @@ def words(result: Mapping[str, Any]) -> str:
         parts.append(f"{detection['frames']} of them compared; {kept}, so average precision is that of what was kept")
     if events is not None:
         parts.append(f"events joined within {result['tolerance_s']:g} s")
+        if others := result["events_left_out"]:
+            counts = ", ".join(f"{count} {label}" for label, count in others.items())
+            parts.append(f"events of labels that the truth does not name are left out: {counts}")
     return "; ".join(parts)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from config.errors import ConfigError
 from detectors.detections import Detections
 from pipelines.byte_track import UNTRACKED
-from pipelines.evaluate.happening import Happening
+from pipelines.evaluate.happening import Happening, place_name
 from pipelines.evaluate.names import Names
 
 
@@ -48,6 +48,7 @@ class Run:
         events: What its rules saw.
         labels: The labels it could have found, as renamed.
         places: ``(kind, line or zone)`` of each of its rules.
+        rules: ``(kind, name)`` of each of its rules.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Run:
     events: tuple[Happening, ...]
     labels: tuple[str, ...]
     places: frozenset[tuple[str, str]]
+    rules: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -102,10 +104,10 @@ def read_run(folder: Path, names: Names) -> Run:
             raise _no_frame(folder, number, f"frame {len(frames)} and a later pts_s are expected")
         frames.append(frame)
     rules: Mapping[str, Mapping[str, Any]] = summary.get("rules") or {}
-    places = frozenset(
-        (str(rule["kind"]), str(rule.get("line") or rule.get("zone") or name)) for name, rule in rules.items()
-    )
-    return renamed(Run(folder, summary, tuple(frames), tuple(_events(folder / "events.jsonl")), labels, places), names)
+    places = frozenset((str(rule["kind"]), place_name(rule, name)) for name, rule in rules.items())
+    own = frozenset((str(rule["kind"]), name) for name, rule in rules.items())
+    events = tuple(_events(folder / "events.jsonl"))
+    return renamed(Run(folder, summary, tuple(frames), events, labels, places, own), names)
 
 
 def renamed(run: Run, names: Names) -> Run:
@@ -162,10 +164,15 @@ def _check_summary(summary: Any) -> None:
     if not (isinstance(width, int) and isinstance(height, int) and min(width, height) > 0):
         raise ValueError(f"size is {summary['size']}")
     labels, rules, confidence = summary.get("labels"), summary.get("rules"), summary.get("confidence")
+    off, start = summary.get("rules_off"), summary.get("start_time")
     if labels is not None and not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
         raise TypeError("labels are not a list of names")
     if rules is not None and not (isinstance(rules, dict) and all("kind" in rule for rule in rules.values())):
         raise TypeError("rules are not rules by name")
+    if off is not None and not (isinstance(off, dict) and all(isinstance(why, str) for why in off.values())):
+        raise TypeError("rules_off are not reasons by name")
+    if start is not None and not math.isfinite(float(start)):
+        raise ValueError(f"start_time is {start}")
     if confidence is not None and not 0 <= float(confidence) <= 1:
         raise ValueError(f"confidence is {confidence}")
 

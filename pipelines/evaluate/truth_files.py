@@ -74,8 +74,8 @@ def _read(path: Path, run: Run, reading: Reading) -> Truths:
             raise ConfigError(
                 f"--truth: {path} has no row but the header; a row without a time says that nothing happened"
             )
-        check_against(events, run.places, run.labels, f"{run.folder}'s run")
-        return Truths(events=events)
+        off = run.summary.get("rules_off")
+        return Truths(events=check_against(events, run.places, run.labels, f"{run.folder}'s run", run.rules, off))
     boxes = read_boxes(path, run.size, run.labels, reading)
     _check_fits(boxes, run)
     return Truths(boxes=boxes)

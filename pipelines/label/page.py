@@ -102,9 +102,15 @@ const controls = {
   'Backspace': () => send('/undo', {}, 'the last row is taken out'),
 };
 
+function keyOf(event) {  // a capital is a letter with Shift, whatever Caps Lock says
+  if (event.key.length !== 1) { return event.key; }
+  const capital = event.key.toUpperCase();
+  return event.shiftKey && capital in about.keys ? capital : event.key.toLowerCase();
+}
+
 document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.repeat && event.key in about.keys) { return; }
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const key = keyOf(event);
+  if (event.ctrlKey || event.altKey || event.metaKey || event.repeat && key in about.keys) { return; }
   if (key in about.keys) {
     const at = time();
     send('/rows', {key, time_s: at, label: choice.value}, `${at.toFixed(2)} s: ${about.keys[key]}`);
@@ -124,7 +130,7 @@ fetch('/about').then((answer) => answer.json()).then((told) => {
   for (const [key, meaning] of Object.entries(told.keys)) {
     const line = table.insertRow();
     const word = document.createElement('kbd');
-    word.textContent = key;
+    word.textContent = /[A-Z]/.test(key) ? `Shift ${key}` : key;
     line.insertCell().append(word);
     cell(line, meaning);
   }

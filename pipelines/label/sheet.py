@@ -30,6 +30,7 @@ class Sheet:
         truth = read_events(file, Names(), option="--out") if file.exists() and file.stat().st_size else None
         self._rows: list[Happening] = list(truth.happenings) if truth else []
         self._watched = truth.watched if truth else frozenset[tuple[str, str]]()
+        self._sought = truth.sought if truth else frozenset[tuple[str, str, str]]()
         self._save(self._rows)
 
     def rows(self) -> list[Happening]:
@@ -42,13 +43,14 @@ class Sheet:
 
         Args:
             meaning: What the key says.
-            label: For a key that tells none.
+            label: For a key that tells none; not taken where the event has no label.
             time_s: Media time, seconds.
 
         Raises:
             OutputError: It cannot be saved; then it is not added.
         """
-        row = Happening(meaning.kind, meaning.name, meaning.label or label, meaning.direction, round(time_s, 3))
+        who = (meaning.label or label) if meaning.has_label else ""
+        row = Happening(meaning.kind, meaning.name, who, meaning.direction, round(time_s, 3))
         with self._lock:
             self._save([*self._rows, row])
             self._rows.append(row)
@@ -73,4 +75,4 @@ class Sheet:
             return gone
 
     def _save(self, rows: list[Happening]) -> None:
-        write_text_atomic(self.file, events_csv(rows, self._watched))
+        write_text_atomic(self.file, events_csv(rows, self._watched, self._sought))

@@ -84,6 +84,21 @@ class RuleConfig(Strict):
     brings_labels: ClassVar[tuple[str, ...]] = ()
     """Those of ``label_keys`` whose labels are kept for it, though the camera does not name them."""
 
+    words: ClassVar[tuple[str, ...]] = ("",)
+    """What its events tell apart, as the column ``direction`` of a truth has it: ``in`` and ``out``, say."""
+
+    scene_words: ClassVar[tuple[str, ...]] = ()
+    """Those of its words that are about the place: events of theirs have no label."""
+
+    def told(self) -> tuple[str, ...]:
+        """The words of the events that it has as it is configured; none where it has no events."""
+        return self.words
+
+    @property
+    def told_labels(self) -> tuple[str, ...]:
+        """Labels that its events may have; empty: any."""
+        return self.labels or ()
+
     @property
     def place(self) -> str:
         """Name of its line or zone; empty where it has none, or several."""

@@ -33,6 +33,8 @@ class CongestionConfig(RuleConfig):
     """Keys of ``congestion``."""
 
     kind: Literal["congestion"]
+    words: ClassVar[tuple[str, ...]] = LEVELS
+    scene_words: ClassVar[tuple[str, ...]] = words
     zone: str = Field(description='name of a zone of the camera, one lane; or "*" for each')
     dense: float | None = Field(
         None, gt=0, description="vehicles on 100 m, or covered share without a calibration; default: 2.5, or 0.3"

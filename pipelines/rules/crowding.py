@@ -20,6 +20,8 @@ class CrowdingConfig(PeopleRuleConfig):
     """Keys of ``crowding``."""
 
     kind: Literal["crowding"]
+    words: ClassVar[tuple[str, ...]] = ("begin", "end")
+    scene_words: ClassVar[tuple[str, ...]] = words
     zone: str = Field(description='name of a zone of the camera, or "*" for each')
     limit: int | None = Field(None, ge=1, description="so many are a crowd")
     per_m2: float | None = Field(

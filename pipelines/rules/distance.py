@@ -20,12 +20,17 @@ class DistanceConfig(RuleConfig):
     """Keys of ``distance``."""
 
     kind: Literal["distance"]
+    words: ClassVar[tuple[str, ...]] = ("leave", "reached")
     zone: str = Field(description='name of a zone of the camera, or "*" for each')
     metres: float | None = Field(None, gt=0, description="travelled metres that are told at once; default: none are")
     step_m: float = Field(
         0.5, gt=0, description="shorter ways than this are trembling; the way is measured in such steps"
     )
     grace_s: float = Field(0.5, ge=0, description="media seconds outside after which an object has left")
+
+    def told(self) -> tuple[str, ...]:
+        """Without metres to reach there is nothing but leaving."""
+        return self.words if self.metres is not None else ("leave",)
 
     def faults_at(self, place: Place) -> list[tuple[str, str]]:
         """Metres."""
@@ -90,16 +95,18 @@ class Distance:
         self._count(change.track.label, trip.way.end())
         self._objects[change.track.label] += 1
         self._longest_m = max(self._longest_m, trip.way.metres)
-        return self._event(change.track, trip.way.metres, "leave", pts_s, change.stayed_s)
+        return self._event(change.track, trip.way.metres, "leave", pts_s, change.stayed_s, change.pts_s)
 
-    def _event(self, track: Track, metres: float, action: str, pts_s: float, seconds: float) -> Event:
+    def _event(
+        self, track: Track, metres: float, action: str, pts_s: float, seconds: float, at_s: float | None = None
+    ) -> Event:
         data: dict[str, Scalar] = {
             "zone": self._config.zone,
             "action": action,
             "metres": round(metres, 2),
             "seconds": round(seconds, 3),
         }
-        return event(self, self._source_id, pts_s, track, data)
+        return event(self, self._source_id, pts_s, track, data if at_s is None else {**data, "at_pts_s": at_s})
 
     def counters(self) -> Mapping[CounterKey, int]:
         """Whole metres that all objects together have travelled, and objects that have left."""

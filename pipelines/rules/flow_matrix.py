@@ -41,6 +41,10 @@ class FlowMatrixConfig(RuleConfig):
             raise ValueError(f"expected a list of zones, or '*' for all, not {zones!r}")
         return zones
 
+    def told(self) -> tuple[str, ...]:
+        """Each way as ``north>east``."""
+        return tuple(">".join(pair) for pair in permutations(self.zones, 2))
+
     def faults_at(self, place: Place) -> list[tuple[str, str]]:
         """One zone twice, or names that make the same word of two movements."""
         faults = [("zones", f"zone {zone!r} is named twice") for zone, n in Counter(self.zones).items() if n > 1]

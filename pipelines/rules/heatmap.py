@@ -18,6 +18,7 @@ class HeatmapConfig(RuleConfig):
     """Keys of ``heatmap``."""
 
     kind: Literal["heatmap"]
+    words: ClassVar[tuple[str, ...]] = ()
     cols: int = Field(64, ge=1, le=256, description="cells from left to right")
     rows: int = Field(36, ge=1, le=256, description="cells from top to bottom")
     half_life_s: float | None = Field(

@@ -19,6 +19,7 @@ class LineCrossingConfig(RuleConfig):
     """Keys of ``line_crossing``."""
 
     kind: Literal["line_crossing"]
+    words: ClassVar[tuple[str, ...]] = ("in", "out")
     counts_by_place: ClassVar[bool] = True
     line: str = Field(description='name of a line of the camera, or "*" for each')
     margin: float = Field(

@@ -21,6 +21,7 @@ class MissingGearConfig(PeopleRuleConfig):
     """Keys of ``missing_gear``."""
 
     kind: Literal["missing_gear"]
+    words: ClassVar[tuple[str, ...]] = ("missing", "found")
     label_keys: ClassVar[tuple[str, ...]] = ("labels", "worn", "missing")
     brings_labels: ClassVar[tuple[str, ...]] = ("worn", "missing")
     name: Name | None = Field(None, description="default: missing_gear_<gear>, and the zone")

@@ -37,6 +37,7 @@ class Passage:
         is_over: Whether it was faster than the limit at some time.
         was_told: Whether that was told before.
         is_forward: Between two lines: whether it came from the first one.
+        ended_s: Media time at which it was over; ``None`` while it is not.
     """
 
     track: Track
@@ -48,6 +49,7 @@ class Passage:
     is_over: bool = False
     was_told: bool = False
     is_forward: bool = True
+    ended_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -133,7 +135,7 @@ def _passage(track: Track, run: _Run, speed: float, is_done: bool, was_told: boo
     most_kmh = None if run.most is None else run.most * KMH
     return Passage(
         track, speed * KMH, most_kmh, run.way.metres, run.last_s - run.first_s, is_done=is_done,
-        is_over=run.told, was_told=was_told,
+        is_over=run.told, was_told=was_told, ended_s=run.last_s if is_done else None,
     )  # fmt: skip
 
 
@@ -190,7 +192,7 @@ class BetweenLines:
                 metres, seconds = self._distance(came_from[1], point), at_s - came_from[0]
                 if metres is not None and seconds > 0 and metres / seconds <= _IMPOSSIBLE_MS:
                     kmh = metres / seconds * KMH
-                    yield Passage(track, kmh, kmh, metres, seconds, is_forward=index == 1)
+                    yield Passage(track, kmh, kmh, metres, seconds, is_forward=index == 1, ended_s=at_s)
         self._memory.evict(pts_s)
 
     def _crossings(self, walk: _Walk, point: Xy, pts_s: float) -> list[tuple[float, int, Xy]]:

@@ -26,6 +26,7 @@ class PersonDownConfig(PeopleRuleConfig):
     """Keys of ``person_down``."""
 
     kind: Literal["person_down"]
+    words: ClassVar[tuple[str, ...]] = ("down", "up")
     label_keys: ClassVar[tuple[str, ...]] = ("labels", "fall_labels")
     brings_labels: ClassVar[tuple[str, ...]] = ("fall_labels",)
     fall_labels: tuple[str, ...] = Field((), description="labels of people who are down (`Fall`)")
@@ -41,6 +42,11 @@ class PersonDownConfig(PeopleRuleConfig):
         if not self.fall_labels and not self.shape:
             raise ValueError("with neither 'fall_labels' nor 'shape' it sees nothing; name labels or set shape: true")
         return self
+
+    @property
+    def told_labels(self) -> tuple[str, ...]:
+        """Those of people, and of people who are down: a track may be called either."""
+        return tuple(dict.fromkeys((*(self.labels or ()), *self.fall_labels)))
 
     def can_work(self, emptied: Collection[str]) -> bool:
         """It can with labels of people or of falls, as long as it has something to go by."""

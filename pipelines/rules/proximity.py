@@ -29,6 +29,7 @@ class ProximityConfig(RuleConfig):
     label_keys: ClassVar[tuple[str, ...]] = ("labels", "to")
 
     kind: Literal["proximity"]
+    words: ClassVar[tuple[str, ...]] = ("near", "apart")
     labels: tuple[str, ...] = Field(min_length=1, description="labels of those in danger: `[person]`")
     to: tuple[str, ...] = Field(min_length=1, description="labels of what is dangerous: `[truck, car]`")
     zone: str | None = Field(None, description="only those in danger who stand in this zone; default: everywhere")
@@ -174,6 +175,8 @@ class Proximity:
             "seconds": round(encounter.last_s - encounter.since_s, 3),
             "since_pts_s": encounter.since_s,
         }
+        if action == "apart":
+            data["at_pts_s"] = encounter.last_s
         if self._config.zone is not None:
             data["zone"] = self._config.zone
         return event(self, self._source_id, pts_s, encounter.person, data)

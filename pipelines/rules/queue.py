@@ -28,6 +28,8 @@ class QueueConfig(PeopleRuleConfig):
     """Keys of ``queue``."""
 
     kind: Literal["queue"]
+    words: ClassVar[tuple[str, ...]] = ("leave", "long_wait", "long_queue", "long_queue_over")
+    scene_words: ClassVar[tuple[str, ...]] = ("long_queue", "long_queue_over")
     zone: str = Field(description='name of a zone of the camera, or "*" for each')
     service: str | None = Field(None, description="zone where people are served; who is in it does not wait")
     exit: str | None = Field(None, description="line behind which people have been served, whatever its direction")
@@ -39,6 +41,11 @@ class QueueConfig(PeopleRuleConfig):
     alert_length: int | None = Field(None, ge=1, description="people waiting that make a long queue")
     alert_after_s: float = Field(10.0, ge=0, description="media seconds for which it must be long")
     alert_wait_s: float | None = Field(None, gt=0, description="media seconds that make a long wait")
+
+    def told(self) -> tuple[str, ...]:
+        """Leaving, and what is long where somebody said how long that is."""
+        wait = () if self.alert_wait_s is None else ("long_wait",)
+        return ("leave", *wait, *(() if self.alert_length is None else self.scene_words))
 
     def faults_at(self, place: Place) -> list[tuple[str, str]]:
         """A service zone or exit line that the camera does not have."""
@@ -208,6 +215,7 @@ class Queue:
             "wait_s": round(wait_s, 3),
             "served": served,
             "left_pts_s": waiter.left_s,
+            "at_pts_s": waiter.left_s,
         }
         return event(self, self._source_id, pts_s, stay.track, data)
 

@@ -47,6 +47,15 @@ class SpeedConfig(RuleConfig):
         """Name of its zone, or of both lines."""
         return self.zone or "_".join(self.lines or ())
 
+    def told(self) -> tuple[str, ...]:
+        """Passages, in a zone what is too fast, between two lines each way as ``near>far``."""
+        if not self.passages and self.limit_kmh is None:
+            return ()
+        if self.lines is not None:
+            return (">".join(self.lines), ">".join(self.lines[::-1]))
+        limit = () if self.limit_kmh is None else ("over_limit",)
+        return (*limit, *(("passage",) if self.passages else ()))
+
     def faults_at(self, place: Place) -> list[tuple[str, str]]:
         """Metres, unless they are written."""
         if self.metres is not None:
@@ -116,6 +125,8 @@ class Speed:
         else:
             start, end = config.lines if passage.is_forward else config.lines[::-1]
             data |= {"from": start, "to": end}
+        if passage.ended_s is not None:
+            data["at_pts_s"] = round(passage.ended_s, 6)
         return event(self, self._source_id, pts_s, passage.track, data)
 
     def counters(self) -> Mapping[CounterKey, int]:

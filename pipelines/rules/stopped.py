@@ -25,6 +25,7 @@ class StoppedConfig(RuleConfig):
     """Keys of ``stopped``."""
 
     kind: Literal["stopped"]
+    words: ClassVar[tuple[str, ...]] = ("stop", "go")
     zone: str = Field(description='name of a zone of the camera, or "*" for each')
     seconds: float = Field(gt=0, description="media seconds without a move after which it has stopped")
     move: float = Field(0.25, gt=0, description="how far is a move, relative to the height of the box")
@@ -131,7 +132,9 @@ class Stopped:
             "stopped_s": round(until_s - rest.since_s, 3),
             "since_pts_s": rest.since_s,
         }
-        return event(self, self._source_id, pts_s, track, data | ({"ended_by": why} if why else {}))
+        if why:
+            data |= {"ended_by": why, "at_pts_s": until_s}
+        return event(self, self._source_id, pts_s, track, data)
 
     def counters(self) -> Mapping[CounterKey, int]:
         """Per label: stops so far (``totals``), and how many stand there now (``values``)."""

@@ -20,6 +20,8 @@ class TableStateConfig(PeopleRuleConfig):
     """Keys of ``table_state``."""
 
     kind: Literal["table_state"]
+    words: ClassVar[tuple[str, ...]] = ("occupied", "to_clear", "free")
+    scene_words: ClassVar[tuple[str, ...]] = words
     zone: str = Field(description='the table with its seats: name of a zone of the camera, or "*" for each')
     anchor: Literal["foot", "centre"] = Field("centre", description="the point of the box that counts")
     occupied_after_s: float = Field(

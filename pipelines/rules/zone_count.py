@@ -18,6 +18,7 @@ class ZoneCountConfig(RuleConfig):
     """Keys of ``zone_count``."""
 
     kind: Literal["zone_count"]
+    words: ClassVar[tuple[str, ...]] = ("enter", "leave")
     counts_by_place: ClassVar[bool] = True
     zone: str = Field(description='name of a zone of the camera, or "*" for each')
     grace_s: float = Field(0.5, ge=0, description="media seconds outside after which an object has left")

@@ -41,6 +41,16 @@ def test_perfect_results_score_one(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_label_of_which_nothing_was_found_has_a_recall_where_it_has_objects(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path / "run", []), Names())
+    late = [one._replace(label="car") for one in TWO]
+    mot = read_mot(write_mot(tmp_path / "gt", [*TWO[:20], *late[-10:]]) / "gt" / "gt.txt", Names())
+    whole = evaluated(run, Truths(mot), 1.0)["detection"]["labels"]
+    assert (whole["person"]["recall"], whole["car"]["recall"], whole["car"]["precision"]) == (0.0, 0.0, None)
+    begun = evaluated(replace(run, frames=run.frames[:15]), Truths(mot), 1.0)["detection"]["labels"]
+    assert (begun["person"]["recall"], begun["car"]["objects"], begun["car"]["recall"]) == (0.0, 0, None)
+
+
 def test_swapped_ids_cost_identity_alone(tmp_path: Path) -> None:
     swapped = [one._replace(id=3 - (one.id or 0)) if one.frame >= 20 else one for one in TWO]
     both = scores(tmp_path, swapped)

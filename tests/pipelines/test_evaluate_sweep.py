@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,6 +79,65 @@ def test_rules_run_again_for_a_truth_of_events(tmp_path: Path) -> None:
     assert yaml.safe_load(result["yaml"]) == {"detectors": {"main": {"confidence": 0.6}}}
 
 
+def test_the_rules_must_be_those_of_the_truth(tmp_path: Path) -> None:
+    """Analysed with a scenario that the site file does not name: all settings would find nothing."""
+    folder = write_run(tmp_path / "run", WAY, 60, rules=ROAD)
+    site = tmp_path / "site.yaml"
+    site.write_text(SITE.split("    rules:")[0])
+    (tmp_path / "mine.yaml").write_text("version: 1\nrules: [{kind: line_crossing, line: '*'}]\n")
+    truth = tmp_path / "truth.csv"
+    truth.write_text("kind,name,label,direction,time_s\nline_crossing,road,person,out,4.7\n")
+
+    def swept(scenario: str | None) -> dict[str, Any]:
+        wishes = SweepWishes("min_iou=0.15", config=site, scenario=scenario)
+        result: dict[str, Any] = evaluate(EvaluateWishes(folder, [truth], sweep=wishes), lambda line: None)["sweep"]
+        return result
+
+    with pytest.raises(ConfigError, match=r"camera gate has no rule line_crossing at 'road' \(it has: none\)"):
+        swept(None)
+    assert swept(str(tmp_path / "mine.yaml"))["best"]["f1"] == 1.0
+
+
+def test_where_nothing_is_better_nothing_is_the_best(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", WAY, 60)
+    wishes = SweepWishes("min_iou=0.1:0.2:0.05")
+    truth = write_mot(tmp_path / "gt", WAY, 60)
+    result = evaluate(EvaluateWishes(folder, [truth], sweep=wishes), lambda line: None)["sweep"]
+    assert (result["best"], result["yaml"]) == (None, "")
+    assert result["remark"].startswith("no setting is better than another: hota is 0.98")
+    assert result["remark"].endswith(" with all 3")
+    assert result["remark"] in (folder / "evaluation.md").read_text()
+
+
+def test_schedules_run_at_the_time_of_the_recording(tmp_path: Path) -> None:
+    """That the analysis knew; and the lines to paste are for the camera's own detectors."""
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        SITE.replace("cameras:", "detectors: {wide: {}, ppe: {}}\ncameras:")
+        .replace("source: gate.mp4", "source: gate.mp4\n    detector: [ppe, wide]")
+        .replace("rules: [", "zones: {hall: [[0, 0.3], [1, 0.3], [1, 1], [0, 1]]}\n    rules: [")
+        .replace("kind: line_crossing, line: road", "kind: zone_intrusion, zone: hall, schedule: '22:00-23:00'")
+    )
+    truth = tmp_path / "truth.csv"
+    truth.write_text("kind,name,label,direction,time_s\nzone_intrusion,hall,person,,0.3\n")
+    rules = {"zone_intrusion_hall": {"kind": "zone_intrusion", "zone": "hall"}}
+
+    def swept(start: float | None) -> list[float | None]:
+        folder = write_run(tmp_path / "run", WAY, 60, rules=rules, start_time=start)
+        wishes = SweepWishes("confidence=0.5:0.95:0.45", config=site)
+        result = evaluate(EvaluateWishes(folder, [truth], sweep=wishes), lambda line: None)["sweep"]
+        if result["yaml"]:
+            assert yaml.safe_load(result["yaml"]) == {
+                "detectors": {"ppe": {"confidence": 0.5}, "wide": {"confidence": 0.5}}
+            }
+        return [row["f1"] for row in result["rows"]]
+
+    assert swept(1795645800.0) == [1.0, 0.0]  # at 22:30
+    assert swept(1795604400.0) == [0.0, 0.0]  # in the morning
+    with pytest.raises(ConfigError, match=r"recorded is not known.*analyse it again with --start-time"):
+        swept(None)
+
+
 def test_labels_are_renamed_after_the_rules(tmp_path: Path) -> None:
     """Rules know the model's labels, the truth has others."""
     folder = write_run(tmp_path / "run", [one._replace(label="truck") for one in WAY], 60, rules=ROAD)
@@ -146,3 +206,4 @@ def test_the_command_line_tells_the_best(call: Callable[..., Done], tmp_path: Pa
     assert "tracker:\n      activation: 0.6" in done.out
     assert json.loads((folder / "evaluation.json").read_text())["sweep"]["metric"] == "mota"
     call("evaluate", folder, "--truth", truth, "--metric", "mota").failed(2, "--sweep")
+    call("evaluate", folder, "--truth", truth, "--sweep", "iou", "--scenario", "traffic").failed(2, "--config")

@@ -15,6 +15,8 @@ import av
 import pytest
 
 from config.errors import ConfigError
+from config.loader import load
+from config.site import Site
 from pipelines.evaluate.event_truth import read_events
 from pipelines.evaluate.names import Names
 from pipelines.label.keys import Meaning, parse_keys, usual_keys
@@ -26,6 +28,7 @@ from streams.errors import OutputError
 from tests.support.cli import finish, start_app
 from tests.support.videos import encode
 
+ROOT = Path(__file__).parents[2]
 IN = Meaning("line_crossing", "road", "", "in")
 JSON = {"Content-Type": "application/json"}
 SITE = """
@@ -207,6 +210,101 @@ def test_a_site_file_gives_keys_for_each_of_its_rules(tmp_path: Path) -> None:
     }  # fmt: skip
     assert labels == ("person", "car")
     assert meanings(LabelWishes(Path("gate.mp4"))) == (usual_keys(), ())
+
+
+EVENTS = """
+version: 1
+detectors:
+  main: {}
+  ppe: {}
+cameras:
+  yard:
+    source: yard.mp4
+    detector: [main, ppe]
+    labels: [person, car]
+    lines: {near: [[0.1, 0.8], [0.9, 0.8]], far: [[0.2, 0.5], [0.8, 0.5]]}
+    zones:
+      hall: [[0.1, 0.3], [0.9, 0.3], [0.9, 0.9], [0.1, 0.9]]
+      door: [[0, 0], [0.1, 0], [0.1, 0.1]]
+    rules:
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "meant"),
+    [
+        ("{kind: stopped, zone: hall, seconds: 5, labels: [car]}", ["stopped hall stop car", "stopped hall go car"]),
+        ("{kind: crowding, zone: hall, limit: 3}", ["crowding hall begin", "crowding hall end"]),
+        (
+            "{kind: table_state, zone: hall}",
+            ["table_state hall occupied", "table_state hall to_clear", "table_state hall free"],
+        ),
+        (
+            "{kind: queue, zone: hall, alert_length: 3, alert_wait_s: 9}",
+            [
+                "queue hall leave person", "queue hall long_wait person", "queue hall long_queue",
+                "queue hall long_queue_over",
+            ],
+        ),
+        ("{kind: queue, zone: hall}", ["queue hall leave person"]),
+        (
+            "{kind: flow_matrix, name: ways, zones: [hall, door], labels: [car]}",
+            ["flow_matrix ways hall>door car", "flow_matrix ways door>hall car"],
+        ),
+        ("{kind: heatmap, name: heat}\n      - {kind: dwell, zone: hall, seconds: 5}", ["dwell hall"]),
+        (
+            "{kind: speed, lines: [near, far], metres: 20, limit_kmh: 50, labels: [car]}",
+            ["speed speed_near_far near>far car", "speed speed_near_far far>near car"],
+        ),
+        (
+            "{kind: dwell, zone: hall, seconds: 5}\n      - {kind: dwell, name: long, zone: hall, seconds: 50}",
+            ["dwell dwell_hall", "dwell long"],
+        ),
+        ("{kind: person_down, fall_labels: [Fall]}", ["person_down person_down down", "person_down person_down up"]),
+    ],
+)  # fmt: skip
+def test_each_event_of_a_rule_has_its_key(tmp_path: Path, rules: str, meant: list[str]) -> None:
+    """With the direction that it will have, and a label only where it will have one; with any number of detectors."""
+    (tmp_path / "site.yaml").write_text(f"{EVENTS}      - {rules}\n")
+    keys, labels = meanings(LabelWishes(Path("yard.mp4"), config=tmp_path / "site.yaml"))
+    assert sorted(map(str, keys.values())) == sorted(meant)
+    assert set(labels) >= {"person", "car"} and ("Fall" in labels) == ("Fall" in rules)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config" / "examples").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_example_has_enough_keys(file: Path) -> None:
+    for camera, config in load(file, Site).value.cameras.items():
+        if config.scenario or config.rules:
+            keys, _ = meanings(LabelWishes(Path("x.mp4"), config=file, camera=camera))
+            assert len(set(map(str, keys.values()))) == len(keys) > 0
+
+
+def test_letters_with_shift_come_last_and_then_it_is_enough(tmp_path: Path) -> None:
+    rules = [f"{{kind: stopped, name: s{number}, zone: hall, seconds: 5}}" for number in range(31)]
+    site = tmp_path / "site.yaml"
+
+    def keys(count: int) -> list[str]:
+        site.write_text(EVENTS + "".join(f"      - {rule}\n" for rule in rules[:count]))
+        return list(meanings(LabelWishes(Path("yard.mp4"), config=site))[0])
+
+    assert "".join(keys(14)) == "ioklnmwesdxcrtfgvb1234567890"
+    assert "".join(keys(15)[-2:]) == "IO"
+    assert len(set(keys(31))) == 62
+    rules.append("{kind: stopped, name: last, zone: hall, seconds: 5}")
+    with pytest.raises(ConfigError, match="more events than there are keys"):
+        keys(32)
+
+
+def test_what_happens_at_a_place_takes_no_label(tmp_path: Path) -> None:
+    sheet = Sheet(tmp_path / "truth.csv")
+    sheet.add(Meaning("crowding", "hall", "", "begin"), "person", 1.0)
+    sheet.add(Meaning("queue", "bar", "", "long_queue"), "person", 2.0)
+    sheet.add(Meaning("queue", "bar", "", "leave"), "person", 3.0)
+    assert [row.label for row in sheet.rows()] == ["", "", "person"]
+    with pytest.raises(ConfigError, match=r"this event of crowding has no label; leave 'person' out"):
+        parse_keys(["c=crowding,hall,person,begin"])
+    with pytest.raises(ConfigError, match="heatmap has no events"):
+        parse_keys(["h=heatmap,heat"])
 
 
 def test_what_browsers_do_not_play_is_copied_with_its_media_times(tmp_path: Path) -> None:

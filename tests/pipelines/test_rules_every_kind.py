@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.evaluate.replay import of_event
 from pipelines.geometry import Xy
 from pipelines.ground import Ground
 from pipelines.rules import RULE_KINDS
-from pipelines.rules.base import Rule, Surroundings
+from pipelines.rules.base import Rule, RuleConfig, Surroundings
 from pipelines.values import Event, Track, grows
 from tests.support.road import GROUND, SIZE
 from tests.support.sizes import held
@@ -53,9 +54,13 @@ KINDS: dict[str, dict[str, Any]] = {
 every_kind = pytest.mark.parametrize("case", KINDS)
 
 
-def make(case: str, mirrored: bool = False) -> Rule:
+def config_of(case: str) -> RuleConfig:
     kind = case.split()[0]
-    model, rule = RULE_KINDS[kind]
+    return RULE_KINDS[kind][0].model_validate({"kind": kind, **KINDS[case]})
+
+
+def make(case: str, mirrored: bool = False) -> Rule:
+    rule = RULE_KINDS[case.split()[0]][1]
 
     def at(points: Sequence[Xy]) -> tuple[Xy, ...]:
         return tuple((SIZE[0] - x, y) if mirrored else (x, y) for x, y in points)
@@ -67,7 +72,7 @@ def make(case: str, mirrored: bool = False) -> Rule:
     lines = {name: (at(line)[0], at(line)[1]) for name, line in LINES.items()}
     zones = {"z": at(ZONE), "far": at(FAR_ZONE)}
     around = Surroundings("cam", lines, zones, LOST_S, SIZE, Ground(matrix))
-    made: Rule = rule(model.model_validate({"kind": kind, **KINDS[case]}), around)
+    made: Rule = rule(config_of(case), around)
     return made
 
 
@@ -113,7 +118,7 @@ def test_every_kind_is_looked_at() -> None:
 @settings(max_examples=15, deadline=None)
 @given(script=walks)
 def test_counters_events_and_the_end_of_all(case: str, script: list[tuple[str, float, list[Xy], int, int]]) -> None:
-    rule = make(case)
+    rule, config = make(case), config_of(case)
     before: dict[tuple[str, ...], int] = {}
     last_seen: dict[int, float] = {}
     for t, tracks, events in seen(rule, rows_of(script)):
@@ -126,6 +131,11 @@ def test_counters_events_and_the_end_of_all(case: str, script: list[tuple[str, f
         for event in events:
             assert (event.kind, event.rule, event.pts_s) == (rule.kind, rule.name, t)
             assert json.loads(json.dumps(dict(event.data), allow_nan=False)) == event.data
+            one = of_event(event)  # what a truth tells of it is what the kind declares
+            assert one.direction in config.told()
+            assert bool(one.label) == (one.direction not in config.scene_words)
+            assert one.time_s <= t
+            assert one.name in (KINDS[case].get("line"), KINDS[case].get("zone"), rule.name)
             if event.track_id is not None:  # nothing is told of a track that is long gone
                 assert t - last_seen[event.track_id] <= (PATIENT_S if case in PATIENT else LATEST_S)
     json.dumps(rule.state(), allow_nan=False)

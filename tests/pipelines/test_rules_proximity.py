@@ -54,6 +54,8 @@ def test_an_encounter_is_told_once_and_at_its_end(fps: float) -> None:
     assert last.data["action"] == "apart"
     assert last.data["least_m"] == pytest.approx(1.5, abs=0.05)
     assert last.data["seconds"] == pytest.approx(2 * half, abs=0.4)
+    assert last.pts_s - float(str(last.data["at_pts_s"])) == pytest.approx(2.0, abs=0.3)  # the grace
+    assert "at_pts_s" not in first.data
     assert rule.counters() == {("totals", "proximity", "person"): 1, ("values", "proximity", "person"): 0}
     state = rule.state()
     assert state.pop("least_m") == pytest.approx(1.5, abs=0.05)

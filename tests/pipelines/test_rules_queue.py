@@ -105,6 +105,7 @@ def test_who_was_served(rows: list[Row], served: bool | None, how: dict[str, str
         "waited": 1, "served": int(served is True), "unserved": int(served is False),
     }  # fmt: skip
     assert left.pts_s - float(str(left.data["left_pts_s"])) <= max(3.0, 3 * LOST_S) + 0.11
+    assert left.data["at_pts_s"] == left.data["left_pts_s"]
 
 
 def test_the_place_of_service_inside_the_queues_zone_is_not_the_queue() -> None:

@@ -71,7 +71,7 @@ def test_too_fast_is_told_at_once_and_counted_once() -> None:
     first, last = play(rule, shaken(drive(at(70), end=3.5), 0.01), until=8)
     assert (first.data["action"], first.data["over_limit"], first.data["limit_kmh"]) == ("over_limit", True, 50)
     assert (last.data["action"], last.data["over_limit"]) == ("passage", True)
-    assert first.pts_s < 2.2 < last.pts_s
+    assert first.pts_s < 2.2 < float(str(last.data["at_pts_s"])) < last.pts_s
     assert kmh_of([first, last]) == pytest.approx([70, 70], abs=3)
     assert rule.counters()["totals", "speed_z", "over_limit"] == 1
     assert rule.state()["over_limit_labels"] == {"car": 1}
@@ -290,6 +290,7 @@ def test_metres_of_a_drive(fps: float) -> None:
     (event,) = play(rule, rows, fps=fps, until=9)
     assert event.data["action"] == "leave"
     assert event.data["metres"] == pytest.approx(50, abs=5)
+    assert event.pts_s - float(str(event.data["at_pts_s"])) == pytest.approx(0.6, abs=0.25)  # the grace
     assert rule.counters()["totals", "distance_z", "objects"] == 1
     assert rule.counters()["totals", "distance_z", "metres"] == pytest.approx(50, abs=5)
     assert set(rule.state()) == {"zone", "metres", "objects", "longest_m"}

@@ -97,6 +97,7 @@ def test_it_leaves_the_zone_or_the_picture() -> None:
     _, go = play(stopping(), gone, until=25)
     assert (go.data["ended_by"], go.data["stopped_s"]) == ("lost", pytest.approx(14.9, abs=0.4))
     assert go.pts_s == pytest.approx(21.5, abs=0.2)
+    assert go.data["at_pts_s"] == pytest.approx(19.9, abs=0.11)  # a truth would say so
 
 
 def test_label_flips_and_other_labels() -> None:
