@@ -76,6 +76,9 @@ def take_over(face: ScriptedFace) -> None:
     face.known = {
         name: camera_face(name, config=one.config, plan=one.plan) for name, one in face.in_force.cameras.items()
     }
+    now = face.stats_now
+    service = now.service.model_copy(update={"reload_error": None, "reloads": now.service.reloads + 1})
+    face.stats_now = now.model_copy(update={"service": service})
 
 
 def written(face: ScriptedFace) -> dict[str, Any]:
