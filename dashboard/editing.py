@@ -6,6 +6,7 @@ import difflib
 import logging
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 _REMEMBERED = 16
 _MOST_CHANGED = 200
 """Lines of a difference that are told."""
+_READ_AGAIN_S = 5.0
 _FORGOTTEN = (
     "it is not known any more what the placeholders of this text stand for; show the file anew, and make the change in "
     "that"
@@ -97,6 +99,16 @@ class Shown:
     read_only_reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read out of a text, with the dates of the files beside it, when; scenarios elsewhere may be newer."""
+
+    of: tuple[object, ...]
+    cameras: Mapping[str, WrittenCamera] | None
+    fault: str | None
+    at_s: float
+
+
 class SiteEditor:
     """Reads and changes one site file, for several people at the same time: one change after the other."""
 
@@ -118,6 +130,8 @@ class SiteEditor:
         self._check = check or _as_run_does
         self._lock = threading.Lock()
         self._seen: OrderedDict[str, Masked] = OrderedDict()
+        self._read_lock = threading.Lock()
+        self._read: _Read | None = None
 
     def shown(self) -> Shown:
         """What the file holds now.
@@ -128,22 +142,33 @@ class SiteEditor:
         text, revision = self.file.read()
         last = self.file.undoable()
         shown = self._masked(text, revision).text
-        cameras: Mapping[str, WrittenCamera] | None = None
-        fault = None
-        try:
-            cameras = written_cameras(self.file.path, text, shown)
-        except SightlineError as error:
-            fault = sentences(error)[0]
+        read = self._as_written(text, shown)
         return Shown(
             self.file.path,
             revision,
             shown,
-            cameras,
-            fault,
+            read.cameras,
+            read.fault,
             tuple(self.file.backups()),
             last is not None and revision.startswith(last.followed_by),
             self.file.read_only_reason(),
         )
+
+    def _as_written(self, text: str, shown: str) -> _Read:
+        """The cameras of a text: read once in some seconds, for a thousand pages may ask after a reload."""
+        with self._read_lock:
+            now = time.monotonic()
+            of = (text, shown, *_dates(self.file.path.parent))
+            last = self._read
+            if last is None or last.of != of or now - last.at_s > _READ_AGAIN_S:
+                cameras: Mapping[str, WrittenCamera] | None = None
+                fault = None
+                try:
+                    cameras = written_cameras(self.file.path, text, shown)
+                except SightlineError as error:
+                    fault = sentences(error)[0]
+                last = self._read = _Read(of, cameras, fault, now)
+            return last
 
     def faults(self, revision: str, text: str, shown: str | None = None) -> list[Fault]:
         """What would be wrong with a text, by the very code that ``run`` reads it with; nothing is written.
@@ -333,3 +358,11 @@ def _as_run_does(path: Path, text: str) -> None:
 
 
 __all__ = ["Backup", "ConflictError", "Fault", "RefusedError", "Shown", "SiteEditor", "StaleError", "revision_of"]
+
+
+def _dates(folder: Path) -> list[tuple[str, int]]:
+    """Of the YAML files in a folder: scenarios are among them."""
+    try:
+        return sorted((file.name, file.stat().st_mtime_ns) for file in folder.glob("*.y*ml"))
+    except OSError:
+        return []  # one that goes while it is looked at: it is looked at again with the next question

@@ -92,11 +92,11 @@ class Bins:
             minutes: Length of a bin.
             wall: The time at the place: bins begin at full quarters of its hours, say. ``None``: they begin with the
                 recording.
-            most_gap_s: Media seconds between two frames that still count as watched.
+            most_gap_s: Media seconds between two frames that still count as watched, where a bin is no shorter.
         """
         self._length_s = minutes * 60
         self._wall = wall
-        self._most_gap_s = most_gap_s
+        self._most_gap_s = min(most_gap_s, self._length_s)
         self._keys: dict[Movement, None] = {}
         self._counts: Counter[Movement] = Counter()
         self._observed_s = 0.0
@@ -134,16 +134,17 @@ class Bins:
             self._bin, self._last_s = now, pts_s
             return []
         step_s, self._last_s = pts_s - self._last_s, pts_s
+        watched_s = step_s if 0 < step_s <= self._most_gap_s else 0.0
         rows: list[Row] = []
         if self._is_another(now.clock_s - self._bin.clock_s):
-            rows += self._rows(self._bin, self._observed_s)
+            of_now_s = min(watched_s, max(0.0, pts_s - now.begin_s))
+            rows += self._rows(self._bin, self._observed_s + watched_s - of_now_s)
             for empty in self._between(self._bin, now):
                 self._counts.clear()
                 rows += self._rows(empty, 0.0)
             self._counts.clear()
-            self._bin, self._observed_s = now, 0.0
-        if 0 < step_s <= self._most_gap_s:
-            self._observed_s += step_s
+            self._bin, self._observed_s, watched_s = now, 0.0, of_now_s
+        self._observed_s += watched_s
         return rows
 
     def _is_another(self, later_s: float) -> bool:

@@ -127,12 +127,14 @@ def router(reader: Reader | None, gate: Gate) -> "APIRouter":
 
 
 async def _pages(reader: Reader, wanted: EventFilter, page: Page, gate: Gate) -> AsyncIterator[str]:
-    """Page after page as CSV, each asked for when the one before is sent."""
+    """Page after page as CSV, each asked for when the one before is sent; in the threads that routes have, too."""
+    from starlette.concurrency import run_in_threadpool
+
     sent = 0
     while True:
         found, before = page
         rows = found[: MOST_ROWS - sent]
-        yield await asyncio.to_thread(_text, rows, sent == 0)
+        yield await run_in_threadpool(_text, rows, sent == 0)
         sent += len(rows)
         if before is None or sent >= MOST_ROWS:
             return
@@ -141,9 +143,11 @@ async def _pages(reader: Reader, wanted: EventFilter, page: Page, gate: Gate) ->
 
 async def _patiently(question: Callable[[], Page], gate: Gate) -> Page:
     """What the history answers; where too many ask, again and again: what is half sent cannot be refused any more."""
+    from starlette.concurrency import run_in_threadpool
+
     while True:
         try:
-            return await asyncio.to_thread(asked, question, gate)
+            return await run_in_threadpool(asked, question, gate)
         except Refusal as refusal:
             if refusal.retry_s is None:
                 raise

@@ -138,7 +138,7 @@ def check_against(
     happened = {(one.kind, one.name) for one in truth.happenings}
     silent = set()
     for kind, name in sorted(truth.watched - known - set(rules)):
-        reasons = [why for rule, why in (off or {}).items() if rule == name or rule.endswith(f"_{name}")]
+        reasons = [why for rule, why in (off or {}).items() if _may_be(rule, kind, name)]
         if reasons and (kind, name) not in happened:
             silent.add((kind, name))
             continue
@@ -152,6 +152,11 @@ def check_against(
     if labels and unknown:
         raise ConfigError(unknown_labels(truth.file, unknown, labels))
     return replace(truth, watched=truth.watched - silent)
+
+
+def _may_be(rule: str, kind: str, name: str) -> bool:
+    """Whether the name of a rule may be that of one of this kind, by its own name or by its line or zone."""
+    return rule == name or (rule.startswith(f"{kind}_") and rule.endswith(f"_{name}"))
 
 
 def unknown_labels(file: Path, unknown: list[str], labels: tuple[str, ...]) -> str:

@@ -51,14 +51,16 @@ def rules_of(plan: CameraPlan) -> frozenset[tuple[str, str]]:
 
 
 def truth_names(plan: CameraPlan) -> dict[str, str]:
-    """By what name a truth tells of each rule that has events: its place, or itself where another one is there, too.
+    """By what name a truth tells of each rule that has events: its place, or itself where another is there, too.
 
-    Rules that count by place, whose labels differ, are told apart by these.
+    So it is where another one has its place for a name. Rules that count by place are told apart by their labels.
     """
     at = Counter((rule.config.kind, place_of(rule)) for rule in plan.rules)
+    taken = {(rule.config.kind, rule.name) for rule in plan.rules if rule.name != place_of(rule)}
     return {
-        rule.name: rule.name if at[rule.config.kind, place] > 1 and not rule.config.counts_by_place else place
+        rule.name: rule.name if is_shared and not rule.config.counts_by_place else place
         for rule in plan.rules
         for place in [place_of(rule)]
+        for is_shared in [at[rule.config.kind, place] > 1 or (rule.config.kind, place) in taken]
         if rule.config.told()
     }

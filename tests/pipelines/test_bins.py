@@ -48,8 +48,15 @@ def run(bins: Bins, results: Iterable[FrameResult]) -> list[Row]:
 def test_counts_and_seconds_per_bin() -> None:
     results = [result(second, *([crossing()] if second in (10, 70, 71) else [])) for second in range(125)]
     rows = run(Bins(1), results)
-    assert [(row.offset_s, row.count, row.observed_s) for row in rows] == [(0, 1, 59), (60, 2, 60), (120, 0, 5)]
+    assert [(row.offset_s, row.count, row.observed_s) for row in rows] == [(0, 1, 60), (60, 2, 60), (120, 0, 4)]
     assert {(row.start, row.movement, row.direction, row.label) for row in rows} == {(None, "road", "in", "car")}
+
+
+def test_no_bin_is_watched_for_longer_than_it_is() -> None:
+    each_20_s = run(Bins(0.5, most_gap_s=180), [result(second, crossing()) for second in range(0, 101, 20)])
+    assert [row.observed_s for row in each_20_s] == [30, 30, 30, 10]
+    each_minute = run(Bins(0.5, most_gap_s=180), [result(0, crossing()), result(60), result(120)])
+    assert [row.count for row in each_minute] == [1, None, None, None, None]
 
 
 def test_what_was_not_watched_has_no_count() -> None:

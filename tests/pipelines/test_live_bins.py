@@ -71,8 +71,8 @@ def test_rows_by_the_clock_of_the_place_also_of_frames_that_the_motion_gate_left
         target.close(is_for_good=False)  # it is switched off for an hour, and on again
         target.take(result(4600, crossings=1))
     assert bins(tmp_path / "out" / "gate") == [
-        *(("2026-11-26T09:00:00+01:00", word, count, "899.0") for word, count in (("in", "0"), ("out", "2"))),
-        *(("2026-11-26T09:15:00+01:00", word, count, "10.0") for word, count in (("in", "0"), ("out", "1"))),
+        *(("2026-11-26T09:00:00+01:00", word, count, "900.0") for word, count in (("in", "0"), ("out", "2"))),
+        *(("2026-11-26T09:15:00+01:00", word, count, "9.0") for word, count in (("in", "0"), ("out", "1"))),
         *((f"2026-11-26T{time}:00+01:00", word, "", "0.0")
           for time in ("09:30", "09:45", "10:00") for word in ("in", "out")),
         *(("2026-11-26T10:15:00+01:00", word, count, "0.0") for word, count in (("in", ""), ("out", "1"))),
@@ -90,7 +90,7 @@ def test_rows_wait_for_a_disk_that_takes_none(tmp_path: Path, models_dir: Path) 
         (tmp_path / "out").unlink()
     rows = [row for row in bins(tmp_path / "out" / "gate") if row[1] == "out"]
     assert [(start[11:16], count, seconds) for start, _, count, seconds in rows] == [
-        ("09:00", "1", "59.0"), ("09:01", "0", "60.0"), ("09:02", "0", "10.0"),
+        ("09:00", "1", "60.0"), ("09:01", "0", "60.0"), ("09:02", "0", "9.0"),
     ]  # fmt: skip
 
 
