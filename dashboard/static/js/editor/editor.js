@@ -7,7 +7,7 @@ import {on} from '../lib/live.js';
 import {paint} from '../lib/mjpeg.js';
 import {done, failed} from '../lib/notice.js';
 import {calibrationPanel} from './calibration.js';
-import {drawingOf, faults, geometryOf, Steps, withItem} from './drawing.js';
+import {drawingOf, faults, geometryOf, Steps, unwatched, withItem} from './drawing.js';
 import {calibrationFault} from './ground.js';
 import {attach, cancel, finish} from './hands.js';
 import {panel} from './panel.js';
@@ -119,18 +119,19 @@ function layout(own) {
   const canvas = h('canvas', {class: 'still', width: own.size[0], height: own.size[1], 'aria-hidden': 'true'});
   own.canvas = canvas;
   own.said = h('p', {class: 'reason', role: 'status'});
+  own.unwatched = h('p', {class: 'hint', role: 'status', hidden: true});
   const help = h('p', {class: 'hint', role: 'status'});
-  const tools = toolbar(own, help);
+  const {tools, below} = toolbar(own, help);
   const stage = h('div', {class: 'picture big stage'}, canvas, own.root, own.said);
   return h(
     'div',
     {class: 'split'},
-    h('div', {class: 'large'}, tools, stage, help),
+    h('div', {class: 'large'}, tools, stage, below),
     h(
       'div',
       {class: 'side'},
       own.locked ? h('p', {class: 'note', role: 'status'}, own.reason) : null,
-      card('Lines and zones', foreign(own), own.panel.element),
+      card('Lines and zones', foreign(own), own.unwatched, own.panel.element),
       card('Calibration', own.ground.element),
     ),
   );
@@ -144,6 +145,7 @@ function foreign(own) {
     : null;
 }
 
+/** Above the picture what is always there, so that nothing moves under the mouse; below it what comes and goes. */
 function toolbar(own, help) {
   const step = (label, name) =>
     button(label, {
@@ -172,21 +174,19 @@ function toolbar(own, help) {
   own.state = h('span', {class: 'hint', role: 'status'});
   own.bar = () => updateBar(own, bar);
   own.home = bar.line; // where the focus goes when no shape is left
-  return h(
+  const tools = h(
     'div',
     {class: 'tools', role: 'toolbar', 'aria-label': 'Drawing'},
     bar.line,
     bar.zone,
-    bar.close,
-    bar.drop,
     bar.undo,
     bar.redo,
     shot,
     h('span', {class: 'grow'}),
-    own.state,
     back,
     bar.save,
   );
+  return {tools, below: h('div', {class: 'tools'}, bar.close, bar.drop, own.state, help)};
 }
 
 /** Chooses what is drawn next; pressed by the keyboard it draws one in the middle, to be moved with the arrow keys. */
@@ -215,11 +215,16 @@ function updateBar(own, bar) {
   bar.drop.hidden = own.tool === 'move';
   bar.undo.disabled = !own.steps.past.length;
   bar.redo.disabled = !own.steps.future.length;
-  bar.save.disabled = own.locked || !own.steps.changed || bad || own.saving;
+  const isOpen = Boolean(own.draft?.length);
+  bar.save.disabled = own.locked || !own.steps.changed || bad || isOpen || own.saving;
   say(bar.help, HELP[own.tool]);
   if (own.steps.changed) {
-    say(own.state, bad ? 'To be mended before it can be saved' : 'Not saved yet');
+    const why = isOpen ? `End the ${own.tool} or cancel it before you save` : 'To be mended before it can be saved';
+    say(own.state, bad || isOpen ? why : 'Not saved yet');
   }
+  const alone = unwatched(own.steps.now.items, own.written === own.camera ? null : own.written);
+  own.unwatched.hidden = !alone.length;
+  say(own.unwatched, `No rule looks at ${alone.join(', ')}: nothing is counted there. Add one under Scenario and rules.`);
   own.file.refreshUndo?.();
 }
 
