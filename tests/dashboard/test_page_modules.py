@@ -241,6 +241,40 @@ def test_a_change_that_a_new_process_refuses_is_sent_again_with_its_token(blank:
     assert run(blank, "lib/api", script) == [{"path": "/api/config"}, 403, ["/api/no", "/api/session"]]
 
 
+def test_a_switched_runtime_computes_in_the_precision_that_is_shown(blank: Page) -> None:
+    """The file may have another one, whose reload has failed: it is written with the runtime."""
+    script = """
+      const {SiteFile} = await import('/static/js/parts/saving.js');
+      const {session} = await import('/static/js/lib/session.js');
+      Object.assign(session, {dashboard: {charts: false}, scopes: ['read', 'configure']});
+      const detectors = {main: {runtime: 'torch', precision: 'fp32'}};
+      const sent = [];
+      window.answer = (path, options) => {
+        if (options.method === 'PUT') { sent.push(JSON.parse(options.body)); }
+        const inForce = {cameras: {gate: {detector: 'main'}}, detectors};
+        return [200, {revision: 'r', read_only_reason: null, in_force: inForce}];
+      };
+      const made = m.runtimeSwitch({
+        all: [{name: 'gate', detectors: ['main']}],
+        runtimes: ['torch', 'openvino'].map((name) => ({name, installed: true, precisions: ['fp32', 'int8']})),
+        file: await new SiteFile().load(),
+        signal: new AbortController().signal,
+      });
+      document.querySelector('main').append(made);
+      const press = made.querySelector('button.first');
+      for (const [key, value] of [['runtime', 'openvino'], ['precision', 'int8']]) {
+        const choice = made.querySelector(`[name=${key}]`);
+        choice.value = value;
+        choice.dispatchEvent(new Event('change'));
+        press.click();
+        while (press.disabled) { await new Promise((resolve) => setTimeout(resolve, 5)); }
+      }
+      return sent;"""
+    assert run(blank, "views/runtime-switch", script) == [
+        {"revision": "r", "runtime": "openvino", "precision": "fp32"}, {"revision": "r", "precision": "int8"}
+    ]  # fmt: skip
+
+
 EVENTS = """
   const event = (id) => ({camera: 'gate', kind: 'x', rule: 'r', track_id: id, at: id, pts_s: id, data: {}});
   let newest = 60;
