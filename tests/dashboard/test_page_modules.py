@@ -225,6 +225,27 @@ def test_a_save_is_settled_by_a_reload_that_has_ended(blank: Page) -> None:
     ]  # fmt: skip
 
 
+def test_what_became_of_a_save_is_asked_where_no_stream_tells_it(blank: Page) -> None:
+    script = """
+      const {SiteFile} = await import('/static/js/parts/saving.js');
+      const later = setTimeout;
+      window.setTimeout = (act, ms) => later(act, ms / 500);
+      let reloads = 3;
+      window.answer = () => [200, {revision: 'r', reloads, reload_error: null, read_only_reason: null}];
+      const file = await new SiteFile().load();
+      const heard = [];
+      m.on('config', (said) => heard.push([said.reloads, file.isSettledBy(said)]), new AbortController().signal);
+      await file.save(async () => ({revision: 'r', reloading: true}));
+      heard.push(file.note);
+      await new Promise((resolve) => later(resolve, 50));
+      reloads = 4;
+      await new Promise((resolve) => later(resolve, 200));
+      const {length} = window.asked;
+      await new Promise((resolve) => later(resolve, 100));
+      return [...heard, window.asked.length - length];"""
+    assert run(blank, "lib/live", script) == ["Saved; being taken over …", [4, True], 0]
+
+
 def test_a_change_that_a_new_process_refuses_is_sent_again_with_its_token(blank: Page) -> None:
     script = """
       const {refresh} = await import('/static/js/lib/session.js');
