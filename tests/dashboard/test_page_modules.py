@@ -225,6 +225,27 @@ def test_a_save_is_settled_by_a_reload_that_has_ended(blank: Page) -> None:
     ]  # fmt: skip
 
 
+def test_what_became_of_a_save_is_asked_where_no_stream_tells_it(blank: Page) -> None:
+    script = """
+      const {SiteFile} = await import('/static/js/parts/saving.js');
+      const later = setTimeout;
+      window.setTimeout = (act, ms) => later(act, ms / 500);
+      let reloads = 3;
+      window.answer = () => [200, {revision: 'r', reloads, reload_error: null, read_only_reason: null}];
+      const file = await new SiteFile().load();
+      const heard = [];
+      m.on('config', (said) => heard.push([said.reloads, file.isSettledBy(said)]), new AbortController().signal);
+      await file.save(async () => ({revision: 'r', reloading: true}));
+      heard.push(file.note);
+      await new Promise((resolve) => later(resolve, 50));
+      reloads = 4;
+      await new Promise((resolve) => later(resolve, 200));
+      const {length} = window.asked;
+      await new Promise((resolve) => later(resolve, 100));
+      return [...heard, window.asked.length - length];"""
+    assert run(blank, "lib/live", script) == ["Saved; being taken over …", [4, True], 0]
+
+
 def test_a_change_that_a_new_process_refuses_is_sent_again_with_its_token(blank: Page) -> None:
     script = """
       const {refresh} = await import('/static/js/lib/session.js');
@@ -239,6 +260,40 @@ def test_a_change_that_a_new_process_refuses_is_sent_again_with_its_token(blank:
       const refused = await m.put('/api/no', {}).catch((error) => error.status);
       return [said, refused, window.asked];"""
     assert run(blank, "lib/api", script) == [{"path": "/api/config"}, 403, ["/api/no", "/api/session"]]
+
+
+def test_a_switched_runtime_computes_in_the_precision_that_is_shown(blank: Page) -> None:
+    """The file may have another one, whose reload has failed: it is written with the runtime."""
+    script = """
+      const {SiteFile} = await import('/static/js/parts/saving.js');
+      const {session} = await import('/static/js/lib/session.js');
+      Object.assign(session, {dashboard: {charts: false}, scopes: ['read', 'configure']});
+      const detectors = {main: {runtime: 'torch', precision: 'fp32'}};
+      const sent = [];
+      window.answer = (path, options) => {
+        if (options.method === 'PUT') { sent.push(JSON.parse(options.body)); }
+        const inForce = {cameras: {gate: {detector: 'main'}}, detectors};
+        return [200, {revision: 'r', read_only_reason: null, in_force: inForce}];
+      };
+      const made = m.runtimeSwitch({
+        all: [{name: 'gate', detectors: ['main']}],
+        runtimes: ['torch', 'openvino'].map((name) => ({name, installed: true, precisions: ['fp32', 'int8']})),
+        file: await new SiteFile().load(),
+        signal: new AbortController().signal,
+      });
+      document.querySelector('main').append(made);
+      const press = made.querySelector('button.first');
+      for (const [key, value] of [['runtime', 'openvino'], ['precision', 'int8']]) {
+        const choice = made.querySelector(`[name=${key}]`);
+        choice.value = value;
+        choice.dispatchEvent(new Event('change'));
+        press.click();
+        while (press.disabled) { await new Promise((resolve) => setTimeout(resolve, 5)); }
+      }
+      return sent;"""
+    assert run(blank, "views/runtime-switch", script) == [
+        {"revision": "r", "runtime": "openvino", "precision": "fp32"}, {"revision": "r", "precision": "int8"}
+    ]  # fmt: skip
 
 
 EVENTS = """
@@ -273,6 +328,17 @@ def test_a_list_of_events_has_no_holes(blank: Page) -> None:
     """After an outage, and where there are more than the page holds: what stands there is what happened in a row."""
     script = f"""{EVENTS}
       await list.load();
+      const later = setTimeout;
+      window.setTimeout = (act, ms) => later(act, ms / 100);
+      for (let id = 61; id < 76; id += 1) {{ tell('event', event(id)); }}
+      newest = 75;
+      window.asked = [];
+      while (!window.asked.length) {{ await new Promise((resolve) => later(resolve, 10)); }}
+      await new Promise((resolve) => later(resolve, 20));
+      const lively = ids();
+      window.setTimeout = later;
+      newest = 60;
+      await list.load();
       newest = 64;
       tell('event', event(65));
       await settled();
@@ -290,8 +356,9 @@ def test_a_list_of_events_has_no_holes(blank: Page) -> None:
       await list.older();
       for (const id of [102, 103, 104, 105, 106, 107]) {{ tell('event', event(id)); }}
       await list.older();
-      return [few, many, old, cut, ids()];"""
-    few, many, old, cut, late = run(blank, "parts/event-list", script)
+      return [lively, few, many, old, cut, ids()];"""
+    lively, few, many, old, cut, late = run(blank, "parts/event-list", script)
+    assert lively == list(range(75, 50, -1))  # nothing was missed: what is read keeps its place
     assert few == list(range(65, 50, -1))
     assert many == list(range(100, 90, -1))
     assert old == list(range(95, 70, -1))

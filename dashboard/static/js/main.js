@@ -100,10 +100,13 @@ async function ended() {
   if (asksAgain) {
     return;
   }
+  const {loginView} = await import('./views/login.js'); // first: where it cannot be had, all stays as it is
+  if (asksAgain) {
+    return; // somebody else came first
+  }
   asksAgain = true;
   live.stop();
   const ending = new AbortController();
-  const {loginView} = await import('./views/login.js');
   const dialog = h('dialog', {'aria-labelledby': 'login-title'});
   const goOn = () => {
     dialog.close();
@@ -126,8 +129,12 @@ whenLoggedOut(() => {
   if (!mayRead()) {
     return;
   }
+  const {scopes} = session;
   session.scopes = [];
-  ended().catch(failed);
+  ended().catch((error) => {
+    session.scopes = scopes; // so that the next answer of this kind asks for the login again
+    failed(error);
+  });
 });
 
 /** A stream that is lost may be a session that is over, or a server that was started anew, with other tokens. */

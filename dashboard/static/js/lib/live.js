@@ -109,6 +109,12 @@ function hear(name, text) {
   bus.dispatchEvent(new CustomEvent(name, {detail: data}));
 }
 
+/** Take what was asked of the configuration for what the stream would have told. */
+export function hearConfig({reloads, reload_error}) {
+  live.config = {reloads, reload_error};
+  bus.dispatchEvent(new CustomEvent('config', {detail: live.config}));
+}
+
 /** Whether the configuration has changed; the first of a connection says how it is, which may be known already. */
 function isNews(config) {
   const before = live.config;

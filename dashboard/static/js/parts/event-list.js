@@ -2,7 +2,7 @@
 
 import {get, withQuery} from '../lib/api.js';
 import {h, replace} from '../lib/dom.js';
-import {on} from '../lib/live.js';
+import {live, on} from '../lib/live.js';
 import {failed} from '../lib/notice.js';
 import {showEvent} from './event-dialog.js';
 import {eventRow} from './event-row.js';
@@ -23,6 +23,7 @@ export function eventList(options, signal) {
     turn: 0,
     next: null,
     cut: false,
+    missed: live.state !== 'open', // events may have been, since the history was asked last
     element: h('ul', {class: `events${options.short ? ' short' : ''}`, 'aria-label': 'Events, the newest first'}),
   };
   let timer = null;
@@ -45,6 +46,8 @@ export function eventList(options, signal) {
     (state) => {
       if (state === 'open') {
         settle(own).catch(failed);
+      } else {
+        own.missed = true;
       }
     },
     signal,
@@ -143,22 +146,28 @@ function shown(own) {
 }
 
 /**
- * Take what the history has by now: pictures of rows that have none, and what was missed. Where more was missed than a
- * page holds (nothing of it is in the list from the history already), the list begins anew.
+ * Take what the history has by now: pictures of rows that have none, and what was missed. Where the stream was interrupted
+ * and more was missed than a page holds (nothing of it is in the list from the history already), the list begins anew.
  */
 async function settle(own) {
   if (own.cut) {
     return;
   }
-  const {turn} = own;
-  const said = await ask(own);
+  const {turn, missed} = own;
+  own.missed = false; // until the stream is interrupted again
+  let said = null;
+  try {
+    said = await ask(own);
+  } finally {
+    own.missed ||= missed && (said === null || turn !== own.turn);
+  }
   if (turn !== own.turn || own.signal.aborted || own.cut) {
     return;
   }
   const there = shown(own);
   const settled = [...there.values()].some((one) => one.dataset.id);
   const known = said.events.some((event) => there.get(keyOf(event))?.dataset.id);
-  if (settled && !known && said.next !== null) {
+  if (missed && settled && !known && said.next !== null) {
     show(own, said);
     return;
   }

@@ -3,9 +3,12 @@
 import {get, post} from '../lib/api.js';
 import {ask} from '../lib/ask.js';
 import {button, h} from '../lib/dom.js';
-import {live} from '../lib/live.js';
+import {hearConfig, live, on} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
 import {session, whyNotConfigure} from '../lib/session.js';
+
+const LOOK_MS = 15000;
+const MOST_LOOKS = 8; // a model may take its time
 
 /**
  * The site file as it is, and what may be written to it.
@@ -19,6 +22,7 @@ export class SiteFile {
     this.revision = null;
     this.reloads = undefined; // that had ended when something was saved last
     this.note = '';
+    this.waiting = new AbortController(); // for what becomes of the last save
   }
 
   /** Read it, to show what it holds now; where there is none, `reason` says why nothing can be saved. */
@@ -81,7 +85,7 @@ export class SiteFile {
   }
 
   async #send(send, revision, whole) {
-    const reloads = live.config?.reloads;
+    const reloads = live.config?.reloads ?? this.config?.reloads;
     let said;
     try {
       said = await send(revision);
@@ -101,8 +105,32 @@ export class SiteFile {
       failed(new Error(`Saved, but not taken over: ${said.note}`));
       this.note = 'Saved, but not taken over';
     }
+    this.#wait(reloads);
     await this.look();
     return 'saved';
+  }
+
+  /** Ask what became of a save where nothing tells it: there may be no stream, or its first word came after the save. */
+  #wait(reloads) {
+    this.waiting.abort();
+    if (this.note !== 'Saved; being taken over …' || reloads === undefined) {
+      return;
+    }
+    this.waiting = new AbortController();
+    const {signal} = this.waiting;
+    on('config', (said) => this.isSettledBy(said) && this.waiting.abort(), signal);
+    let [timer, looks] = [null, 0];
+    const look = async () => {
+      const said = await get('/api/config', signal).catch(() => null);
+      looks += 1;
+      if (said && said.reloads !== reloads && !signal.aborted) {
+        hearConfig(said);
+      } else if (looks < MOST_LOOKS && !signal.aborted) {
+        timer = setTimeout(look, LOOK_MS);
+      }
+    };
+    timer = setTimeout(look, LOOK_MS);
+    signal.addEventListener('abort', () => clearTimeout(timer));
   }
 
   /** Whether a 'config' tells what became of the last save: another reload has ended since, well or not. */

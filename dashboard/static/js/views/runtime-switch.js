@@ -144,9 +144,11 @@ async function apply(own) {
   }
 }
 
-/** What differs alone: the file may say something else of the rest by now, which is not in force yet. */
-const changes = (base, wanted) =>
-  Object.fromEntries(Object.entries(wanted).filter(([key, value]) => base[key] !== value));
+/**
+ * What is sent: the precision alone where the runtime stays, for the file may name another one by now, which is not in
+ * force yet; with another runtime both, for the file's precision need not be the one that is shown.
+ */
+const changes = (base, wanted) => (wanted.runtime === base.runtime ? {precision: wanted.precision} : wanted);
 
 function complain(own, text) {
   own.said.hidden = false;
