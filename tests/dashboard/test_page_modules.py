@@ -129,6 +129,15 @@ def test_steps_of_one_drag_are_undone_at_once(page: Page) -> None:
     assert run(page, "editor/drawing", script) == ["d", True, "c", "a", False, "d", 200]
 
 
+def test_shapes_that_no_rule_looks_at_are_told(page: Page) -> None:
+    items = [{"kind": "line", "name": name} for name in ("road", "lane_1")] + [{"kind": "zone", "name": "yard"}]
+    script = "return [a.rules, [{line: 'lane_*'}], [{line: '*'}], []].map((rules) => m.unwatched(a.items, {rules}))"
+    rules = [{"kind": "line_crossing", "line": "road"}, {"kind": "flow_matrix", "zones": ["yard", "street"]}]
+    found = run(page, "editor/drawing", script, {"items": items, "rules": rules})
+    assert found == [["lane_1"], ["road", "yard"], ["yard"], ["road", "lane_1", "yard"]]
+    assert run(page, "editor/drawing", "return m.unwatched(a, {scenario: 'traffic', rules: []})", items) == []
+
+
 @pytest.mark.parametrize(
     ("name", "fault"), [("road", False), ("Road", True), ("", True), ("gate", True), ("a" * 65, True), ("lane_1", True)]
 )
