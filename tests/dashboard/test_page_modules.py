@@ -181,8 +181,8 @@ STUBS = """
   window.asked = [];
   window.fetch = async (path, options) => {
     window.asked.push(path);
-    const [status, body] = await window.answer(path, options);
-    return new Response(JSON.stringify(body), {status, headers: {'content-type': 'application/json'}});
+    const [status, body, more] = await window.answer(path, options);
+    return new Response(JSON.stringify(body), {status, headers: {'content-type': 'application/json', ...more}});
   };
 """
 
@@ -302,6 +302,34 @@ def test_a_switched_runtime_computes_in_the_precision_that_is_shown(blank: Page)
       return sent;"""
     assert run(blank, "views/runtime-switch", script) == [
         {"revision": "r", "runtime": "openvino", "precision": "fp32"}, {"revision": "r", "precision": "int8"}
+    ]  # fmt: skip
+
+
+def test_what_a_busy_server_puts_off_is_read_later(blank: Page) -> None:
+    """As often as twice, where the server says when; changes are not sent again."""
+    script = """
+      const waits = [];
+      const later = setTimeout;
+      window.setTimeout = (act, ms) => { waits.push(ms); return later(act, 0); };
+      const soon = [503, {detail: 'busy'}, {'retry-after': '5'}];
+      const outcome = async (asked, ...answers) => {
+        window.answer = () => answers.shift();
+        window.asked = [];
+        return [await asked().then(() => 'well', (error) => error.message), window.asked.length];
+      };
+      const seen = [
+        await outcome(() => m.get('/a'), soon, soon, [200, {}]),
+        await outcome(() => m.get('/a'), soon, soon, soon),
+        await outcome(() => m.get('/a'), [503, {detail: 'damaged'}]),
+        await outcome(() => m.put('/a', {}), soon),
+      ];
+      const ending = new AbortController();
+      window.setTimeout = () => later(() => ending.abort(), 0);
+      window.answer = () => soon;
+      seen.push(await m.get('/a', ending.signal).catch((error) => error.name));
+      return [...seen, waits.every((ms) => ms >= 5000 && ms <= 7500)];"""
+    assert run(blank, "lib/api", script) == [
+        ["well", 3], ["busy", 3], ["damaged", 1], ["busy", 1], "AbortError", True
     ]  # fmt: skip
 
 

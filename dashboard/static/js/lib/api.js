@@ -1,5 +1,8 @@
 /** The one way to the server: JSON in, JSON out, errors as sentences. */
 
+const MOST_WAIT_S = 5;
+const MORE_TRIES = 2; // of what is only read
+
 let csrf = null;
 let onLoggedOut = () => {};
 let renew = async () => {};
@@ -25,6 +28,7 @@ export class ApiError extends Error {
     super(sentence(status, body));
     this.status = status;
     this.body = body ?? {};
+    this.retryS = null; // seconds after which the server wants to be asked again
     this.path = this.body.path ?? null;
     this.faults = this.body.faults ?? [];
   }
@@ -38,6 +42,32 @@ function sentence(status, body) {
     return body.detail.map((one) => `${(one.loc ?? []).slice(1).join('.')}: ${one.msg}`).join('; ');
   }
   return status ? `the server answered ${status}` : 'the server does not answer';
+}
+
+/** Wait; rejected as `fetch` is when the signal aborts. */
+async function pause(seconds, signal) {
+  signal?.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal?.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
+
+/** Read; a server that has too much to do is asked again when it says, each page at another moment. */
+async function read(path, signal) {
+  for (let left = MORE_TRIES; ; left -= 1) {
+    try {
+      return await ask('GET', path, undefined, signal);
+    } catch (error) {
+      if (error.status !== 503 || !(error.retryS > 0) || !left) {
+        throw error;
+      }
+      await pause(Math.min(error.retryS, MOST_WAIT_S) * (1 + Math.random() / 2), signal);
+    }
+  }
 }
 
 async function ask(method, path, body, signal) {
@@ -87,10 +117,12 @@ async function send(method, path, body, signal) {
   if (answer.status === 401 && path !== '/api/login') {
     onLoggedOut();
   }
-  throw new ApiError(answer.status, said);
+  const error = new ApiError(answer.status, said);
+  error.retryS = Number(answer.headers.get('retry-after')) || null;
+  throw error;
 }
 
-export const get = (path, signal) => ask('GET', path, undefined, signal);
+export const get = (path, signal) => read(path, signal);
 export const post = (path, body) => ask('POST', path, body);
 export const put = (path, body) => ask('PUT', path, body);
 
