@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.live.plan import SitePlan
 
 _ASK_S = 1.0
-_WAITS = "it waits for its turn"
+_WAITS = "it waits for its turn, or until the model is loaded"
 _NO_TIME = {"p50": 0.0, "p95": 0.0, "p99": 0.0}
 
 

@@ -83,7 +83,11 @@ def analysed(data_dir: Path, tmp_path: Path) -> Iterator[Analysed]:
 def test_a_file_is_a_camera_before_while_and_after_it_is_analysed(analysed: Analysed) -> None:
     face = analysed.face
     waiting = face.cameras()["gate"]
-    assert (waiting.status, waiting.reason, waiting.size) == ("offline", "it waits for its turn", (0, 0))
+    assert (waiting.status, waiting.reason, waiting.size) == (
+        "offline",
+        "it waits for its turn, or until the model is loaded",
+        (0, 0),
+    )
     assert face.stats().cameras["gate"].processed == 0
     assert face.counters("gate") == face.states("gate") == {}
     analysed.thread.start()
