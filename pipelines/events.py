@@ -207,7 +207,9 @@ class ObjectLives:
         foot = track.foot
         if life.course is not None and self._ground is not None:
             on_ground = self._ground.point(foot)
-            velocity = None if on_ground is None else life.course.add(pts_s, on_ground, self._window.seconds)
+            if on_ground is not None:
+                life.course.add(pts_s, on_ground, self._window.seconds)
+            velocity = None if on_ground is None else life.course.velocity
             life.speed_kmh = None if velocity is None else round(KMH * math.hypot(*velocity), 1)
         now = tuple([name for name, polygon in self._zones.items() if inside(polygon, foot)])
         if now != life.current_zones:

@@ -161,7 +161,10 @@ class RuleSet:
 
     def counters(self) -> dict[CounterKey, int]:
         """Every counter's present value."""
-        return {key: value for rule in self.rules for key, value in rule.counters().items()}
+        found: dict[CounterKey, int] = {}
+        for rule in self.rules:
+            found.update(rule.counters())
+        return found
 
     def state(self) -> dict[str, dict[str, Any]]:
         """What each rule says of itself, by rule name."""

@@ -177,16 +177,16 @@ class Surroundings:
     def zone_sight(self, zone: str, anchor: Anchor, share: float | None = None) -> ZoneSight:
         """Who is in a zone, by the anchor point or by a share of the box."""
         points = self.point_sight(anchor)
-        return self._once(("zone", zone, anchor, share), lambda: ZoneSight(self.zones[zone], points, share))
+        return self.once(("zone", zone, anchor, share), lambda: ZoneSight(self.zones[zone], points, share))
 
     def point_sight(self, anchor: Anchor) -> PointSight:
         """Where the points that count are, in pixels."""
-        return self._once(("point", anchor), lambda: PointSight(anchor))
+        return self.once(("point", anchor), lambda: PointSight(anchor))
 
     def object_sight(self, labels: Collection[str] | None, keep_s: float, handover_s: float) -> ObjectSight:
         """Which objects the tracks of some labels, or all, are, over id switches."""
         key = None if labels is None else frozenset(labels)
-        return self._once(("objects", key, keep_s, handover_s), lambda: ObjectSight(key, keep_s, handover_s))
+        return self.once(("objects", key, keep_s, handover_s), lambda: ObjectSight(key, keep_s, handover_s))
 
     def ground_sight(self) -> GroundSight:
         """Where feet are in metres.
@@ -197,14 +197,15 @@ class Surroundings:
         if self.ground is None:
             raise ValueError(f"{self.source_id} is not calibrated; nothing can be measured in metres")
         ground = self.ground
-        return self._once(("ground",), lambda: GroundSight(ground))
+        return self.once(("ground",), lambda: GroundSight(ground))
 
     def motion_sight(self, window_s: float) -> MotionSight:
         """How fast feet go, in metres a second where the camera is calibrated, else in pixels a second."""
         ground = None if self.ground is None else self.ground_sight()
-        return self._once(("motion", window_s), lambda: MotionSight(window_s, 2 * self.lost_s, ground))
+        return self.once(("motion", window_s), lambda: MotionSight(window_s, 2 * self.lost_s, ground))
 
-    def _once(self, key: tuple[Any, ...], make: Callable[[], Sight]) -> Sight:
+    def once(self, key: tuple[Any, ...], make: Callable[[], Sight]) -> Sight:
+        """What was made under this key, or made now."""
         if key not in self.shared:
             self.shared[key] = make()
         found: Sight = self.shared[key]

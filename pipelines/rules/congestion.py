@@ -114,9 +114,13 @@ class Congestion:
         elapsed = self._elapsed(pts_s)
         stays = [stay for stay in self._presence.stays if _is_there(stay, pts_s)]
         self._density.add(self._density_of(stays), elapsed)
-        velocities = self._motion.velocities(tracks, pts_s)
+        self._motion.update(tracks, pts_s)
         seen = [stay.track for stay in stays if stay.is_seen(pts_s)]
-        speeds = [self._speed_of(track, velocity) for track in seen if (velocity := velocities[track.id]) is not None]
+        speeds = [
+            self._speed_of(track, velocity)
+            for track in seen
+            if (velocity := self._motion.velocity(track.id)) is not None
+        ]
         if speeds:
             self._speed.add(sum(speeds) / len(speeds), elapsed)
         elif not stays:

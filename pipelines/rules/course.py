@@ -41,7 +41,7 @@ class Course:
     position of a window may be anywhere without moving it much.
     """
 
-    __slots__ = ("_points", "_step_s", "_velocity", "_window_s")
+    __slots__ = ("_is_new", "_points", "_reach_s", "_step_s", "_velocity", "_window_s")
 
     def __init__(self, window_s: float) -> None:
         """Look back over so many media seconds."""
@@ -49,31 +49,38 @@ class Course:
         self._step_s = 0.9 * window_s / SAMPLES
         self._points: deque[tuple[float, float, float]] = deque(maxlen=SAMPLES + 2)
         self._velocity: Xy | None = None
+        self._is_new = False
+        self._reach_s = 0.0
 
     def __len__(self) -> int:
         return len(self._points)
 
-    def add(self, pts_s: float, xy: Xy, window_s: float | None = None) -> Xy | None:
+    def add(self, pts_s: float, xy: Xy, window_s: float | None = None) -> None:
         """Take a position.
 
         Args:
             pts_s: Media time.
             xy: Where it is.
             window_s: Media seconds to look back over now, if more than usual: as ``Window`` says.
-
-        Returns:
-            The velocity in its unit per second, made anew about six times in a window; ``None`` until half of it was
-            seen.
         """
         points = self._points
         if points and pts_s - points[-1][0] < self._step_s:
-            return self._velocity
+            return
         window_s = window_s or self._window_s
         points.append((pts_s, *xy))
         while points[0][0] < pts_s - window_s - 1e-9:
             points.popleft()
-        reaches = len(points) >= _LEAST and pts_s - points[0][0] >= window_s / 2 - 1e-9
-        self._velocity = self._slope() if reaches else None
+        self._reach_s = window_s / 2 - 1e-9
+        self._is_new = True
+
+    @property
+    def velocity(self) -> Xy | None:
+        """In its unit per second, made anew about six times in a window; ``None`` until half of it was seen."""
+        if self._is_new:
+            self._is_new = False
+            points = self._points
+            reaches = len(points) >= _LEAST and points[-1][0] - points[0][0] >= self._reach_s
+            self._velocity = self._slope() if reaches else None
         return self._velocity
 
     def _slope(self) -> Xy:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from pipelines.rules.base import Place, RuleConfig, Surroundings, event, metres_faults
-from pipelines.rules.presence import Change, Presence
+from pipelines.rules.presence import Change, Presence, Stay
 from pipelines.rules.way import Way
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -74,7 +74,7 @@ class Distance:
         for stay in self._presence.stays:
             if not stay.is_seen(pts_s):
                 continue
-            trip = stay.own = stay.own or self._begin()
+            trip = self._trip(stay)
             self._count(stay.track.label, trip.way.add(stay.track, feet[stay.track.id]))
             if trip.way.metres >= wanted and not trip.told:
                 trip.told = True
@@ -82,8 +82,11 @@ class Distance:
                 events.append(self._event(stay.track, trip.way.metres, "reached", pts_s, stayed))
         return events + [self._leave(change, pts_s) for change in changes if not change.entered]
 
-    def _begin(self) -> _Trip:
-        return _Trip(Way(self._sight.ground, self._config.step_m))
+    def _trip(self, stay: Stay) -> _Trip:
+        found: _Trip | None = stay.notes.get(self)
+        if found is None:
+            found = stay.notes[self] = _Trip(Way(self._sight.ground, self._config.step_m))
+        return found
 
     def _count(self, label: str, metres: float) -> None:
         if metres:
@@ -91,7 +94,8 @@ class Distance:
             self._metres[label] = self._metres.get(label, 0.0) + metres
 
     def _leave(self, change: Change, pts_s: float) -> Event:
-        trip, change.stay.own = change.stay.own or self._begin(), None
+        trip = self._trip(change.stay)
+        del change.stay.notes[self]
         self._count(change.track.label, trip.way.end())
         self._objects[change.track.label] += 1
         self._longest_m = max(self._longest_m, trip.way.metres)

@@ -40,11 +40,15 @@ class Dwell:
         """Take the confirmed tracks of the next frame."""
         self._presence.update(tracks, pts_s)
         events = []
+        long = []
         for stay in self._presence.stays:
             stayed = stay.last_inside_s - (stay.entered_s or 0.0)
             self._longest_s = max(self._longest_s, stayed)
-            if stayed >= self._config.seconds and not stay.reported:
-                stay.reported = True
+            if stayed < self._config.seconds:
+                continue
+            long.append(stay.track.label)
+            if stay.notes.get(self) != stay.entered_s:  # not told of this stay
+                stay.notes[self] = stay.entered_s
                 self._counts.add(stay.track.label)
                 data: dict[str, Scalar] = {
                     "zone": self._config.zone,
@@ -52,7 +56,7 @@ class Dwell:
                     "entered_pts_s": stay.entered_s,
                 }
                 events.append(event(self, self._source_id, pts_s, stay.track, data))
-        self._counts.there(stay.track.label for stay in self._presence.stays if stay.reported)
+        self._counts.there(long)
         return events
 
     def counters(self) -> Mapping[CounterKey, int]:

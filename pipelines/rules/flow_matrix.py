@@ -14,7 +14,7 @@ from config.site import Name
 from pipelines.geometry import distance_to_edge
 from pipelines.rules.base import Place, RuleConfig, Surroundings, event
 from pipelines.rules.figures import Durations
-from pipelines.rules.memory import TrackMemory
+from pipelines.rules.memory import HANDOVER_S
 from pipelines.rules.presence import SETTLE_S
 from pipelines.values import CounterKey, Event, Scalar, Track
 
@@ -100,7 +100,7 @@ class FlowMatrix:
         self._source_id = surroundings.source_id
         self._zones = {zone: surroundings.zones[zone] for zone in config.zones}
         self._sights = [(zone, surroundings.zone_sight(zone, config.anchor)) for zone in config.zones]
-        self._memory: TrackMemory[_Way] = TrackMemory(lambda track: _Way(), keep_s=2 * surroundings.lost_s)
+        self._objects = surroundings.object_sight(None, 2 * surroundings.lost_s, HANDOVER_S)
         self._movements = {pair: _Movement() for pair in permutations(self._zones, 2)}
 
     @property
@@ -116,11 +116,12 @@ class FlowMatrix:
         zones: dict[int, str] = {}
         for zone, sight in reversed(self._sights):  # where they overlap, the first one counts
             zones.update(dict.fromkeys(sight.ids(tracks, pts_s), zone))
-        for track, way in self._memory.update(tracks, pts_s):
-            step = self._step(track, way, zones.get(track.id), pts_s)
+        for track_id, known in self._objects.by_id(tracks, pts_s).items():
+            track = known.track
+            way: _Way = known.notes.get(self) or known.notes.setdefault(self, _Way())
+            step = self._step(track, way, zones.get(track_id), pts_s)
             if step is not None and self._config.wants(track.label):
                 events.append(self._count(track, *step, way.since_s, pts_s))
-        self._memory.evict(pts_s)
         return events
 
     def _step(self, track: Track, way: _Way, zone: str | None, pts_s: float) -> tuple[str, str, float] | None:

@@ -36,7 +36,9 @@ class Heatmap:
         self.name = config.full_name
         self._config = config
         width, height = surroundings.size
+        self._points = surroundings.point_sight(config.anchor)
         self._scale = (config.cols / width, config.rows / height)
+        self._last = (config.cols - 1, config.rows - 1)
         self._clock = Clock()
         self._grid = np.zeros((config.rows, config.cols))
 
@@ -51,13 +53,10 @@ class Heatmap:
         config = self._config
         if config.half_life_s is not None:
             self._grid *= 0.5 ** (step_s / config.half_life_s)
-        across, down = self._scale
-        for track in tracks:
-            if config.wants(track.label):
-                x, y = config.anchor_of(track)
-                col = min(max(int(x * across), 0), config.cols - 1)
-                row = min(max(int(y * down), 0), config.rows - 1)
-                self._grid[row, col] += step_s
+        points = self._points.points(tracks, pts_s)
+        if spots := [points[track.id] for track in tracks if config.wants(track.label)]:
+            cols, rows = np.minimum(np.maximum(np.array(spots) * self._scale, 0), self._last).astype(np.intp).T
+            np.add.at(self._grid, (rows, cols), step_s)
         return []
 
     def counters(self) -> Mapping[CounterKey, int]:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pipelines.geometry import Tripline, Xy
 from pipelines.rules.base import RuleConfig, Surroundings, event
-from pipelines.rules.memory import TrackMemory
+from pipelines.rules.memory import HANDOVER_S
 from pipelines.values import CounterKey, Event, Scalar, Track
 
 
@@ -66,7 +66,7 @@ class LineCrossing:
         self._source_id = surroundings.source_id
         self._line = Tripline(*surroundings.lines[config.line])
         self._points = surroundings.point_sight(config.anchor)
-        self._memory: TrackMemory[_Walk] = TrackMemory(self._begin, keep_s=2 * surroundings.lost_s)
+        self._objects = surroundings.object_sight(None, 2 * surroundings.lost_s, HANDOVER_S)
         self._counts: Counter[CounterKey] = Counter()
         for label in config.labels or ():
             for direction in ("in", "out"):
@@ -77,21 +77,20 @@ class LineCrossing:
         events = []
         points = self._points.points(tracks, pts_s)
         side = self._line.side
-        for track, walk in self._memory.update(tracks, pts_s):
+        for known in self._objects.by_id(tracks, pts_s).values():
+            track = known.track
             point = points[track.id]
             distance = side(point)
+            walk: _Walk | None = known.notes.get(self)
+            if walk is None:
+                walk = known.notes[self] = _Walk(point, distance)
             if walk.side * distance > 0 and walk.distance * distance > 0:  # it stays where it was
                 walk.point, walk.distance = point, distance
                 continue
             direction = self._step(track, walk, point, distance, pts_s)
             if direction is not None and self._config.wants(track.label):
                 events.append(self._count(track, direction, walk.met_s, pts_s))
-        self._memory.evict(pts_s)
         return events
-
-    def _begin(self, track: Track) -> _Walk:
-        point = self._config.anchor_of(track)
-        return _Walk(point, self._line.side(point))
 
     def _step(self, track: Track, walk: _Walk, point: Xy, distance: float, pts_s: float) -> str | None:
         """Move a track on; return the direction when it has crossed."""

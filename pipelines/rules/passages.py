@@ -89,19 +89,20 @@ class ThroughZone:
     def update(self, tracks: Sequence[Track], pts_s: float) -> Iterator[Passage]:
         """Take the next frame; give the passages that ended, and those that have just become too fast."""
         changes = self._presence.update(tracks, pts_s)
-        velocities, feet = self._motion.velocities(tracks, pts_s), self._sight.feet(tracks, pts_s)
+        self._motion.update(tracks, pts_s)
+        feet = self._sight.feet(tracks, pts_s)
         hold_s = _HOLD * self._motion.window_s
         for stay in self._presence.stays:
             if stay.is_seen(pts_s):
                 run = self._run(stay, pts_s)
                 run.way.add(stay.track, feet[stay.track.id])
-                self._look(run, velocities[stay.track.id], pts_s)
+                self._look(run, self._motion.velocity(stay.track.id), pts_s)
                 if run.above_s is not None and not run.told and pts_s - run.above_s >= hold_s:
                     run.told = True
                     yield _passage(stay.track, run, run.now, is_done=False, was_told=False)
         for change in changes:
             if not change.entered:
-                run, change.stay.own = change.stay.own, None
+                run = change.stay.notes.pop(self, None)
                 if run is None or run.places < _LEAST or run.last_s - run.first_s < self._window_s / 2:
                     self.unmeasured += 1
                     continue
@@ -110,9 +111,9 @@ class ThroughZone:
                 yield _passage(change.track, run, mean, is_done=True, was_told=run.told)
 
     def _run(self, stay: Stay, pts_s: float) -> _Run:
-        if stay.own is None:
-            stay.own = _Run(Way(self._sight.ground, _STEP_M), pts_s, pts_s)
-        run: _Run = stay.own
+        run: _Run | None = stay.notes.get(self)
+        if run is None:
+            run = stay.notes[self] = _Run(Way(self._sight.ground, _STEP_M), pts_s, pts_s)
         run.last_s = pts_s
         run.places += 1
         return run

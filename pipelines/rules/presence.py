@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.rules.base import RuleConfig, Surroundings
@@ -24,16 +24,14 @@ class Stay:
         entered_s: Media time at which it came in; ``None`` while it is outside.
         first_inside_s: Media time since which it has been seen inside; ``None`` while it is outside.
         last_inside_s: Media time at which it was last seen inside.
-        reported: Free for the rule: whether this stay was reported.
-        own: Free for the rule; ``None`` in a stay that is new to it. It outlasts the stay, as the object does.
+        notes: What each rule keeps of it, by a key of its own. They outlast the stay, as the object does.
     """
 
     known: Known
     entered_s: float | None = None
     first_inside_s: float | None = None
     last_inside_s: float = 0.0
-    reported: bool = False
-    own: Any = None
+    notes: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def track(self) -> Track:
@@ -62,7 +60,7 @@ class Change:
 
 
 class Presence:
-    """Follows who is in a polygon.
+    """Follows who is in a polygon, for all rules that ask the same of it.
 
     An object has entered once it was seen inside, and only inside, for a tenth of a second: a box that touches the
     zone in a single frame is no visit. It is inside until it has been seen outside for ``grace_s``, or not been seen
@@ -94,29 +92,41 @@ class Presence:
         self._objects = surroundings.object_sight(labels, 2 * self._lost_s, handover_s)
         self._touching: dict[int, Stay] = {}  # seen inside, and since then neither outside nor lost
         self._inside: dict[int, Stay] = {}
+        self._tracks: Sequence[Track] = ()
+        self._pts_s = -1.0
+        self._changes: Sequence[Change] = ()
+        self.stays: Sequence[Stay] = ()
+        """Those inside in the frame at hand."""
 
     @classmethod
     def of(cls, config: RuleConfig, surroundings: Surroundings, grace_s: float, share: float | None = None) -> Presence:
         """In the zone of a rule, together with what other rules find out there."""
+        labels = None if config.labels is None else frozenset(config.labels)
         sight = surroundings.zone_sight(config.place, config.anchor, share)
-        return cls(sight, surroundings, config.labels, grace_s, surroundings.lost_s)
+        return surroundings.once(
+            ("presence", config.place, config.anchor, share, labels, grace_s),
+            lambda: cls(sight, surroundings, labels, grace_s, surroundings.lost_s),
+        )
 
-    @property
-    def stays(self) -> Sequence[Stay]:
-        """Those inside now."""
-        return list(self._inside.values())
-
-    def update(self, tracks: Sequence[Track], pts_s: float) -> list[Change]:
-        """Take the confirmed tracks of the next frame.
+    def update(self, tracks: Sequence[Track], pts_s: float) -> Sequence[Change]:
+        """Take the confirmed tracks of the next frame; asked again for the same one, it knows.
 
         Args:
             tracks: All of them, as the rule was given them: then what other rules have found out holds, too.
             pts_s: Media time.
         """
+        if tracks is not self._tracks or pts_s != self._pts_s:
+            self._tracks, self._pts_s = tracks, pts_s
+            self._changes = self._look(tracks, pts_s)
+            self.stays = list(self._inside.values())
+        return self._changes
+
+    def _look(self, tracks: Sequence[Track], pts_s: float) -> list[Change]:
         changes = []
         ids = self._sight.ids(tracks, pts_s)
-        for track, known in self._objects.pairs(tracks, pts_s):
-            if track.id not in ids:
+        objects = self._objects.by_id(tracks, pts_s)
+        for key in ids:
+            if (known := objects.get(key)) is None:
                 continue
             stay: Stay | None = known.notes.get(self)
             if stay is None:
@@ -126,18 +136,19 @@ class Presence:
                 stay.first_inside_s = pts_s
                 self._touching[id(stay)] = stay
             if stay.entered_s is None and pts_s - stay.first_inside_s >= SETTLE_S:
-                stay.entered_s, stay.reported = stay.first_inside_s, False
+                stay.entered_s = stay.first_inside_s
                 self._inside[id(stay)] = stay
-                changes.append(Change(track, True, stay.entered_s, 0.0, stay))
+                changes.append(Change(known.track, True, stay.entered_s, 0.0, stay))
         self._step_outside(pts_s)
         return changes + self._leave(pts_s)
 
     def _step_outside(self, pts_s: float) -> None:
         """Those that are seen elsewhere, or not at all for long, are not inside: who comes back does so anew."""
         for key, stay in list(self._touching.items()):
-            last_seen_s = stay.track.last_seen_s
-            is_elsewhere = stay.last_inside_s < last_seen_s == pts_s
-            if is_elsewhere or pts_s - last_seen_s > self._lost_s:
+            if stay.last_inside_s == pts_s:
+                continue
+            last_seen_s = stay.known.track.last_seen_s
+            if last_seen_s == pts_s or pts_s - last_seen_s > self._lost_s:
                 stay.first_inside_s = None
                 del self._touching[key]
 

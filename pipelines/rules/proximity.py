@@ -95,14 +95,15 @@ class Proximity:
         vehicles: list[tuple[Track, _Who]] = []
         wanted = [track for track in tracks if track.label in config.labels or track.label in config.to]
         inside = None if self._zone is None else self._zone.ids(tracks, pts_s)
-        velocities = None if self._motion is None else self._motion.velocities(tracks, pts_s)
+        if self._motion is not None:
+            self._motion.update(tracks, pts_s)
         here = set()
         for track, who in self._memory.update(wanted, pts_s):
             here.add(who.number)
             if track.label in config.labels:
                 if inside is None or track.id in inside:
                     people.append((track, who))
-            elif velocities is None or self._moves(velocities[track.id]):
+            elif self._motion is None or self._moves(self._motion.velocity(track.id)):
                 vehicles.append((track, who))
         self._memory.evict(pts_s)
         for row, column, metres in self._pairs(people, vehicles):

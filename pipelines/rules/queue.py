@@ -136,18 +136,18 @@ class Queue:
         for stay in stays:
             self._look(stay, pts_s)
         events += self._decide(pts_s)
-        waiting = [stay for stay in stays if stay.own.since_s is not None]
+        waiting = [stay for stay in stays if stay.notes[self].since_s is not None]
         self._length.update(len(waiting), step_s)
         return events + self._alerts(waiting, step_s, pts_s)
 
     def _enter(self, stay: Stay) -> None:
         """Somebody comes in; who left a moment ago and was not served goes on waiting."""
         if self._undecided.pop(id(stay), None) is None:
-            stay.own = _Waiter()
+            stay.notes[self] = _Waiter()
 
     def _look(self, stay: Stay, pts_s: float) -> None:
         """See whether somebody in the zone stands, or has stepped out of it, and whereto."""
-        waiter: _Waiter = stay.own
+        waiter: _Waiter = stay.notes[self]
         track, config = stay.track, self._config
         if track.last_seen_s < pts_s:
             return
@@ -176,7 +176,7 @@ class Queue:
             waiter.served |= position is not None and 0 <= position <= 1
 
     def _leave(self, stay: Stay, left_s: float, pts_s: float) -> list[Event]:
-        waiter: _Waiter = stay.own
+        waiter: _Waiter = stay.notes[self]
         if waiter.since_s is None:
             return []
         waiter.left_s = left_s
@@ -189,7 +189,7 @@ class Queue:
         """Tell of those who have left: once they were served, or it is too late for that."""
         events = []
         for key, stay in list(self._undecided.items()):
-            waiter: _Waiter = stay.own
+            waiter: _Waiter = stay.notes[self]
             if stay.track.last_seen_s == pts_s:
                 self._look_outside(waiter, self._config.anchor_of(stay.track))
             is_late = pts_s - waiter.left_s >= self._config.served_within_s
@@ -200,7 +200,7 @@ class Queue:
         return events
 
     def _left(self, stay: Stay, served: bool | None, pts_s: float) -> Event:
-        waiter: _Waiter = stay.own
+        waiter: _Waiter = stay.notes[self]
         wait_s = waiter.left_s - (waiter.since_s or 0.0)
         waiter.since_s = None
         self._waits.add(wait_s)
@@ -225,7 +225,7 @@ class Queue:
         events = []
         limit_s = self._config.alert_wait_s
         for stay in waiting if limit_s is not None else ():
-            waiter: _Waiter = stay.own
+            waiter: _Waiter = stay.notes[self]
             wait_s = stay.last_inside_s - (waiter.since_s or 0.0)
             if limit_s is not None and wait_s >= limit_s and not waiter.told:
                 waiter.told = True
@@ -253,9 +253,9 @@ class Queue:
     def state(self) -> dict[str, Any]:
         """``{"zone", "length": {now, max, mean}, "totals", "wait", "longest_now_s", "served_per_hour"}``."""
         waits = [
-            stay.last_inside_s - stay.own.since_s
+            stay.last_inside_s - stay.notes[self].since_s
             for stay in self._presence.stays
-            if stay.own is not None and stay.own.since_s is not None
+            if self in stay.notes and stay.notes[self].since_s is not None
         ]
         return {
             "zone": self._config.zone,

@@ -59,22 +59,22 @@ class ZoneSight:
         self._points = points
         self._share = share
         self._tracks, self._pts_s = _NONE, -1.0
-        self._ids: Collection[int] = ()
+        self._ids: Mapping[int, None] = {}
 
     def ids(self, tracks: Sequence[Track], pts_s: float) -> Collection[int]:
-        """The ids of the tracks that are inside; asked again for the same frame, it knows."""
+        """The ids of the tracks that are inside, in their order; asked again for the same frame, it knows."""
         if tracks is not self._tracks or pts_s != self._pts_s:
             self._tracks, self._pts_s = tracks, pts_s
             self._ids = self._look(tracks, pts_s)
         return self._ids
 
-    def _look(self, tracks: Sequence[Track], pts_s: float) -> set[int]:
+    def _look(self, tracks: Sequence[Track], pts_s: float) -> dict[int, None]:
         if self._share is not None:
-            return {track.id for track in tracks if self._area.share_of(track.xyxy) >= self._share}
+            return {track.id: None for track in tracks if self._area.share_of(track.xyxy) >= self._share}
         contains = self._area.contains
         points = self._points.points(tracks, pts_s)
-        found = {key for key, point in points.items() if contains(point)}
-        return found if self._hole is None else {key for key in found if not self._hole.contains(points[key])}
+        found = {key: None for key, point in points.items() if contains(point)}
+        return found if self._hole is None else {key: None for key in found if not self._hole.contains(points[key])}
 
 
 @dataclass(slots=True, eq=False)
@@ -110,19 +110,20 @@ class ObjectSight:
         self._labels = labels
         self._memory: TrackMemory[Known] = TrackMemory(Known, keep_s, handover_s)
         self._tracks, self._pts_s = _NONE, -1.0
-        self._pairs: list[tuple[Track, Known]] = []
+        self._known: dict[int, Known] = {}
 
-    def pairs(self, tracks: Sequence[Track], pts_s: float) -> Sequence[tuple[Track, Known]]:
-        """Tracks and their objects; asked again for the same frame, it knows."""
+    def by_id(self, tracks: Sequence[Track], pts_s: float) -> Mapping[int, Known]:
+        """Objects by the ids of their tracks; asked again for the same frame, it knows."""
         if tracks is not self._tracks or pts_s != self._pts_s:
             self._tracks, self._pts_s = tracks, pts_s
             labels = self._labels
             wanted = tracks if labels is None else [track for track in tracks if track.label in labels]
-            self._pairs = self._memory.update(wanted, pts_s)
-            for track, known in self._pairs:
+            self._known = {}
+            for track, known in self._memory.update(wanted, pts_s):
                 known.track = track
+                self._known[track.id] = known
             self._memory.evict(pts_s)
-        return self._pairs
+        return self._known
 
 
 class GroundSight:
@@ -158,15 +159,15 @@ class MotionSight:
         self._memory: TrackMemory[Course] = TrackMemory(lambda track: Course(window_s), keep_s)
         self._window = Window(window_s)
         self._tracks, self._pts_s = _NONE, -1.0
-        self._velocities: dict[int, Xy | None] = {}
+        self._courses: dict[int, Course] = {}
 
     @property
     def window_s(self) -> float:
         """Media seconds over which the velocities of the frame at hand are smoothed."""
         return self._window.seconds
 
-    def velocities(self, tracks: Sequence[Track], pts_s: float) -> Mapping[int, Xy | None]:
-        """Metres or pixels a second by track id, ``None`` while not known; asked again for the same frame, it knows.
+    def update(self, tracks: Sequence[Track], pts_s: float) -> None:
+        """Take the next frame; the same one again changes nothing.
 
         Args:
             tracks: All of the frame, whatever the rule looks at.
@@ -176,12 +177,18 @@ class MotionSight:
             self._tracks, self._pts_s = tracks, pts_s
             window_s = self._window.step(pts_s)
             feet = None if self._ground is None else self._ground.feet(tracks, pts_s)
-            self._velocities = {}
+            self._courses = {}
             for track, course in self._memory.update(tracks, pts_s):
                 at = track.foot if feet is None else feet[track.id]
-                self._velocities[track.id] = None if at is None else course.add(pts_s, at, window_s)
+                if at is not None:
+                    course.add(pts_s, at, window_s)
+                    self._courses[track.id] = course
             self._memory.evict(pts_s)
-        return self._velocities
+
+    def velocity(self, track_id: int) -> Xy | None:
+        """Metres or pixels a second of a track of the frame at hand; ``None`` while not known."""
+        course = self._courses.get(track_id)
+        return None if course is None else course.velocity
 
 
 def those_in(sight: ZoneSight | None, tracks: Sequence[Track], pts_s: float) -> Sequence[Track]:

@@ -78,7 +78,7 @@ class Stopped:
         changes = self._presence.update(tracks, pts_s)
         events = []
         for change in changes:
-            rest, change.stay.own = change.stay.own, None
+            rest = change.stay.notes.pop(self, None)
             if rest is not None and rest.told:
                 is_lost = change.track.last_seen_s <= change.pts_s
                 events.append(self._end(change.track, rest, pts_s, "lost" if is_lost else "left"))
@@ -88,14 +88,18 @@ class Stopped:
         for stay in self._presence.stays:
             if stay.is_seen(pts_s) and (point := points[stay.track.id]) is not None:
                 events += self._look_at(stay, point, pts_s)
-        self._counts.there(stay.track.label for stay in self._presence.stays if stay.own and stay.own.told)
+        self._counts.there(stay.track.label for stay in self._presence.stays if self._was_told(stay))
         return events
+
+    def _was_told(self, stay: Stay) -> bool:
+        rest: _Rest | None = stay.notes.get(self)
+        return rest is not None and rest.told
 
     def _look_at(self, stay: Stay, point: Xy, pts_s: float) -> Sequence[Event]:
         """Take a vehicle's place, in pixels or metres."""
-        if stay.own is None:
-            stay.own = _Rest(point, stay.entered_s or pts_s, pts_s)
-        rest: _Rest = stay.own
+        rest: _Rest | None = stay.notes.get(self)
+        if rest is None:
+            rest = stay.notes[self] = _Rest(point, stay.entered_s or pts_s, pts_s)
         if math.dist(point, rest.at) <= self._limit(stay.track):
             rest.away_s, rest.last_s = None, pts_s
             if not rest.told and pts_s - rest.since_s >= self._config.seconds and self._is_meant(stay):
@@ -109,7 +113,7 @@ class Stopped:
             rest.away_s = pts_s
         if pts_s - rest.away_s < min(_AWAY_S, rest.away_s - rest.since_s):
             return ()
-        stay.own = _Rest(point, pts_s, pts_s)
+        stay.notes[self] = _Rest(point, pts_s, pts_s)
         return [self._end(stay.track, rest, pts_s, "moved")] if rest.told else ()
 
     def _limit(self, track: Track) -> float:

@@ -83,22 +83,22 @@ class WrongWay:
         """Take the confirmed tracks of the next frame."""
         changes = self._presence.update(tracks, pts_s)
         for change in changes:
-            if change.entered and change.stay.own is not None:  # it came back: what it did outside does not count
-                change.stay.own.furthest = -math.inf
+            if change.entered and self in change.stay.notes:  # it came back: what it did outside does not count
+                change.stay.notes[self].furthest = -math.inf
         events = []
         points = self._points.points(tracks, pts_s)
         for stay in self._presence.stays:
             if stay.is_seen(pts_s) and (found := self._look_at(stay, points[stay.track.id], pts_s)) is not None:
                 events.append(found)
-        self._counts.there(stay.track.label for stay in self._presence.stays if stay.own and stay.own.told)
+        self._counts.there(stay.track.label for stay in self._presence.stays if stay.notes[self].told)
         return events
 
     def _look_at(self, stay: Stay, point: Xy, pts_s: float) -> Event | None:
         track = stay.track
         along = point[0] * self._right[0] + point[1] * self._right[1]
-        if stay.own is None:
-            stay.own = _Heading(along, point, pts_s)
-        heading: _Heading = stay.own
+        heading: _Heading | None = stay.notes.get(self)
+        if heading is None:
+            heading = stay.notes[self] = _Heading(along, point, pts_s)
         if along >= heading.furthest:
             heading.furthest, heading.at, heading.at_s = along, point, pts_s
             return None

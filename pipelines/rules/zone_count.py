@@ -71,14 +71,15 @@ class ZoneCount:
         return events
 
     def _add_seconds(self, changes: Sequence[Change], pts_s: float) -> None:
-        """Add the watched seconds inside of those who are seen there: ``Stay.own`` is how far they were added."""
+        """Add the watched seconds inside of those who are seen there: ``Stay.notes`` says how far they were added."""
+        watched_s = self._clock.watched_s
         for change in changes:
             if change.entered:
-                change.stay.own = self._clock.watched_s - min(pts_s - change.pts_s, GAP_S)
+                change.stay.notes[self] = watched_s - min(pts_s - change.pts_s, GAP_S)
         for stay in self._presence.stays:
             if stay.is_seen(pts_s):
-                self._object_seconds += self._clock.watched_s - stay.own
-                stay.own = self._clock.watched_s
+                self._object_seconds += watched_s - stay.notes[self]
+                stay.notes[self] = watched_s
 
     def counters(self) -> Mapping[CounterKey, int]:
         """Per label: occupancy now, and visits so far (``totals``)."""

@@ -58,20 +58,23 @@ class ZoneIntrusion:
         now = []
         for stay in self._presence.stays if self._is_open else ():
             since = max(stay.entered_s or 0.0, self._opened_s)
-            if not stay.reported and stay.is_seen(pts_s) and pts_s - since >= self._config.seconds:
-                stay.reported = True
+            if not self._was_told(stay) and stay.is_seen(pts_s) and pts_s - since >= self._config.seconds:
+                stay.notes[self] = stay.entered_s
                 events.append(self._intrusion(stay, since, pts_s))
-            if stay.reported:
+            if self._was_told(stay):
                 now.append(stay.track.label)
         self._counts.there(now)
         return events
+
+    def _was_told(self, stay: Stay) -> bool:
+        return stay.notes.get(self) == stay.entered_s
 
     def _look_at_the_clock(self, pts_s: float) -> None:
         is_open = self._schedule is None or self._schedule.is_open(self._wall.local(pts_s))
         if is_open and not self._is_open and self._schedule is not None:
             self._opened_s = pts_s
             for stay in self._presence.stays:
-                stay.reported = False
+                stay.notes.pop(self, None)
         self._is_open = is_open
 
     def _intrusion(self, stay: Stay, since: float, pts_s: float) -> Event:

@@ -59,9 +59,12 @@ def config_of(case: str) -> RuleConfig:
     return RULE_KINDS[kind][0].model_validate({"kind": kind, **KINDS[case]})
 
 
-def make(case: str, mirrored: bool = False) -> Rule:
-    rule = RULE_KINDS[case.split()[0]][1]
+def make(case: str, mirrored: bool = False, around: Surroundings | None = None) -> Rule:
+    made: Rule = RULE_KINDS[case.split()[0]][1](config_of(case), around or surroundings(mirrored))
+    return made
 
+
+def surroundings(mirrored: bool = False) -> Surroundings:
     def at(points: Sequence[Xy]) -> tuple[Xy, ...]:
         return tuple((SIZE[0] - x, y) if mirrored else (x, y) for x, y in points)
 
@@ -71,9 +74,7 @@ def make(case: str, mirrored: bool = False) -> Rule:
         matrix[:, 0] *= -1
     lines = {name: (at(line)[0], at(line)[1]) for name, line in LINES.items()}
     zones = {"z": at(ZONE), "far": at(FAR_ZONE)}
-    around = Surroundings("cam", lines, zones, LOST_S, SIZE, Ground(matrix))
-    made: Rule = rule(config_of(case), around)
-    return made
+    return Surroundings("cam", lines, zones, LOST_S, SIZE, Ground(matrix))
 
 
 spots = st.tuples(st.integers(30, 970), st.integers(320, 990))
@@ -158,6 +159,22 @@ def test_a_mirrored_video_has_the_same_events(case: str, script: list[tuple[str,
         return [tuple(swapped.get(value, value) if isinstance(value, str) else value for value in row) for row in rows]
 
     assert told(True, flipped) == told(False, rows)
+
+
+@settings(max_examples=25, deadline=None)
+@given(script=walks)
+def test_what_a_rule_says_does_not_depend_on_others(script: list[tuple[str, float, list[Xy], int, int]]) -> None:
+    """Rules of a camera find much out together: each of two of every kind says what it says alone."""
+    around = surroundings()
+    alone = [make(case) for case in KINDS]
+    together = [[make(case, around=around) for case in KINDS] for _ in range(2)]
+    for t, tracks in frames(rows_of(script)):
+        told = [rule.update(tracks, t) for rule in alone]
+        for rules in together:
+            assert [rule.update(tracks, t) for rule in rules] == told
+    for rules in together:
+        assert [rule.counters() for rule in rules] == [rule.counters() for rule in alone]
+        assert [rule.state() for rule in rules] == [rule.state() for rule in alone]
 
 
 SLOW: list[tuple[str, list[tuple[float, float, float]]]] = [

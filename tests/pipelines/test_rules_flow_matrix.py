@@ -185,4 +185,4 @@ def test_each_object_goes_from_where_it_came_to(objects: list[list[tuple[str | N
     assert sum(rule.counters().values()) == len(events)
     assert max((event.pts_s for event in events), default=0.0) <= max((row.t for row in rows), default=0.0)
     play(rule, [Row(100.0, 99, "person", 700, 700)], until=100 + 3 * LOST_S)
-    assert len(rule._memory) == 0
+    assert len(rule._objects._memory) == 0

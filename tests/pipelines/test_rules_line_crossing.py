@@ -275,11 +275,11 @@ def test_memory_is_bounded() -> None:
             Row(t, 2 * (frame // 2) + lane, "person", 150 + 200 * lane, 250 - 100 * (frame % 2)) for lane in (0, 1)
         ]
         play(rule, tracks)
-        most = max(most, len(rule._memory))
+        most = max(most, len(rule._objects._memory))
     assert rule.counters()["counts", "l", "in", "person"] >= 9_000
     assert most <= 2 * 2 * LOST_S * 10
     play(rule, [Row(2_000.0, 99_999, "person", 300, 250)])
-    assert len(rule._memory) == 1
+    assert len(rule._objects._memory) == 1
 
 
 far = st.floats(0, 189, width=32) | st.floats(211, 400, width=32)

@@ -269,9 +269,10 @@ def test_a_course_is_moved_little_by_one_wrong_place_in_five() -> None:
     course = Course(1.0)
     for step in range(11):
         wrong = 50.0 if step in (3, 8) else 0.0
-        velocity = course.add(step / 10, (2.0 * step / 10 + wrong, -1.0 * step / 10))
-    assert velocity == pytest.approx((2.0, -1.0))
-    assert course.add(5.0, (0.0, 0.0)) is None  # after a gap it begins again
+        course.add(step / 10, (2.0 * step / 10 + wrong, -1.0 * step / 10))
+    assert course.velocity == pytest.approx((2.0, -1.0))
+    course.add(5.0, (0.0, 0.0))
+    assert course.velocity is None  # after a gap it begins again
     assert len(course) == 1
 
 
