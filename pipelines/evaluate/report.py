@@ -169,7 +169,7 @@ def rich_tables(result: Mapping[str, Any]) -> Iterator[Table]:
     for title, heads, rows in tables(result):
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         if result["events"] is not None and heads[0] == "kind":
-            heads = ["what", "truth", "found", "right", "preci-\nsion", "recall", *heads[9:]]
+            heads = ["what", "truth", "found", "right", "prec.", "recall", *heads[9:]]
             rows = [_folded(row) for row in rows]
         for number, head in enumerate(heads):
             head = _NARROW.get(head, head)
@@ -184,4 +184,4 @@ def _folded(row: Sequence[str]) -> list[str]:
     kind, name, direction, label, *figures = row
     who = "in all" if label == "*" else " ".join(word for word in (direction, label) if word != "-")
     short = [figure.replace(" (±", "\n±").replace(", p95 ", "\np95 ").removesuffix(")") for figure in figures]
-    return [f"{kind} {name}\n  {who}", *short]
+    return [f"{kind}\n  {name}\n  {who}", *short]
