@@ -17,7 +17,8 @@ import psutil
 
 from config.site import Detector as DetectorConfig
 from detectors.model_files import chosen
-from pipelines.analyze import Job, LoadedModel, Progress, analyze
+from pipelines.analyze import Job, Progress, analyze
+from pipelines.loaded import LoadedModel
 from pipelines.scenario import CameraPlan
 
 SETTLED = 500

@@ -280,7 +280,7 @@ class Camera(Strict):
     tls: SourceTls = SourceTls()
     stall_s: float = Field(3, gt=0, le=8, description="seconds without a frame after which it is down, live only")
     detector: Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
-        None, description="a name under detectors, or several, merged before tracking (`run`); default: the first"
+        None, description="a name under detectors, or several, merged before tracking; default: the first"
     )
     detect_fps: float = Field(10, gt=0, le=1000, description="analysed frames per second at most, live only")
     labels: Labels | None = Field(None, description="labels to keep; default: all")

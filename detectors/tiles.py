@@ -45,6 +45,10 @@ class Finder(Protocol):
         """All names it knows."""
         ...
 
+    def warmup(self, width: int, height: int) -> None:
+        """Run on grey pictures of the size to come, so that the first real one is as fast as the next."""
+        ...
+
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Find objects in (H, W, 3) uint8 BGR pictures: one ``Detections`` each, boxes in source pixels."""
         ...

@@ -14,16 +14,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from config.errors import sentences
-from config.site import Detector as DetectorConfig
-from detectors.detector import Detector
-from detectors.export.apart import export_apart
-from detectors.load import load_detector
-from detectors.model_files import ResolvedModel
-from detectors.tiles import TiledDetector
 from pipelines.analysis import Analysis
 from pipelines.bins import Bins, most_gap_s
 from pipelines.file_face import AtWork, FileFace
 from pipelines.fitting import fitted, rules_off
+from pipelines.loaded import LoadedModel, Together
 from pipelines.messages import check_topic_words
 from pipelines.metrics import RunMetrics
 from pipelines.peak_memory import peak_rss_mb
@@ -34,7 +29,7 @@ from pipelines.sinks.base import Sink
 from pipelines.sinks.bins import BinsSink
 from pipelines.sinks.files import FileSink
 from pipelines.sinks.mqtt import MqttSink, Publication
-from pipelines.values import CounterKey, DetectorInfo, FrameResult
+from pipelines.values import CounterKey, FrameResult
 from pipelines.wall_clock import WallClock
 from streams.errors import BrokerError, OutputError, cannot_write
 from streams.files import exclusive, write_json_atomic
@@ -87,33 +82,13 @@ class Progress:
     fps: float
 
 
-class LoadedModel:
-    """A detector and what it was made from; serves one job after the other."""
-
-    def __init__(self, model: ResolvedModel, config: DetectorConfig, say: Callable[[str], None]) -> None:
-        """Load the model.
-
-        Raises:
-            ModelError: It is damaged or of another kind.
-            RuntimeUnavailableError: The runtime, device or precision is not there.
-        """
-        self.config = config
-        self.resolved = model
-        self.detector: Detector[Any] = load_detector(model, config, say, export_apart)
-
-    def info(self, name: str) -> DetectorInfo:
-        """What reports say of it."""
-        detector = self.detector
-        imgsz = detector.family.imgsz
-        return DetectorInfo(name, detector.framework, detector.model, detector.device, detector.precision, imgsz)
-
-
 def analyze(
     job: Job,
     model: LoadedModel,
     stop: threading.Event,
     on_progress: Callable[[Progress], None] | None = None,
     face: FileFace | None = None,
+    beside: Mapping[str, LoadedModel] | None = None,
 ) -> dict[str, Any]:
     """Analyse one video and write its results.
 
@@ -123,6 +98,7 @@ def analyze(
         stop: Ends the run early; what was analysed stays.
         on_progress: Called after each frame.
         face: Told what a page may show.
+        beside: Further detectors of the camera by their names; what all find becomes one set.
 
     Returns:
         The content of ``summary.json``.
@@ -133,9 +109,10 @@ def analyze(
         OutputError: A result cannot be written.
         BrokerError: The broker cannot be reached, or messages were not delivered.
     """
-    job.plan.check_labels(model.detector.model, model.detector.labels)
+    detectors = Together({job.detector_name: model, **(beside or {})})
+    job.plan.check_labels(detectors.info.model, detectors.labels)
     if job.publication is not None:
-        check_topic_words(fitted(job.plan, model.detector.labels).labels or model.detector.labels)
+        check_topic_words(fitted(job.plan, detectors.labels).labels or detectors.labels)
     start = job.plan.start_of(job.video, job.start)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(job.video, job.camera, job.backend))
@@ -144,7 +121,7 @@ def analyze(
         make_folder(job.folder)
         stack.enter_context(exclusive(job.folder))
         prepare_folder(job)
-        run_ = _Run(job, model, info, start, face)
+        run_ = _Run(job, detectors, info, start, face)
         try:
             run_.open_sinks()
             run_.detector.warmup(info.width, info.height)
@@ -166,17 +143,16 @@ class _Run:
     """One run of ``analyze``: what lives as long as one video."""
 
     def __init__(
-        self, job: Job, model: LoadedModel, info: SourceInfo, start: float | None, face: FileFace | None
+        self, job: Job, detectors: Together, info: SourceInfo, start: float | None, face: FileFace | None
     ) -> None:
-        self._job, self._model, self._info, self._start, self._face = job, model, info, start, face
+        self._job, self._detectors, self._info, self._start, self._face = job, detectors, info, start, face
         size = (info.width, info.height)
         self._lines, self._zones = job.plan.pixel_lines(*size), job.plan.pixel_zones(*size)
-        self._analysis = Analysis.of(job.plan, model.detector.labels, job.camera, *size, info.fps, start)
+        self._analysis = Analysis.of(job.plan, detectors.labels, job.camera, *size, info.fps, start)
         self._rules = self._analysis.rules
-        self._labels = fitted(job.plan, model.detector.labels).labels
-        self._detector = model.info(job.detector_name)
-        tiles = job.plan.tiles
-        self.detector = model.detector if tiles is None else TiledDetector(model.detector, tiles)
+        self._labels = fitted(job.plan, detectors.labels).labels
+        self._detector = detectors.info
+        self.detector = detectors.finder(job.plan.tiles)
         self._sinks: list[Sink] = []
         self._mqtt: MqttSink | None = None
         self._last_pts_s = 0.0
@@ -224,8 +200,8 @@ class _Run:
             run(reader, self.detector, self._analysis, self._sinks, self._metrics, stop, after_frame)
 
     def _at_work(self) -> AtWork:
-        size, labels = (self._info.width, self._info.height), self._model.detector.labels
-        return AtWork(self._job.camera, size, labels, self._rules, self._metrics, self._detector)
+        size = (self._info.width, self._info.height)
+        return AtWork(self._job.camera, size, self._detectors.labels, self._rules, self._metrics, self._detector)
 
     def close(self, reason: str) -> None:
         """Close every sink, even when one of them fails, and raise the first failure."""
@@ -253,7 +229,7 @@ class _Run:
             )
 
     def write_summary(self, reason: str, error: str | None) -> dict[str, Any]:
-        metrics, detector = self._metrics, self._detector
+        metrics, detector, details = self._metrics, self._detector, self._detectors.details()
         summary: dict[str, Any] = {
             "video": str(self._job.video),
             "camera": self._job.camera,
@@ -271,15 +247,16 @@ class _Run:
             "totals": _by_rule("totals", self._rules.counters()),
             "values": _by_rule("values", self._rules.counters()),
             "rules": self._rules.state(),
-            "rules_off": rules_off(self._job.plan, self._model.detector.labels),
+            "rules_off": rules_off(self._job.plan, self._detectors.labels),
             "framework": detector.framework,
             "model": detector.model,
-            "model_sha256": self._model.resolved.sha256,
+            "model_sha256": "+".join(row["model_sha256"] for row in details),
             "device": detector.device,
             "precision": detector.precision,
             "imgsz": list(detector.imgsz),
-            "confidence": self._model.config.confidence,
-            "labels": list(self._labels or self._model.detector.labels),
+            "confidence": min(row["confidence"] for row in details),
+            "labels": list(self._labels or self._detectors.labels),
+            "detectors": details,
             "tracker": self._job.plan.tracker.model_dump(),
             "backend": self._info.backend,
             "size": [self._info.width, self._info.height],

@@ -112,7 +112,7 @@ def _check_rules(
     known: dict[str, Labels],
     plans: dict[str, CameraPlan],
 ) -> str:
-    plan = plans[name] = plan_camera(document, name, live=True)
+    plan = plans[name] = plan_camera(document, name)
     wanted = document.value.detector_names(document.value.cameras[name])
     off: Collection[str] = ()
     told: list[str] = []

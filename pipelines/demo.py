@@ -21,8 +21,9 @@ from rich.progress import Progress as Bars
 from config.errors import sentences
 from detectors.model_files import DEFAULT_MODEL, ResolvedModel, best_reachable_yolov8, resolve
 from detectors.pull import PullError
-from pipelines.analyze import LoadedModel, Progress, analyze, make_folder
+from pipelines.analyze import Progress, analyze, make_folder
 from pipelines.jobs import Wishes, folder_name, jobs_of, prepare, refuse_streams
+from pipelines.loaded import LoadedModel
 from pipelines.scene import make_scene
 from pipelines.stopping import Stop, watching
 from pipelines.terminal import busy, summary_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,9 +20,10 @@ from config.loader import Document, load
 from config.site import RESERVED_NAMES, Camera, Mqtt, Outputs, Server, Site
 from config.site import Detector as DetectorConfig
 from detectors.model_files import DEFAULT_MODEL, chosen
-from pipelines.analyze import Job, LoadedModel, analyze, sightline_version
+from pipelines.analyze import Job, analyze, sightline_version
 from pipelines.file_face import FileFace
 from pipelines.fitting import remarks
+from pipelines.loaded import LoadedModel, Together
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
 from pipelines.secrets import secret
 from pipelines.server_plan import plan_server
@@ -86,6 +87,8 @@ class Prepared:
     """The camera of the site file that recorded the videos, with the scenario that was asked for."""
     server: Server = field(default_factory=Server)
     """Where the page is served, if it is."""
+    beside: Mapping[str, DetectorConfig] = field(default_factory=dict)
+    """The camera's further detectors by name; the arguments are about the first."""
 
 
 def prepare(wishes: Wishes) -> Prepared:
@@ -112,7 +115,7 @@ def prepare(wishes: Wishes) -> Prepared:
     site = document.value
     name = camera_name(document, wishes.camera)
     camera = site.cameras[name]
-    detector_name = site.detector_names(camera)[0]
+    detector_name, *others = dict.fromkeys(site.detector_names(camera))
     if publication is None and site.mqtt is not None and wishes.publish:
         publication = publication_of_site(document, site.mqtt)
     plan = plan_camera(document, name, wishes.scenario)
@@ -128,6 +131,7 @@ def prepare(wishes: Wishes) -> Prepared:
         site.outputs.bin_minutes,
         camera.model_copy(update={"scenario": wishes.scenario or camera.scenario}),
         _server(document, wishes) if wishes.serve else Server(),
+        {other: detector_of(document, other) for other in others},
     )
 
 
@@ -257,16 +261,17 @@ def jobs_of(wishes: Wishes, prepared: Prepared) -> list[Job]:
     return jobs
 
 
-def _check_labels(prepared: Prepared, model: LoadedModel) -> None:
+def _check_labels(prepared: Prepared, detectors: Together) -> None:
     """Refuse labels the model does not have; of a stand-in that nobody named, say so rather than blame the file."""
     try:
-        prepared.plan.check_labels(model.detector.model, model.detector.labels)
+        prepared.plan.check_labels(detectors.info.model, detectors.labels)
     except ConfigError as error:
-        if prepared.named or model.detector.model == DEFAULT_MODEL:
+        first = next(iter(detectors.models.values())).detector.model
+        if prepared.named or first == DEFAULT_MODEL:
             raise
         raise ConfigError(
-            f"the rules need labels that the stand-in {model.detector.model} does not have; it knows only "
-            f"{', '.join(model.detector.labels)}: put {DEFAULT_MODEL}.pt into a folder named in SIGHTLINE_MODELS, "
+            f"the rules need labels that the stand-in {first} does not have; it knows only "
+            f"{', '.join(detectors.labels)}: put {DEFAULT_MODEL}.pt into a folder named in SIGHTLINE_MODELS, "
             "or name a model with --model"
         ) from error
 
@@ -308,18 +313,20 @@ def run_jobs(
     videos = [(job.camera, job.video) for job in jobs]
     face = FileFace(videos, prepared.plan, prepared.recorded_by, sightline_version()) if wishes.serve else None
     with served(serve, prepared.server, face, stop, say):
-        model = _model(prepared, jobs, err, say)
+        models = _models(prepared, jobs, err, say)
         done: list[tuple[Job, dict[str, Any]]] = []
         faults: dict[str, int] = {}
         for job in jobs:
             if stop.is_set():
                 break
             try:
-                if model is None:
+                if models is None:
                     probe(job.video)  # raises what is wrong
                     continue
                 with progress_bar(err, job.video.name) as on_progress, watching(stop):
-                    done.append((job, analyze(job, model, stop, on_progress, face)))
+                    first, *others = models.values()
+                    beside = dict(zip(prepared.beside, others, strict=True))
+                    done.append((job, analyze(job, first, stop, on_progress, face, beside)))
             except Exception as error:  # whatever it is, it is this video's: the others are done
                 log.debug("%s failed", job.video, exc_info=error)
                 for fault in sentences(error):
@@ -333,14 +340,20 @@ def run_jobs(
     return max(faults.values(), default=0)
 
 
-def _model(prepared: Prepared, jobs: Sequence[Job], err: Console, say: Callable[[str], None]) -> LoadedModel | None:
-    """The model; ``None`` where no video can be read, so that none is downloaded and loaded for nothing."""
+def _models(
+    prepared: Prepared, jobs: Sequence[Job], err: Console, say: Callable[[str], None]
+) -> Mapping[str, LoadedModel] | None:
+    """The models by detector; ``None`` where no video can be read, so that none is downloaded for nothing."""
     if not any(_readable(job.video) for job in jobs):
         return None
     with busy(err, "getting the model ready"):
         found = chosen(prepared.detector.model if prepared.named else None, say)
-        model = LoadedModel(found, prepared.detector, say)
-    _check_labels(prepared, model)
-    for remark in remarks(prepared.plan, model.detector.labels):
+        models = {prepared.detector_name: LoadedModel(found, prepared.detector, say)}
+        for name, config in prepared.beside.items():
+            named = "model" in config.model_fields_set
+            models[name] = LoadedModel(chosen(config.model if named else None, say), config, say)
+    detectors = Together(models)
+    _check_labels(prepared, detectors)
+    for remark in remarks(prepared.plan, detectors.labels):
         log.warning("%s", remark)
-    return model
+    return models

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.detections import Detections
+from detectors.detector import Image, StageTimes
+from detectors.tiles import Finder
 
 MERGE_IOU = 0.6
 """Two boxes of one label from different detectors that overlap by more than this are one object."""
@@ -57,6 +59,37 @@ class MergedLabels:
         order = np.argsort(-score, kind="stable")
         merged = Detections(xyxy[order], score[order], class_id[order], self.labels)
         return merged[without_repeats(merged.xyxy, merged.class_id, detector[order], MERGE_IOU)]
+
+
+class MergedFinder:
+    """Several detectors that look at the same pictures, one after the other; what they find is one set."""
+
+    def __init__(self, finders: Sequence[Finder]) -> None:
+        """Join them; they stay the caller's to close."""
+        self._finders = tuple(finders)
+        self._merged = MergedLabels([finder.labels for finder in finders])
+        self.last_times = StageTimes(0.0, 0.0, 0.0)
+        """Of the last call of ``detect``, all detectors together."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All names they know, without repeats."""
+        return self._merged.labels
+
+    def warmup(self, width: int, height: int) -> None:
+        """Let each run on grey pictures of the size to come."""
+        for finder in self._finders:
+            finder.warmup(width, height)
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """Find objects in (H, W, 3) uint8 BGR pictures: one ``Detections`` each, boxes in source pixels."""
+        found = []
+        spent = StageTimes(0.0, 0.0, 0.0)
+        for finder in self._finders:
+            found.append(finder.detect(images))
+            spent = spent + finder.last_times
+        self.last_times = spent
+        return [self._merged.merge(row) for row in zip(*found, strict=True)]
 
 
 def without_repeats(

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from config.errors import ConfigError
-from config.faults import YamlPath, line_of
+from config.faults import YamlPath
 from config.loader import Document
 from config.scenario import Scenario, load_scenario
 from config.site import Calibration, Camera, Line, Polygon, RuleSpec, Site, Tiles, Tracker
@@ -171,16 +171,13 @@ class RuleSet:
         return {rule.name: {"kind": rule.kind, **rule.state()} for rule in self.rules}
 
 
-def plan_camera(
-    document: Document[Site], camera_name: str, scenario: str | None = None, live: bool = False
-) -> CameraPlan:
+def plan_camera(document: Document[Site], camera_name: str, scenario: str | None = None) -> CameraPlan:
     """Check one camera of a site file.
 
     Args:
         document: The site file.
         camera_name: One of its cameras.
         scenario: A preset or file that takes the place of the camera's own scenario.
-        live: Whether it is for `run`, which can merge several detectors.
 
     Raises:
         ConfigError: Every fault found, one sentence each.
@@ -190,7 +187,7 @@ def plan_camera(
     preset = _preset_of(document, where, camera, scenario)
     own_geometry = bool(camera.lines or camera.zones)
     geometry = camera if own_geometry or preset is None else preset.value.geometry
-    faults = _not_yet(document, where, camera, live)
+    faults: list[str] = []
     planned: dict[str, PlannedRule] = {}
     ground = Ground.of(camera.calibration, 1, 1) if camera.calibration else None
     place = Place(geometry.lines, geometry.zones, ground, camera_name)
@@ -248,12 +245,3 @@ def _preset_of(
         return load_scenario(camera.scenario, document.path.parent)
     except ConfigError as error:
         raise ConfigError(*(document.fault((*where, "scenario"), fault) for fault in error.faults)) from error
-
-
-def _not_yet(document: Document[Site], where: YamlPath, camera: Camera, live: bool) -> list[str]:
-    """Keys of the site file that this version accepts but cannot serve."""
-    faults = []
-    if not live and isinstance(camera.detector, tuple) and len(camera.detector) > 1:
-        faults.append(((*where, "detector"), "'analyze' uses one detector; 'run' merges several"))
-    faults.sort(key=lambda fault: line_of(document.lines, fault[0]))
-    return [document.fault(place, text) for place, text in faults]

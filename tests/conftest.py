@@ -17,7 +17,7 @@ from streams.quiet import silence_opencv
 
 if TYPE_CHECKING:
     from detectors.model_files import ResolvedModel
-    from pipelines.analyze import LoadedModel
+    from pipelines.loaded import LoadedModel
     from tests.support.cli import Done
     from tests.support.mosquitto import Mosquitto
 
@@ -68,7 +68,7 @@ def yolov8n(models_dir: Path) -> LoadedModel:
     """The real YOLOv8n on torch, loaded once; serves one run after the other."""
     from config.site import Detector
     from detectors.model_files import resolve
-    from pipelines.analyze import LoadedModel
+    from pipelines.loaded import LoadedModel
 
     return LoadedModel(resolve("yolov8n"), Detector(device="cpu"), lambda line: None)
 

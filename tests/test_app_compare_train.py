@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.auto_label import label
-from pipelines.analyze import LoadedModel
+from pipelines.loaded import LoadedModel
 from tests.support.cli import Done
 
 Call = Callable[..., Done]

@@ -67,7 +67,7 @@ def write_events_of_tracks(wishes: TracksWishes, say: Callable[[str], None] = la
         raise ConfigError(f"--fps is {wishes.fps:g}; write the frames a second of the annotated video, 25 say")
     document = load(wishes.config, Site)
     name = camera_name(document, wishes.camera)
-    plan = plan_camera(document, name, wishes.scenario, live=True)
+    plan = plan_camera(document, name, wishes.scenario)
     told = None if wishes.start_time is None else moment_of(wishes.start_time, plan.timezone)
     if not plan.rules:
         raise ConfigError(document.fault(("cameras", name), "the camera has no rules: there is nothing to derive"))

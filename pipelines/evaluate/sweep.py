@@ -99,7 +99,7 @@ def prepare_sweep(wishes: SweepWishes, run: Run, truths: Truths, names: Names, t
         return Sweep(run, truths, names, tolerance_s, settings, metric, tracker, None, camera)
     document = load(wishes.config, Site)
     camera = camera_name(document, wishes.camera)
-    plan = plan_camera(document, camera, wishes.scenario, live=True)
+    plan = plan_camera(document, camera, wishes.scenario)
     plan.check_size(str(run.folder), *run.size)
     detectors = document.value.detector_names(document.value.cameras[camera])
     task = Sweep(run, truths, names, tolerance_s, settings, metric, plan.tracker, None, camera, detectors)

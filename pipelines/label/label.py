@@ -90,7 +90,7 @@ def meanings(wishes: LabelWishes) -> tuple[dict[str, Meaning], tuple[str, ...]]:
         return named or usual_keys(), tuple(sorted(labels))
     document = load(wishes.config, Site)
     name = camera_name(document, wishes.camera)
-    plan = plan_camera(document, name, live=True)
+    plan = plan_camera(document, name)
     known = {word for rule in plan.rules for word in rule.config.told_labels}
     kept = plan.labels or ()
     keys = named or keys_of(plan, f"{document.path}: {name}")

@@ -237,7 +237,7 @@ def _plan_camera(
     for step in ("plan", "password", "tls", "source"):
         try:
             if step == "plan":
-                plan = plan_camera(document, name, live=True)
+                plan = plan_camera(document, name)
             elif step == "password":
                 password = secret(document, where, camera.password, camera.password_file)
             elif step == "tls":

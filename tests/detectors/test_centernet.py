@@ -17,8 +17,8 @@ from detectors.errors import ModelError, RuntimeUnavailableError
 from detectors.families.centernet import CenterNetFamily
 from detectors.load import load_detector
 from detectors.model_files import ResolvedModel, resolve
-from pipelines.analyze import LoadedModel
 from pipelines.geometry import iou
+from pipelines.loaded import LoadedModel
 from tests.support.tfjs import TfjsModel, detections
 
 if find_spec("tensorflow") is None:

@@ -21,7 +21,7 @@ from detectors.model_files import resolve
 from detectors.parity import POOR, agreement, partners
 from detectors.pull import PullError
 from detectors.verify import verify
-from pipelines.analyze import LoadedModel
+from pipelines.loaded import LoadedModel
 from streams.spread import spread_pictures
 from tests.support.cli import Done, run_app
 from tests.support.ssd_to_tflite import ssd_to_tflite

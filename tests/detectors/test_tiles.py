@@ -16,7 +16,7 @@ from detectors.detections import Detections
 from detectors.detector import StageTimes
 from detectors.nms import nms
 from detectors.tiles import TiledDetector, cut, merge, parts_of, spans, views_of
-from pipelines.analyze import LoadedModel
+from pipelines.loaded import LoadedModel
 
 LABELS = ("car", "truck", "person")
 GRID = Tiles(rows=2, cols=3, overlap=0.2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,12 +14,17 @@ from typing import Any
 
 import cv2
 import pytest
+from ultralytics import YOLO
 
 from config.errors import ConfigError
 from config.loader import load
+from config.site import Detector as DetectorConfig
 from config.site import Site
 from detectors.detections import Detections
-from pipelines.analyze import Job, LoadedModel, Progress, analyze
+from detectors.model_files import resolve
+from pipelines.analyze import Job, Progress, analyze
+from pipelines.jobs import Wishes, jobs_of, prepare
+from pipelines.loaded import LoadedModel
 from pipelines.scenario import CameraPlan, plan_camera
 from pipelines.terminal import counts_text
 from streams.errors import OutputError, SourceError
@@ -252,6 +258,37 @@ def test_the_bins_of_a_time_lapse_are_watched_and_have_zeros(
         ("corner>floor", "", "0", "9.0"), ("floor>corner", "", "0", "9.0"),
         ("middle", "in", "0", "9.0"), ("middle", "out", "0", "9.0"),
     ]  # fmt: skip
+
+
+def test_two_detectors_are_merged_as_in_run(data_dir: Path, yolov8n: LoadedModel, tmp_path: Path) -> None:
+    """The second one knows people as helmets: the same weights with other names."""
+    network = YOLO(str(yolov8n.resolved.path))
+    network.model.names = {key: "helmet" if name == "person" else name for key, name in network.model.names.items()}
+    network.save(tmp_path / "gear.pt")
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        "version: 1\n"
+        "detectors:\n  main: {model: yolov8n}\n  gear: {model: gear.pt, imgsz: 320}\n"
+        "cameras:\n  gate:\n    source: unused\n    detector: [main, gear]\n    labels: [person, helmet]\n"
+        "    zones: {all: [[0, 0], [1, 0], [1, 1], [0, 1]]}\n    rules:\n"
+        "      - {kind: zone_count, zone: all}\n"
+        "      - {kind: missing_gear, gear: helmet, worn: [helmet]}\n"
+    )
+    prepared = prepare(Wishes([data_dir / "worker-zone-detection.mp4"], site, confidence=0.4))
+    assert (list(prepared.beside), prepared.beside["gear"].confidence) == (["gear"], DetectorConfig().confidence)
+    gear = LoadedModel(resolve(prepared.beside["gear"].model), prepared.beside["gear"], print)
+    (job,) = jobs_of(Wishes([data_dir / "worker-zone-detection.mp4"], out=tmp_path / "out"), prepared)
+    stop = threading.Event()
+    found = analyze(
+        job, yolov8n, stop, lambda progress: stop.set() if progress.frames >= 15 else None, beside={"gear": gear}
+    )
+    names = [(row["name"], row["imgsz"], row["labels"][0]) for row in found["detectors"]]
+    assert names == [("main", [640, 640], "person"), ("gear", [320, 320], "helmet")]
+    assert (found["framework"], found["model"], found["rules_off"]) == ("torch", "yolov8n+gear", {})
+    frames = lines(job.folder / "detections.jsonl")
+    seen = [Counter(item["label"] for item in line["objects"]) for line in frames]
+    assert sum(row["person"] for row in seen) >= 10
+    assert sum(row["helmet"] for row in seen) >= 10
 
 
 def test_without_rules_the_files_are_there_and_empty(data_dir: Path, yolov8n: LoadedModel, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ from config.loader import load
 from config.site import Detector as DetectorConfig
 from config.site import Site
 from detectors.model_files import resolve
-from pipelines.analyze import Job, LoadedModel, analyze
+from pipelines.analyze import Job, analyze
+from pipelines.loaded import LoadedModel
 from pipelines.scenario import plan_camera
 
 SITE = """

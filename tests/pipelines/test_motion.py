@@ -23,7 +23,7 @@ from pipelines.motion import MotionGate, largest_cluster, small_copy
 from streams.open import open_source
 
 if TYPE_CHECKING:
-    from pipelines.analyze import LoadedModel
+    from pipelines.loaded import LoadedModel
 
 Luma = NDArray[np.uint8]
 Scene = Callable[[float], Luma]

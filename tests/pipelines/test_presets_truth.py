@@ -36,8 +36,9 @@ from config.loader import load
 from config.site import Detector as DetectorConfig
 from config.site import Site
 from detectors.model_files import resolve
-from pipelines.analyze import Job, LoadedModel, Progress, analyze
+from pipelines.analyze import Job, Progress, analyze
 from pipelines.evaluate.evaluate import EvaluateWishes, evaluate
+from pipelines.loaded import LoadedModel
 from pipelines.scenario import plan_camera
 
 HERE = Path(__file__).parent

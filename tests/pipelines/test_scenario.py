@@ -257,18 +257,11 @@ WRONG = {
             "label; keep one"
         ],
     ),
-    "not yet": (
-        "    detector: [main, main]\n",
-        [
-            "site.yaml:10: cameras.cam.detector: 'analyze' uses one detector; 'run' merges several",
-        ],
-    ),
     "several": (
-        "    detector: [main, main]\n    rules:\n      - {kind: a}\n      - {kind: dwell, zone: b, seconds: 1}\n",
+        "    rules:\n      - {kind: a}\n      - {kind: dwell, zone: b, seconds: 1}\n",
         [
-            "site.yaml:10: cameras.cam.detector: 'analyze' uses one detector; 'run' merges several",
-            "site.yaml:12: cameras.cam.rules[0].kind: unknown rule kind 'a'; allowed: " + KINDS,
-            "site.yaml:13: cameras.cam.rules[1].zone: unknown zone 'b'; allowed: box",
+            "site.yaml:11: cameras.cam.rules[0].kind: unknown rule kind 'a'; allowed: " + KINDS,
+            "site.yaml:12: cameras.cam.rules[1].zone: unknown zone 'b'; allowed: box",
         ],
     ),
 }  # fmt: skip

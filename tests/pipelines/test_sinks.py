@@ -15,9 +15,10 @@ import pytest
 from config.loader import load
 from config.site import Site
 from detectors.detections import Detections
-from pipelines.analyze import Job, LoadedModel, Progress, analyze
+from pipelines.analyze import Job, Progress, analyze
 from pipelines.annotate import Painter
 from pipelines.jobs import publication_of_site
+from pipelines.loaded import LoadedModel
 from pipelines.messages import payload_models
 from pipelines.metrics import RunMetrics
 from pipelines.scenario import CameraPlan, plan_camera
