@@ -12,7 +12,7 @@ from config.errors import ConfigError, SightlineError
 from detectors.export.apart import export_apart
 from detectors.export.calibration import FRAMES
 from detectors.export.facts import Target
-from detectors.export.store import DEFAULT_SIZE, Wanted, carry, file_precision
+from detectors.export.store import DEFAULT_SIZE, Wanted, carry, file_precision, kept
 from detectors.model_files import chosen
 from pipelines.analyze import make_folder
 from streams.spread import spread_pictures
@@ -74,9 +74,9 @@ def export_models(wishes: ExportWishes, say: Callable[[str], None], tell: Callab
         fixed = size if target != "tensorrt" else size or (imgsz, imgsz)
         try:
             want = Wanted(target, wishes.precision, fixed, frames, label, imgsz)
-            export = export_apart(model, want, say)
-            if not export.made:
-                say(f"{model.name} {target} {export.facts.precision}, {export.facts.size}: kept from before")
+            if (found := kept(model, want)) is not None:
+                say(f"{model.name} {target} {found.facts.precision}, {found.facts.size}: kept from before")
+            export = export_apart(model, want, say, compare_kept=frames is not None)
             tell(str(carry(export, wishes.out) if wishes.out is not None else export.folder))
         except SightlineError as error:
             say(f"error: {error}")

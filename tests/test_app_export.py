@@ -48,6 +48,11 @@ def test_an_export_is_carried_and_named_as_the_model(call: Call, video: Path, tm
     assert done.code == 0, done.err
     assert done.out.splitlines() == ["usb/yolov8n-onnx-fp32-384x640"]
     assert "boxes matched (100.0 %) on 20 pictures" in done.err
+    again = call(
+        "export", "yolov8n", "--to", "onnx", "--imgsz", "384,640", "--calibrate", video
+    )  # other pictures may come
+    assert "kept from before" in again.err
+    assert "boxes matched (100.0 %) on 20 pictures" in again.err
     shutil.move("usb", "there")
     call("analyze", video, "--model", "there/yolov8n-onnx-fp32-384x640").failed(
         2, "an export for runtime 'onnxruntime'"

@@ -24,20 +24,21 @@ Exporter = Callable[[ResolvedModel, Wanted, Callable[[str], None]], Export]
 """From a checkpoint and a wish to its export; told what takes long: ``export_model`` here, ``export_apart`` apart."""
 
 
-def export_apart(model: ResolvedModel, want: Wanted, say: Callable[[str], None]) -> Export:
-    """What ``export_model`` does, in another process, unless the export is there already.
+def export_apart(model: ResolvedModel, want: Wanted, say: Callable[[str], None], compare_kept: bool = False) -> Export:
+    """What ``export_model`` does, in another process, unless the export is there already and not to be compared.
 
     Args:
         model: An Ultralytics checkpoint that may be loaded.
         want: What is to be had.
         say: Told in one line about what takes long, and how near the export is.
+        compare_kept: Whether one that is there already is compared, too.
 
     Raises:
         ModelError: It cannot be made, or the process was killed or crashed.
         RuntimeUnavailableError: A package that is needed is missing, or int8 has no frames.
     """
     found = kept(model, want)
-    if found is not None:
+    if found is not None and not compare_kept:
         return found
     check_frames(model, want)
     answer: dict[str, Any] = {}
@@ -50,7 +51,7 @@ def export_apart(model: ResolvedModel, want: Wanted, say: Callable[[str], None])
 
     try:
         with tempfile.TemporaryDirectory(prefix="sightline-export-") as scratch:
-            code, words = _made_in(Path(scratch), model, want, hear)
+            code, words = _made_in(Path(scratch), model, want, hear, compare_kept)
     except OSError as error:
         raise ModelError(
             f"{tempfile.gettempdir()} cannot take what the export of {model.name} needs for a while "
@@ -64,16 +65,19 @@ def export_apart(model: ResolvedModel, want: Wanted, say: Callable[[str], None])
     return Export(folder, read_facts(folder), made=answer["made"])
 
 
-def _made_in(scratch: Path, model: ResolvedModel, want: Wanted, hear: Callable[[str], None]) -> tuple[int, str]:
+def _made_in(
+    scratch: Path, model: ResolvedModel, want: Wanted, hear: Callable[[str], None], compare_kept: bool
+) -> tuple[int, str]:
     """Let the child do it; what it leaves behind where it is killed lies in our folder, and goes with that."""
     debug = log.isEnabledFor(logging.DEBUG)
     request = scratch / "job.json"
-    request.write_text(_job(model, want, scratch, debug).model_dump_json(), encoding="utf-8")
+    job = _job(model, want, scratch).model_copy(update={"compare_kept": compare_kept, "debug": debug})
+    request.write_text(job.model_dump_json(), encoding="utf-8")
     words = ("-m", "detectors.export.worker", str(request))
     return run_child(*words, on_line=hear, show_stderr=debug, scratch=scratch)
 
 
-def _job(model: ResolvedModel, want: Wanted, scratch: Path, debug: bool) -> Job:
+def _job(model: ResolvedModel, want: Wanted, scratch: Path) -> Job:
     for number, frame in enumerate(want.frames or ()):
         np.save(scratch / FRAME.format(number), frame)
     return Job(
@@ -87,7 +91,6 @@ def _job(model: ResolvedModel, want: Wanted, scratch: Path, debug: bool) -> Job:
         frames=len(want.frames or ()),
         frames_from=want.frames_from,
         imgsz=want.imgsz,
-        debug=debug,
     )
 
 

@@ -24,20 +24,21 @@ LOOKED_AT = 20
 """Pictures that a new export is compared on."""
 
 
-def export_model(model: ResolvedModel, want: Wanted, say: Callable[[str], None]) -> Export:
-    """The export of a checkpoint, compared with it where it was made just now.
+def export_model(model: ResolvedModel, want: Wanted, say: Callable[[str], None], compare_kept: bool = False) -> Export:
+    """The export of a checkpoint, compared with it where it was made just now, or that is wished.
 
     Args:
         model: An Ultralytics checkpoint that may be loaded.
         want: What is to be had; its frames serve the comparison too, else the sample pictures of Ultralytics do.
         say: Told in one line about what takes long, and how near the export is.
+        compare_kept: Whether one that is there already is compared, too.
 
     Raises:
         ModelError: It cannot be made.
         RuntimeUnavailableError: A package that is needed is missing, or int8 has no frames.
     """
     export = exported(model, want, say)
-    if export.made:
+    if export.made or compare_kept:
         for line in parity_lines(model, export, want):
             say(line)
     return export

@@ -42,6 +42,7 @@ class Job(BaseModel):
         frames: How many pictures lie beside the job.
         frames_from: Where they come from.
         imgsz: Into what they are fitted.
+        compare_kept: Whether one that is there already is compared with its source, too.
         debug: Say on stderr where something went wrong.
     """
 
@@ -55,6 +56,7 @@ class Job(BaseModel):
     frames: int
     frames_from: str | None
     imgsz: int | tuple[int, int]
+    compare_kept: bool = False
     debug: bool = False
 
     def wanted(self, folder: Path) -> Wanted:
@@ -69,7 +71,8 @@ def export(job: Job, folder: Path, tell: Any) -> dict[str, Any]:
 
     model = ResolvedModel(job.name, job.path, "yolo", None, job.people, job.sha256)
     try:
-        return {"made": export_model(model, job.wanted(folder), lambda line: tell({"say": line})).made}
+        made = export_model(model, job.wanted(folder), lambda line: tell({"say": line}), job.compare_kept).made
+        return {"made": made}
     except Exception as error:
         if job.debug:
             traceback.print_exc()
