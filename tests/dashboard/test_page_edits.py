@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from config.kept_file import revision_of
 from pipelines.live.plan import plan_site
 from tests.support.browser import Visitor, chromium
 from tests.support.dashboard import PASSWORD, the_hash
@@ -78,6 +79,7 @@ def take_over(face: ScriptedFace) -> None:
     }
     now = face.stats_now
     service = now.service.model_copy(update={"reload_error": None, "reloads": now.service.reloads + 1})
+    face.read_revision = revision_of(face.file.read_bytes())
     face.stats_now = now.model_copy(update={"service": service})
 
 

@@ -201,8 +201,8 @@ def blank(page: Page) -> Iterator[Page]:
     made.close()
 
 
-def test_a_save_is_settled_by_a_reload_that_has_ended(blank: Page) -> None:
-    """Also where it fails as the one before did; what a new connection says first is news only where it differs."""
+def test_a_save_is_settled_by_the_reload_that_read_it(blank: Page) -> None:
+    """Also where it fails as the one before did, and not by one that was under way already."""
     script = """
       const {SiteFile} = await import('/static/js/parts/saving.js');
       const file = new SiteFile();
@@ -210,27 +210,38 @@ def test_a_save_is_settled_by_a_reload_that_has_ended(blank: Page) -> None:
       const heard = [];
       const hear = (data) => heard.push([data.reloads ?? 'any', file.isSettledBy(data)]);
       m.on('config', hear, new AbortController().signal);
-      const same = {reload_error: 'no such model'};
+      const tells = (reloads, read_revision, reload_error = null) =>
+        tell('config', {reloads, reload_error, read_revision});
+      const wrong = 'no such model';
       m.start();
-      tell('config', {reloads: 3, ...same});
-      await file.save(async () => ({revision: 'r', reloading: true}));
-      tell('config', {reloads: 3, ...same});
-      tell('config', {reloads: 4, ...same});
+      tells(3, 'r0', wrong);
+      await file.save(async () => ({revision: 'r1', reloading: true, reloads: 3, read_revision: 'r0'}));
+      tells(3, 'r0', wrong);
+      tells(4, 'r0', wrong);
+      tells(5, 'r1', wrong);
       heard.push(file.note);
       await file.save(async () => {
-        tell('config', {reloads: 5, ...same});
-        return {revision: 'r', reloading: true};
+        tells(6, 'r1', wrong);
+        return {revision: 'r1', reloading: true, reloads: 5, read_revision: 'r1'};
       });
       heard.push(file.note);
-      for (const said of [{reloads: 5, ...same}, {reloads: 0, reload_error: null}, same]) {
+      await file.save(async () => ({revision: 'r1', reloading: true, reloads: 6, read_revision: 'r1'}));
+      heard.push(file.note);
+      for (const said of [[6, 'r1'], [7, 'r1'], [8, 'r2']]) {
+        tells(...said);
+        heard.push(file.outcome({reloads: said[0], read_revision: said[1]}));
+      }
+      const last = {reloads: 8, read_revision: 'r2', reload_error: null};
+      for (const said of [last, {reloads: 0, reload_error: null}, {}]) {
         m.stop();
         m.start();
         tell('config', said);
       }
       return heard;"""
     assert run(blank, "lib/live", script) == [
-        [3, False], [4, True], "Saved; being taken over …", [5, True], "Saved, but not taken over", [0, True],
-        ["any", True],
+        [3, False], [4, False], [5, True], "Saved; being taken over …",
+        [6, True], "Saved, but not taken over", "Saved; being taken over …", [6, False], "In force", [7, True],
+        "In force", [8, True], "The file was changed since; that is in force", [0, True], ["any", True],
     ]  # fmt: skip
 
 
@@ -240,11 +251,12 @@ def test_what_became_of_a_save_is_asked_where_no_stream_tells_it(blank: Page) ->
       const later = setTimeout;
       window.setTimeout = (act, ms) => later(act, ms / 500);
       let reloads = 3;
-      window.answer = () => [200, {revision: 'r', reloads, reload_error: null, read_only_reason: null}];
+      const config = () => ({revision: 'r', reloads, read_revision: 'r', reload_error: null, read_only_reason: null});
+      window.answer = () => [200, config()];
       const file = await new SiteFile().load();
       const heard = [];
       m.on('config', (said) => heard.push([said.reloads, file.isSettledBy(said)]), new AbortController().signal);
-      await file.save(async () => ({revision: 'r', reloading: true}));
+      await file.save(async () => ({revision: 'r', reloading: true, reloads, read_revision: 'r'}));
       heard.push(file.note);
       await new Promise((resolve) => later(resolve, 50));
       reloads = 4;

@@ -110,8 +110,8 @@ function hear(name, text) {
 }
 
 /** Take what was asked of the configuration for what the stream would have told. */
-export function hearConfig({reloads, reload_error}) {
-  live.config = {reloads, reload_error};
+export function hearConfig({reloads, reload_error, read_revision}) {
+  live.config = {reloads, reload_error, read_revision};
   bus.dispatchEvent(new CustomEvent('config', {detail: live.config}));
 }
 
@@ -121,7 +121,7 @@ function isNews(config) {
   const first = !configSeen;
   live.config = config;
   configSeen = true;
-  const same = before?.reloads === config.reloads && before?.reload_error === config.reload_error;
+  const same = ['reloads', 'reload_error', 'read_revision'].every((key) => before?.[key] === config[key]);
   return !first || (before !== null && !same);
 }
 

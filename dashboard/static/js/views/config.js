@@ -74,7 +74,7 @@ async function takenOver(own, said) {
   }
   shown(own);
   if (own.file.isSettledBy(said)) {
-    const text = own.unsaved() ? 'Not saved yet' : 'In force';
+    const text = own.unsaved() ? 'Not saved yet' : own.file.outcome(said);
     say(own.state, said.reload_error ? `Not taken over: ${said.reload_error}` : text);
   }
 }
