@@ -66,7 +66,7 @@ class Reloaded:
     Attributes:
         count: Those that are over since the start, taken over or not.
         error: Why the last of them was not taken over, if it was not.
-        revision: SHA-256 of the file as the last of them read it, taken over or not, or the start; ``None`` where nobody
+        revision: SHA-256 of the file as the last of them read it, or the start, taken over or not; ``None`` if nobody
             knows, as it changed while it was read. It is for those who may see the file.
     """
 
