@@ -317,6 +317,61 @@ def test_a_switched_runtime_computes_in_the_precision_that_is_shown(blank: Page)
     ]  # fmt: skip
 
 
+def test_a_switch_is_told_to_its_end(blank: Page) -> None:
+    """That it is being loaded, that it is in use, or why it is not; where nothing was measured, a gap."""
+    script = """
+      const {SiteFile} = await import('/static/js/parts/saving.js');
+      const {session} = await import('/static/js/lib/session.js');
+      const live = await import('/static/js/lib/live.js');
+      Object.assign(session, {dashboard: {charts: false}, scopes: ['read', 'configure']});
+      let [reloads, runtime] = [0, 'torch'];
+      window.answer = (path, options) => {
+        const inForce = {cameras: {gate: {detector: 'main'}}, detectors: {main: {runtime, precision: 'fp32'}}};
+        return [200, {revision: `r${reloads + 1}`, read_revision: `r${reloads}`, reloads, in_force: inForce,
+                      read_only_reason: null, reloading: true, note: null}];
+      };
+      live.start();
+      tell('config', {reloads, reload_error: null, read_revision: 'r0'});
+      const stats = (p95) => tell('stats', {cameras: {gate: {detection_fps: 5, latency_ms: {p95}}}, detectors: {}});
+      stats(80);
+      stats(0);
+      const made = m.runtimeSwitch({
+        all: [{name: 'gate', detectors: ['main']}],
+        runtimes: [...['torch', 'openvino'].map((name) => ({name, installed: true, precisions: ['fp32']})),
+                   {name: 'tensorrt', installed: false, reason: 'no GPU is here'}],
+        file: await new SiteFile().load(),
+        signal: new AbortController().signal,
+      });
+      document.querySelector('main').append(made);
+      const press = made.querySelector('button.first');
+      const seen = [live.live.samples.map((one) => one.cameras.gate.p95), made.querySelector('details').textContent];
+      const told = () => [...made.querySelectorAll('[role=status], [role=alert]')]
+        .filter((one) => !one.hidden).map((one) => one.textContent.replace(/\\d+:\\d+:\\d+/, 'T'));
+      const change = async (name, error, taken) => {
+        const choice = made.querySelector('[name=runtime]');
+        choice.value = name;
+        choice.dispatchEvent(new Event('change'));
+        press.click();
+        while (press.disabled) { await new Promise((resolve) => setTimeout(resolve, 5)); }
+        seen.push(...told());
+        [reloads, runtime] = [reloads + 1, taken];
+        tell('config', {reloads, reload_error: error, read_revision: `r${reloads}`});
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        seen.push(...told());
+      };
+      await change('openvino', null, 'openvino');
+      await change('torch', 'no room for it', 'openvino');
+      return seen;"""
+    later = "What was never used here is exported first, which may take minutes."
+    assert run(blank, "views/runtime-switch", script) == [
+        [80, None], "Why tensorrt cannot be chosentensorrt: no GPU is here",
+        f"gate: openvino fp32 is being loaded; the runtime of before works until then. {later}",
+        "gate: openvino fp32 is in use now, since T.",
+        f"gate: torch fp32 is being loaded; the runtime of before works until then. {later}",
+        "gate: torch fp32 is not in use, and the runtime of before works on: no room for it",
+    ]  # fmt: skip
+
+
 def test_what_a_busy_server_puts_off_is_read_later(blank: Page) -> None:
     """As often as twice, where the server says when; changes are not sent again."""
     script = """

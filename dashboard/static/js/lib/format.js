@@ -11,13 +11,19 @@ export function number(value, digits = 1) {
   return digits === 0 ? WHOLE.format(value) : digits === 1 ? NUMBER.format(value) : value.toFixed(digits);
 }
 
-/** Milliseconds: 8.31 → "8.3 ms", 1520 → "1.52 s". */
+/** A percentile of a time: where nothing was measured of late, the site says 0, and that is no time. */
+export const measured = (value) => value || null;
+
+/** Milliseconds: 8.31 → "8.3 ms", 1520 → "1.52 s"; nothing measured → "–". */
 export function milliseconds(value) {
-  if (value === null || value === undefined) {
+  if (!measured(value)) {
     return '–';
   }
   return value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ms`;
 }
+
+/** Megabytes: 751.3 → "751 MB". */
+export const megabytes = (value) => (value === null || value === undefined ? '–' : `${number(value, 0)} MB`);
 
 /** Bytes with a decimal unit. */
 export function bytes(value) {

@@ -24,6 +24,7 @@ export class SiteFile {
     this.revision = null;
     this.saved = null; // what was saved last: `{revision, reloads, read}`, of which the last two say how it was then
     this.note = '';
+    this.settled = null; // the 'config' that told what became of the last save before its answer came
     this.waiting = new AbortController(); // for what becomes of the last save
   }
 
@@ -99,11 +100,14 @@ export class SiteFile {
     this.revision = said?.revision ?? revision;
     this.saved = {revision: this.revision, reloads: said?.reloads, read: said?.read_revision};
     this.note = TAKING;
+    this.settled = null;
     if (live.config?.reloads > this.saved.reloads && this.isSettledBy(live.config)) {
-      this.note = this.outcome(live.config); // told before the answer came
+      this.settled = live.config; // told before the answer came
+      this.note = this.outcome(live.config);
     }
     if (said?.reloading === false && said.note) {
       failed(new Error(`${NOT_TAKEN}: ${said.note}`));
+      this.settled = {note: said.note};
       this.note = NOT_TAKEN;
     }
     this.#wait();
