@@ -372,6 +372,42 @@ def test_a_switch_is_told_to_its_end(blank: Page) -> None:
     ]  # fmt: skip
 
 
+def test_data_of_events_has_words_and_units(page: Page) -> None:
+    data = {
+        "zone": "yard", "dwell_time_sec": 8.0004, "speed_kmh": 43.26, "since_pts_s": 1.5, "least_m": None,
+        "people_per_m2": 0.25, "action": "long_queue_over", "new_key_m": 3,
+    }  # fmt: skip
+    assert run(page, "lib/format", "return m.dataLine(a, ['zone'])", data).split(" · ") == [
+        "stayed 8 s", "speed 43.26 km/h", "since (media time) 1.5 s", "least distance \u2013", "people per m² 0.25",
+        "action long queue over", "new key 3 m",
+    ]  # fmt: skip
+
+
+def test_why_an_event_has_no_picture_is_said(blank: Page) -> None:
+    script = """
+      const {session} = await import('/static/js/lib/session.js');
+      const event = {camera: 'gate', kind: 'speed', rule: 'speed_road', at: 1, pts_s: 1, data: {speed_kmh: 43}};
+      const seen = [];
+      const last = {id: 7, thumbnail: true};
+      for (const [more, dashboard] of [[{}, {}], [{id: 7}, {}], [{}, {history: false}], [last, {}]]) {
+        session.dashboard = dashboard;
+        m.showEvent({...event, ...more});
+        const dialog = document.querySelector('dialog');
+        if (more.thumbnail) { await new Promise((resolve) => setTimeout(resolve, 200)); }
+        seen.push(dialog.querySelector('.note').textContent);
+        const [row] = [...dialog.querySelectorAll('[title=speed_kmh]')].map((one) => one.closest('tr'));
+        seen.push(...(more.thumbnail ? [row.textContent] : []));
+        dialog.querySelector('button').click();
+      }
+      return seen;"""
+    assert run(blank, "parts/event-dialog", script) == [
+        "The picture of this event is not there yet; open the event again in a few seconds.",
+        "There is no picture of this event: none was made, or it is not kept any more.",
+        "There are no pictures of events, for no history is kept (server.history of the site file).",
+        "The picture of this event cannot be loaded any more.", "Speed43 km/h",
+    ]  # fmt: skip
+
+
 def test_what_a_busy_server_puts_off_is_read_later(blank: Page) -> None:
     """As often as twice, where the server says when; changes are not sent again."""
     script = """
