@@ -35,11 +35,12 @@ _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
     b"referrer-policy": b"no-referrer",
-    b"cross-origin-opener-policy": b"same-origin",
     b"cross-origin-resource-policy": b"same-origin",
     b"permissions-policy": b"camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     b"cache-control": b"no-store",
 }
+_OPENER = (b"cross-origin-opener-policy", b"same-origin")
+"""Over HTTP, browsers heed it of this very machine alone; of others they write a warning into the console."""
 _TELL_AGAIN_S = 30.0
 _FREE_OF_NAMES = frozenset({"/healthz"})
 
@@ -57,7 +58,8 @@ class Headers:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))
                 there = {name.lower() for name, _ in headers}
-                message["headers"] = headers + [item for item in _HEADERS.items() if item[0] not in there]
+                more = [*_HEADERS.items(), *([_OPENER] if is_trustworthy(scope) else [])]
+                message["headers"] = headers + [item for item in more if item[0] not in there]
             await send(message)
 
         await self._app(scope, receive, with_headers)
@@ -77,7 +79,7 @@ class Names:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 421."""
         if scope["type"] == "http" and scope["path"] not in _FREE_OF_NAMES:
-            host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+            host = _host_of(scope)
             if not self._is_ours(host):
                 shown = "".join(letter for letter in host[:80] if letter.isprintable())
                 await refuse(send, 421, f"this server is not known as {shown!r}; add the name to server.names")
@@ -110,6 +112,23 @@ def host_name(host: str) -> str | None:
         return name if closed and port.isascii() and port.isdigit() else None
     name, colon, port = host.partition(":")
     return name if name and (not colon or (port.isascii() and port.isdigit())) else None
+
+
+def is_trustworthy(scope: Scope) -> bool:
+    """Whether browsers take where a request comes to for safe: TLS, or a name or address of this very machine."""
+    if scope.get("scheme") == "https":
+        return True
+    name = (host_name(_host_of(scope)) or "").lower().rstrip(".")
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def _host_of(scope: Scope) -> str:
+    """The ``Host`` header; empty where there is none."""
+    value: bytes = next((value for name, value in scope.get("headers", ()) if name == b"host"), b"")
+    return value.decode("latin-1")
 
 
 class Bodies:

@@ -179,8 +179,8 @@ class News:
         )
 
     def _config(self) -> str:
-        service = self._face.stats().service
-        return json.dumps({"reload_error": service.reload_error, "reloads": service.reloads})
+        now = self._face.reloaded()
+        return json.dumps({"reload_error": now.error, "reloads": now.count, "read_revision": now.revision})
 
     def _counts(self) -> str:
         names = self._face.cameras()

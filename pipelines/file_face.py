@@ -14,7 +14,7 @@ import psutil
 from numpy.typing import NDArray
 
 from config.site import Camera
-from pipelines.live.face import CameraFace, CannotBeAsked, CommandName, Health, OnResult, SiteFace
+from pipelines.live.face import CameraFace, CannotBeAsked, CommandName, Health, OnResult, Reloaded, SiteFace
 from pipelines.live.spectators import Spectators, Watcher
 from pipelines.messages import CameraStats, DetectorStats, ServiceStats, StatsPayload
 from pipelines.metrics import RunMetrics
@@ -156,6 +156,10 @@ class FileFace:
         """Well, as long as it answers."""
         cameras = {name: video.face.status for name, video in self._videos.items()}
         return True, {"status": "ok", "version": self._version, "cameras": cameras}
+
+    def reloaded(self) -> Reloaded:
+        """None: there is nothing to be read again."""
+        return Reloaded()
 
     def cameras(self) -> dict[str, CameraFace]:
         """The files, in order."""

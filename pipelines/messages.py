@@ -175,6 +175,9 @@ class DetectorStats(BaseModel):
     latency_ms: dict[str, float] = Field(
         default_factory=dict, description="from capture to publishing, over the same cameras: p50, p95, p99"
     )
+    load_mb: float | None = Field(
+        None, description="by how much the memory of the process grew while it was loaded; null where nobody measured"
+    )
 
 
 class ServiceStats(BaseModel):

@@ -142,6 +142,7 @@ class ConfigBody(BaseModel):
     scenarios: list[str] = Field(description="presets")
     reload_error: str | None = Field(description="why the file is not in force as it is")
     reloads: int = Field(description="that are over since the start, taken over or not")
+    read_revision: str | None = Field(description="that the last of them read, or the start; null where nobody knows")
     backups: list[BackupBody]
     can_undo: bool
     read_only_reason: str | None
@@ -153,6 +154,8 @@ class Changed(BaseModel):
     revision: str
     reloading: bool = Field(description="whether it is being taken over; else at the next start")
     note: str | None = Field(description="why not, if not")
+    reloads: int = Field(description="that were over when it was written")
+    read_revision: str | None = Field(description="that the last of them had read, or the start")
 
 
 class RuntimeBody(BaseModel):
@@ -198,7 +201,7 @@ def _read_routes(routes: "APIRouter", face: SiteFace, editor: SiteEditor | None)
             shown = _editor(editor).shown()
         except FileError as error:
             raise Refusal(503, str(error)) from error
-        service = face.stats().service
+        reloaded = face.reloaded()
         return ConfigBody(
             file=str(shown.file),
             revision=shown.revision,
@@ -207,8 +210,9 @@ def _read_routes(routes: "APIRouter", face: SiteFace, editor: SiteEditor | None)
             cameras_fault=shown.cameras_fault,
             in_force=in_force(face),
             scenarios=scenario_names(),
-            reload_error=service.reload_error,
-            reloads=service.reloads,
+            reload_error=reloaded.error,
+            reloads=reloaded.count,
+            read_revision=reloaded.revision,
             backups=[BackupBody(name=one.path.name, at=one.at, kind=one.kind) for one in shown.backups],
             can_undo=shown.can_undo,
             read_only_reason=shown.read_only_reason,
@@ -341,11 +345,15 @@ def _check_choice(face: SiteFace, name: str, body: DetectorBody) -> None:
 
 
 def _reloaded(face: SiteFace, revision: str) -> Changed:
+    before = face.reloaded()  # whatever is over now began before it is asked for
+    note = None
     try:
         face.command("reload", "", True)
     except CannotBeAsked as error:
-        return Changed(revision=revision, reloading=False, note=str(error))
-    return Changed(revision=revision, reloading=True, note=None)
+        note = str(error)
+    return Changed(
+        revision=revision, reloading=note is None, note=note, reloads=before.count, read_revision=before.revision
+    )
 
 
 def _refused(error: RefusedError) -> dict[str, Any]:

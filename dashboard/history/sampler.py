@@ -103,11 +103,11 @@ def _counted(plan: CameraPlan) -> _Counted:
 
 
 def figures_of(stats: StatsPayload) -> dict[DetectorKey, Figures]:
-    """The figures of each detector that has frames at all."""
+    """The figures of each detector that had frames of late: without any there is nothing that a percentile is of."""
     found = {}
     for name, one in stats.detectors.items():
         p50, p95, p99 = (one.inference_ms.get(key, math.nan) for key in ("p50", "p95", "p99"))
-        if one.frames and all(map(math.isfinite, (one.fps, p50, p95, p99))):
+        if one.frames and p99 > 0 and all(map(math.isfinite, (one.fps, p50, p95, p99))):
             key = DetectorKey(name, one.framework, one.model, one.precision, one.device)
             found[key] = Figures(one.fps, p50, p95, p99, stats.service.rss_mb)
     return found

@@ -59,6 +59,22 @@ class CameraFace:
     detectors: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What became of the reloads of a site file.
+
+    Attributes:
+        count: Those that are over since the start, taken over or not.
+        error: Why the last of them was not taken over, if it was not.
+        revision: SHA-256 of the file as the last of them read it, or the start, taken over or not; ``None`` if nobody
+            knows, as it changed while it was read. It is for those who may see the file.
+    """
+
+    count: int = 0
+    error: str | None = None
+    revision: str | None = None
+
+
 class Watch(Protocol):
     """One who looks at a camera, in a ``with`` statement; it may be used by any thread."""
 
@@ -95,6 +111,10 @@ class SiteFace(Protocol):
 
     def health(self) -> Health:
         """Whether all is well."""
+        ...
+
+    def reloaded(self) -> Reloaded:
+        """What became of the reloads until now."""
         ...
 
     def cameras(self) -> Mapping[str, CameraFace]:

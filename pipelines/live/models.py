@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
+
 from config.errors import ConfigError, SightlineError, sentences
 from detectors.detector import Detector
 from detectors.export.apart import export_apart
@@ -43,6 +45,8 @@ class Model:
     frames: int = 0
     rate: Rate = field(default_factory=Rate)
     times: RecentHistogram = field(default_factory=RecentHistogram)
+    load_mb: float | None = None
+    """By how much the process grew while it was loaded and run once, in MB."""
     left_behind: bool = False
     """Whether a thread that hangs may still use it: then it must not be released."""
 
@@ -69,6 +73,7 @@ class Model:
             fps=round(self.rate.value(), 2),
             inference_ms=self.times.summary(),
             frames=self.frames,
+            load_mb=self.load_mb,
         )
 
 
@@ -97,7 +102,9 @@ def load_models(
             models[name] = old
             continue
         try:
-            models[name] = Model(planned, loader(planned))
+            before = _resident_mb()
+            detector = loader(planned)
+            models[name] = Model(planned, detector, load_mb=round(max(0.0, _resident_mb() - before), 1))
             log.info("detectors.%s: %s on %s is loaded", name, planned.model.name, planned.config.runtime)
         except SightlineError as error:
             faults += [plan.document.fault(("detectors", name), text) for text in sentences(error)]
@@ -119,6 +126,10 @@ def load_models(
         every = dict.fromkeys(faults)
         raise ConfigError(*every) if ConfigError.exit_code in codes else SightlineError("\n".join(every))
     return models
+
+
+def _resident_mb() -> float:
+    return float(psutil.Process().memory_info().rss / 1e6)
 
 
 def _same(old: PlannedDetector, new: PlannedDetector) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipelines.live.camera import LiveCamera
 from pipelines.live.counters import certain_counters
-from pipelines.live.face import CameraFace, CannotBeAsked, CommandName, Health, OnResult, SiteFace
+from pipelines.live.face import CameraFace, CannotBeAsked, CommandName, Health, OnResult, Reloaded, SiteFace
 from pipelines.live.plan import PlannedCamera, SitePlan
 from pipelines.live.spectators import Watcher
 from pipelines.messages import StatsPayload
@@ -44,6 +44,10 @@ class RunningFace:
     def health(self) -> Health:
         """Whether all is well."""
         return self._service.health()
+
+    def reloaded(self) -> Reloaded:
+        """What became of the reloads until now."""
+        return self._service.reloaded()
 
     def cameras(self) -> dict[str, CameraFace]:
         """Every camera of the site file; those whose models are being loaded are offline."""

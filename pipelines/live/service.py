@@ -22,7 +22,7 @@ from pipelines.analyze import sightline_version
 from pipelines.live.camera import LiveCamera
 from pipelines.live.engine import Engine
 from pipelines.live.expiry import Expiry
-from pipelines.live.face import CommandName, Health, SiteFace
+from pipelines.live.face import CommandName, Health, Reloaded, SiteFace
 from pipelines.live.figures import detector_stats
 from pipelines.live.memory import few_arenas
 from pipelines.live.models import Load, Model, found_by, labels_of, load, load_models
@@ -105,8 +105,9 @@ class Service:
         self._reloading: threading.Thread | None = None
         self._reloaded: tuple[SitePlan, dict[str, Model]] | None = None
         self._reload_error: str | None = None
-        self._reloads = 0  # that are over, taken over or not
         self._seen = self._looked = fingerprint or fingerprint_of(path)
+        self._reading = self._seen  # what the reload under way has read
+        self._over = (0, self._seen)  # reloads that are over, taken over or not, and what was read last
         self._error: Exception | None = None
         self._loaded = threading.Event()
         self._load_s = 0.0  # how long it took
@@ -166,6 +167,11 @@ class Service:
             detectors=detector_stats({name: model.stats() for name, model in models.items()}, figures),
             service=self._service_stats(None),
         )
+
+    def reloaded(self) -> Reloaded:
+        """What became of the reloads until now."""
+        count, revision = self._over  # first: with a number comes what came of it
+        return Reloaded(count, self._reload_error, revision)
 
     def health(self) -> Health:
         """Whether the process does its work, and the states of its parts; a camera that is away is no fault of ours."""
@@ -421,7 +427,7 @@ class Service:
                 self._reload_error = "the site file is taken over in part only, for a step of it fails; see the log"
                 raise
             finally:
-                self._reloads += 1  # behind what came of it
+                self._over = (self._over[0] + 1, self._reading)  # behind what came of it
                 self._notifier.ready()
             return
         if self._reload_wanted and self._loaded.is_set():
@@ -431,9 +437,13 @@ class Service:
             self._reloading.start()
 
     def _read_again(self) -> None:
-        self._seen = fingerprint_of(self._path)
+        self._seen = self._reading = fingerprint_of(self._path)
         try:
-            plan = live_broker(plan_site(self._path, self._realtime, self._loop, log.info))
+            try:
+                plan = live_broker(plan_site(self._path, self._realtime, self._loop, log.info))
+            finally:
+                if fingerprint_of(self._path) != self._seen:
+                    self._reading = None  # which of the two was read, nobody knows; it is read again
             self._on_plan(plan)
             self._try_outbox(plan)
             models = load_models(plan, self._loader, self._engine.models, self._stop.is_set)
@@ -544,8 +554,7 @@ class Service:
     def _service_stats(self, reason: str | None) -> ServiceStats:
         site = self._publisher
         publisher = site.publisher if site is not None else None
-        reloads = self._reloads  # first: with a number comes what came of it
-        reload_error = self._reload_error
+        reloaded = self.reloaded()
         return ServiceStats(
             uptime=round(time.monotonic() - self._started_s, 1),
             version=sightline_version(),
@@ -555,8 +564,8 @@ class Service:
             reason=reason,
             broker=self._broker(),
             queues={"results": self._engine.depth, "outputs": self._outputs.depth},
-            reload_error=reload_error,
-            reloads=reloads,
+            reload_error=reloaded.error,
+            reloads=reloaded.count,
             restarts=self._engine.restarts,
         )
 

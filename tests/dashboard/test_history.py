@@ -203,6 +203,8 @@ def test_figures_are_those_of_detectors_that_work() -> None:
     ((key, figures),) = figures_of(working).items()
     assert (key.name, key.framework, key.model, key.precision) == ("main", "torch", "yolov8n", "fp32")
     assert (figures.fps, figures.p50, figures.p99, figures.rss_mb) == (10, 30, 60, 512.5)
+    idle = working.detectors["main"].model_copy(update={"fps": 0.0, "inference_ms": {"p50": 0, "p95": 0, "p99": 0}})
+    assert figures_of(working.model_copy(update={"detectors": {"main": idle}})) == {}  # none of late: a gap, not 0 ms
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------

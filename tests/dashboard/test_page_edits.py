@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from config.kept_file import revision_of
 from pipelines.live.plan import plan_site
 from tests.support.browser import Visitor, chromium
 from tests.support.dashboard import PASSWORD, the_hash
@@ -78,6 +79,7 @@ def take_over(face: ScriptedFace) -> None:
     }
     now = face.stats_now
     service = now.service.model_copy(update={"reload_error": None, "reloads": now.service.reloads + 1})
+    face.read_revision = revision_of(face.file.read_bytes())
     face.stats_now = now.model_copy(update={"service": service})
 
 
@@ -136,6 +138,14 @@ def test_a_text_does_not_overwrite_what_came_meanwhile(
         text.fill(text.input_value().replace("version: 1", "version: 2"))
         save(page)
         page.locator("[role=alert] ul li").get_by_text("expected 1, not 2").wait_for()
+        numbers = page.locator(".line-numbers")
+        assert numbers.inner_text().split() == [str(at + 1) for at in range(text.input_value().count("\n") + 1)]
+        assert numbers.locator("b").inner_text().strip() == "1"
+        text.evaluate("one => { one.style.height = '5rem'; one.style.minHeight = 0; one.scrollTop = 1000; }")
+        page.wait_for_function("() => document.querySelector('.line-numbers').scrollTop > 50")
+        page.get_by_role("button", name="Line 1").click()
+        assert text.evaluate("one => one.value.slice(one.selectionStart, one.selectionEnd)") == "version: 2"
+        page.wait_for_function("() => document.querySelector('.line-numbers').scrollTop === 0")
 
         text.fill(text.input_value().replace("version: 2", "version: 1   # mine"))
         held: list[Any] = []
@@ -238,6 +248,35 @@ def test_what_is_drawn_outlives_the_session(face: ScriptedFace, visit: Callable[
         page.get_by_role("button", name="Undo last save").click()
         page.locator("main").get_by_role("heading", name="Log in").wait_for()
     assert written(face)["gate1"]["lines"].keys() == {"street"}
+
+
+def test_a_login_that_cannot_be_loaded_is_tried_again(
+    face: ScriptedFace, visit: Callable[[PageClient], Visitor]
+) -> None:
+    """The network goes away when the session ends: the page says so, and nothing that is drawn is lost."""
+    with PageClient(face, history={"enabled": False}, password_hash=the_hash()) as client:
+        visitor = visit(client)
+        page, context = visitor.page, visitor.context
+        context.request.post(f"{visitor.base}/api/login", data={"password": PASSWORD})
+        page.goto(f"{visitor.base}/#/setup/gate1/lines")
+        page.get_by_label("Name").first.fill("street")
+        away = "**/views/*.js"
+        context.route(away, lambda route: route.abort())
+        context.clear_cookies()
+        save(page)
+        page.get_by_text("The session has ended, and the login cannot be loaded.").wait_for()
+        context.unroute(away)
+        page.get_by_role("dialog", name="Log in").wait_for()
+        page.fill("#password", PASSWORD)
+        page.keyboard.press("Enter")
+        page.get_by_role("dialog", name="Log in").wait_for(state="hidden")
+        assert page.get_by_label("Name").first.input_value() == "street"
+        page.once("dialog", lambda dialog: dialog.accept())
+        context.route(away, lambda route: route.abort())
+        page.get_by_role("link", name="Counts").click()
+        page.get_by_text("A part of the page cannot be loaded from Sightline; trying again").wait_for()
+        context.unroute(away)
+        page.get_by_role("heading", name="Counts", exact=True).wait_for()
 
 
 def test_live_views_work_without_a_history(face: ScriptedFace, visit: Callable[[PageClient], Visitor]) -> None:

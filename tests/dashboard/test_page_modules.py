@@ -201,8 +201,8 @@ def blank(page: Page) -> Iterator[Page]:
     made.close()
 
 
-def test_a_save_is_settled_by_a_reload_that_has_ended(blank: Page) -> None:
-    """Also where it fails as the one before did; what a new connection says first is news only where it differs."""
+def test_a_save_is_settled_by_the_reload_that_read_it(blank: Page) -> None:
+    """Also where it fails as the one before did, and not by one that was under way already."""
     script = """
       const {SiteFile} = await import('/static/js/parts/saving.js');
       const file = new SiteFile();
@@ -210,27 +210,38 @@ def test_a_save_is_settled_by_a_reload_that_has_ended(blank: Page) -> None:
       const heard = [];
       const hear = (data) => heard.push([data.reloads ?? 'any', file.isSettledBy(data)]);
       m.on('config', hear, new AbortController().signal);
-      const same = {reload_error: 'no such model'};
+      const tells = (reloads, read_revision, reload_error = null) =>
+        tell('config', {reloads, reload_error, read_revision});
+      const wrong = 'no such model';
       m.start();
-      tell('config', {reloads: 3, ...same});
-      await file.save(async () => ({revision: 'r', reloading: true}));
-      tell('config', {reloads: 3, ...same});
-      tell('config', {reloads: 4, ...same});
+      tells(3, 'r0', wrong);
+      await file.save(async () => ({revision: 'r1', reloading: true, reloads: 3, read_revision: 'r0'}));
+      tells(3, 'r0', wrong);
+      tells(4, 'r0', wrong);
+      tells(5, 'r1', wrong);
       heard.push(file.note);
       await file.save(async () => {
-        tell('config', {reloads: 5, ...same});
-        return {revision: 'r', reloading: true};
+        tells(6, 'r1', wrong);
+        return {revision: 'r1', reloading: true, reloads: 5, read_revision: 'r1'};
       });
       heard.push(file.note);
-      for (const said of [{reloads: 5, ...same}, {reloads: 0, reload_error: null}, same]) {
+      await file.save(async () => ({revision: 'r1', reloading: true, reloads: 6, read_revision: 'r1'}));
+      heard.push(file.note);
+      for (const said of [[6, 'r1'], [7, 'r1'], [8, 'r2']]) {
+        tells(...said);
+        heard.push(file.outcome({reloads: said[0], read_revision: said[1]}));
+      }
+      const last = {reloads: 8, read_revision: 'r2', reload_error: null};
+      for (const said of [last, {reloads: 0, reload_error: null}, {}]) {
         m.stop();
         m.start();
         tell('config', said);
       }
       return heard;"""
     assert run(blank, "lib/live", script) == [
-        [3, False], [4, True], "Saved; being taken over …", [5, True], "Saved, but not taken over", [0, True],
-        ["any", True],
+        [3, False], [4, False], [5, True], "Saved; being taken over …",
+        [6, True], "Saved, but not taken over", "Saved; being taken over …", [6, False], "In force", [7, True],
+        "In force", [8, True], "The file was changed since; that is in force", [0, True], ["any", True],
     ]  # fmt: skip
 
 
@@ -240,11 +251,12 @@ def test_what_became_of_a_save_is_asked_where_no_stream_tells_it(blank: Page) ->
       const later = setTimeout;
       window.setTimeout = (act, ms) => later(act, ms / 500);
       let reloads = 3;
-      window.answer = () => [200, {revision: 'r', reloads, reload_error: null, read_only_reason: null}];
+      const config = () => ({revision: 'r', reloads, read_revision: 'r', reload_error: null, read_only_reason: null});
+      window.answer = () => [200, config()];
       const file = await new SiteFile().load();
       const heard = [];
       m.on('config', (said) => heard.push([said.reloads, file.isSettledBy(said)]), new AbortController().signal);
-      await file.save(async () => ({revision: 'r', reloading: true}));
+      await file.save(async () => ({revision: 'r', reloading: true, reloads, read_revision: 'r'}));
       heard.push(file.note);
       await new Promise((resolve) => later(resolve, 50));
       reloads = 4;
@@ -302,6 +314,97 @@ def test_a_switched_runtime_computes_in_the_precision_that_is_shown(blank: Page)
       return sent;"""
     assert run(blank, "views/runtime-switch", script) == [
         {"revision": "r", "runtime": "openvino", "precision": "fp32"}, {"revision": "r", "precision": "int8"}
+    ]  # fmt: skip
+
+
+def test_a_switch_is_told_to_its_end(blank: Page) -> None:
+    """That it is being loaded, that it is in use, or why it is not; where nothing was measured, a gap."""
+    script = """
+      const {SiteFile} = await import('/static/js/parts/saving.js');
+      const {session} = await import('/static/js/lib/session.js');
+      const live = await import('/static/js/lib/live.js');
+      Object.assign(session, {dashboard: {charts: false}, scopes: ['read', 'configure']});
+      let [reloads, runtime] = [0, 'torch'];
+      window.answer = (path, options) => {
+        const inForce = {cameras: {gate: {detector: 'main'}}, detectors: {main: {runtime, precision: 'fp32'}}};
+        return [200, {revision: `r${reloads + 1}`, read_revision: `r${reloads}`, reloads, in_force: inForce,
+                      read_only_reason: null, reloading: true, note: null}];
+      };
+      live.start();
+      tell('config', {reloads, reload_error: null, read_revision: 'r0'});
+      const stats = (p95) => tell('stats', {cameras: {gate: {detection_fps: 5, latency_ms: {p95}}}, detectors: {}});
+      stats(80);
+      stats(0);
+      const made = m.runtimeSwitch({
+        all: [{name: 'gate', detectors: ['main']}],
+        runtimes: [...['torch', 'openvino'].map((name) => ({name, installed: true, precisions: ['fp32']})),
+                   {name: 'tensorrt', installed: false, reason: 'no GPU is here'}],
+        file: await new SiteFile().load(),
+        signal: new AbortController().signal,
+      });
+      document.querySelector('main').append(made);
+      const press = made.querySelector('button.first');
+      const seen = [live.live.samples.map((one) => one.cameras.gate.p95), made.querySelector('details').textContent];
+      const told = () => [...made.querySelectorAll('[role=status], [role=alert]')]
+        .filter((one) => !one.hidden).map((one) => one.textContent.replace(/\\d+:\\d+:\\d+/, 'T'));
+      const change = async (name, error, taken) => {
+        const choice = made.querySelector('[name=runtime]');
+        choice.value = name;
+        choice.dispatchEvent(new Event('change'));
+        press.click();
+        while (press.disabled) { await new Promise((resolve) => setTimeout(resolve, 5)); }
+        seen.push(...told());
+        [reloads, runtime] = [reloads + 1, taken];
+        tell('config', {reloads, reload_error: error, read_revision: `r${reloads}`});
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        seen.push(...told());
+      };
+      await change('openvino', null, 'openvino');
+      await change('torch', 'no room for it', 'openvino');
+      return seen;"""
+    later = "What was never used here is exported first, which may take minutes."
+    assert run(blank, "views/runtime-switch", script) == [
+        [80, None], "Why tensorrt cannot be chosentensorrt: no GPU is here",
+        f"gate: openvino fp32 is being loaded; the runtime of before works until then. {later}",
+        "gate: openvino fp32 is in use now, since T.",
+        f"gate: torch fp32 is being loaded; the runtime of before works until then. {later}",
+        "gate: torch fp32 is not in use, and the runtime of before works on: no room for it",
+    ]  # fmt: skip
+
+
+def test_data_of_events_has_words_and_units(page: Page) -> None:
+    data = {
+        "zone": "yard", "dwell_time_sec": 8.0004, "speed_kmh": 43.26, "since_pts_s": 1.5, "least_m": None,
+        "people_per_m2": 0.25, "action": "long_queue_over", "new_key_m": 3,
+    }  # fmt: skip
+    assert run(page, "lib/format", "return m.dataLine(a, ['zone'])", data).split(" · ") == [
+        "stayed 8 s", "speed 43.26 km/h", "since (media time) 1.5 s", "least distance \u2013", "people per m² 0.25",
+        "action long queue over", "new key 3 m",
+    ]  # fmt: skip
+
+
+def test_why_an_event_has_no_picture_is_said(blank: Page) -> None:
+    script = """
+      const {session} = await import('/static/js/lib/session.js');
+      const event = {camera: 'gate', kind: 'speed', rule: 'speed_road', at: 1, pts_s: 1, data: {speed_kmh: 43}};
+      const seen = [];
+      const last = {id: 7, thumbnail: true};
+      for (const [more, dashboard] of [[{}, {}], [{id: 7}, {}], [{}, {history: false}], [last, {}]]) {
+        session.dashboard = dashboard;
+        m.showEvent({...event, ...more});
+        const dialog = document.querySelector('dialog');
+        if (more.thumbnail) { await new Promise((resolve) => setTimeout(resolve, 200)); }
+        seen.push(dialog.querySelector('.note').textContent);
+        const [row] = [...dialog.querySelectorAll('[title=speed_kmh]')].map((one) => one.closest('tr'));
+        seen.push(...(more.thumbnail ? [row.textContent] : []));
+        dialog.querySelector('button').click();
+      }
+      return seen;"""
+    assert run(blank, "parts/event-dialog", script) == [
+        "The picture of this event is not there yet; open the event again in a few seconds.",
+        "There is no picture of this event: none was made, or it is not kept any more.",
+        "There are no pictures of events, for no history is kept (server.history of the site file).",
+        "The picture of this event cannot be loaded any more.", "Speed43 km/h",
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from config.errors import SightlineError
 from config.site import Server as ServerConfig
-from dashboard.middleware import host_name, own_names
+from dashboard.middleware import host_name, is_trustworthy, own_names
 from dashboard.passwords import new_token
 from dashboard.server import Server
 from tests.support.dashboard import PASSWORD, client_of, config_of, logged_in, page, served, the_hash, until
@@ -175,6 +175,18 @@ def test_only_names_of_ours_are_answered(host: str, code: int, named: httpx.Clie
     assert named.get("/healthz", headers={"Host": host}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("scheme", "host", "sent"),
+    [
+        ("http", "localhost:8600", True), ("http", "[::1]:8600", True), ("http", "127.9.0.1", True),
+        ("http", "cameras.example", False), ("http", "192.0.2.1:80", False), ("http", "", False),
+        ("https", "cameras.example", True),
+    ],
+)  # fmt: skip
+def test_where_browsers_would_warn_of_a_header_it_is_not_sent(scheme: str, host: str, sent: bool) -> None:
+    assert is_trustworthy({"scheme": scheme, "headers": [(b"host", host.encode())]}) == sent
+
+
 def test_names_of_hosts_are_read() -> None:
     assert host_name("a.b:80") == "a.b"
     assert host_name("[::1]:80") == host_name("[::1]") == "::1"
@@ -195,6 +207,7 @@ def test_headers_are_on_every_answer() -> None:
             assert headers["x-frame-options"] == "DENY"
             assert headers["referrer-policy"] == "no-referrer"
             assert headers["cross-origin-resource-policy"] == "same-origin"
+            assert headers["cross-origin-opener-policy"] == "same-origin"
             assert "server" not in headers
         assert client.get("/api/session").headers["cache-control"] == "no-store"
 

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from config.kept_file import revision_of
 from pipelines.analysis import Analysis
 from pipelines.live import camera as live_camera
 from pipelines.live import service as live_service
 from pipelines.live.camera import LiveCamera
+from pipelines.live.face import Reloaded
 from streams.frame import Frame
 from tests.support.camera import Film, RtspCamera
 from tests.support.live import WHOLE, Boxes, MemoryCamera, in_this_process, wait_until, write_site
@@ -465,13 +467,46 @@ def test_what_a_reload_that_fails_has_loaded_is_released(cameras: Cameras, tmp_p
 
     with in_this_process(path, load) as service:
         found = started(service, 1)
+        before = revision_of(path.read_bytes())
+        assert service.reloaded() == Reloaded(0, None, before)
         # the checkpoint knows dogs; the detector that is loaded in its place does not
         site(tmp_path, ["a"], {"labels": ["dog"]}, detectors={"core": {}})
         service.request_reload()
         wait_until(lambda: service.health()[1]["reload_error"], "it is not reported")
         assert "has no label 'dog'" in service.health()[1]["reload_error"]
+        wait_until(lambda: service.reloaded().count, "it does not count")
+        assert service.reloaded().revision == revision_of(path.read_bytes()) != before
         assert service._cameras == found
         assert [model.closed for model in loaded] == [0, 1]
+
+
+def test_what_is_saved_during_a_reload_is_not_what_that_one_read(
+    cameras: Cameras, tmp_path: Path, models_dir: Path
+) -> None:
+    """Whoever waits for a change of theirs to be taken over is told by the revision that was read."""
+    cameras({"a": 10.0})
+    path = site(tmp_path, ["a"], detectors={"main": {}})
+    loads, go_on = threading.Event(), threading.Event()
+
+    def load(planned: Any) -> Boxes:
+        if planned.name == "core":
+            loads.set()
+            go_on.wait(10)
+        return Boxes()
+
+    with in_this_process(path, load) as service:
+        started(service, 1)
+        site(tmp_path, ["a"], detectors={"core": {}})
+        first = revision_of(path.read_bytes())
+        service.request_reload()
+        assert loads.wait(10)
+        site(tmp_path, ["a"], {"labels": ["car"]}, detectors={"core": {}})
+        service.request_reload()
+        go_on.set()
+        wait_until(lambda: service.reloaded().count == 1, "the first one does not end")
+        assert service.reloaded().revision == first
+        wait_until(lambda: service.reloaded().count == 2, "the second one does not end")
+        assert service.reloaded().revision == revision_of(path.read_bytes()) != first
 
 
 def test_a_camera_that_is_away_is_no_hung_thread(cameras: Cameras, tmp_path: Path, models_dir: Path) -> None:

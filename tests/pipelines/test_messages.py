@@ -197,7 +197,7 @@ def test_stats_payload(factory: MessageFactory) -> None:
     }  # fmt: skip
     assert set(found["detectors"]["main"]) == {
         "framework", "model", "device", "precision", "imgsz", "batch", "fps", "inference_ms", "frames",
-        "camera_fps", "process_fps", "skipped_fps", "latency_ms",
+        "camera_fps", "process_fps", "skipped_fps", "latency_ms", "load_mb",
     }  # fmt: skip
     assert set(found["service"]) == {
         "uptime", "version", "rss_mb", "spooled", "dropped", "reason", "broker", "queues", "reload_error", "reloads",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from config.site import Camera
 from detectors.detections import Detections
-from pipelines.live.face import CameraFace, CannotBeAsked, CommandName, Health, OnResult
+from pipelines.live.face import CameraFace, CannotBeAsked, CommandName, Health, OnResult, Reloaded
 from pipelines.live.plan import SitePlan
 from pipelines.live.spectators import Spectators, Watcher
 from pipelines.messages import CameraStats, DetectorStats, ServiceStats, StatsPayload
@@ -102,6 +102,7 @@ class ScriptedFace:
     def __init__(self, *cameras: CameraFace) -> None:
         self.known = {camera.name: camera for camera in cameras or (camera_face(),)}
         self.stats_now = STATS
+        self.read_revision: str | None = None
         self.health_now: Callable[[], Health] = lambda: (True, {"status": "ok"})
         self.counted: dict[CounterKey, int] = {
             ("counts", "road", "in", "car"): 3,
@@ -129,6 +130,10 @@ class ScriptedFace:
 
     def health(self) -> Health:
         return self.health_now()
+
+    def reloaded(self) -> Reloaded:
+        service = self.stats_now.service
+        return Reloaded(service.reloads, service.reload_error, self.read_revision)
 
     def cameras(self) -> Mapping[str, CameraFace]:
         return self.known

@@ -17,11 +17,23 @@ const VIEWS = {
   frameworks: () => import('./views/frameworks.js'),
   system: () => import('./views/system.js'),
 };
+const AGAIN_MS = 3000;
 const main = document.getElementById('main');
 let router = null;
 let opened = 0;
 let shown = '';
 let asksAgain = false;
+
+const loginModule = () => import('./views/login.js');
+
+/** A part of the page, from the server. */
+async function brought(load) {
+  try {
+    return await load();
+  } catch {
+    throw Object.assign(new Error('A part of the page cannot be loaded from Sightline'), {isAway: true});
+  }
+}
 
 async function open(place, signal) {
   opened += 1;
@@ -31,14 +43,14 @@ async function open(place, signal) {
   try {
     if (!mayRead()) {
       live.stop();
-      const {loginView} = await import('./views/login.js');
+      const {loginView} = await brought(loginModule);
       if (turn === opened) {
         put(loginView(again, signal), 'login');
       }
       return;
     }
     live.start();
-    const module = await VIEWS[known]();
+    const module = await brought(VIEWS[known]);
     if (turn !== opened) {
       return;
     }
@@ -50,19 +62,21 @@ async function open(place, signal) {
     if (turn !== opened || error.name === 'AbortError' || error.status === 401) {
       return;
     }
-    put(
-      {
-        title: 'This view cannot be shown',
-        element: h(
-          'div',
-          null,
-          h('h1', null, 'This view cannot be shown'),
-          h('p', {class: 'fault', role: 'alert'}, error.message),
-          h('button', {type: 'button', class: 'button', onclick: () => router.again()}, 'Try again'),
-        ),
-      },
-      known,
-    );
+    tellFault(error, known, turn);
+  }
+}
+
+/** Why a view is not there; what the network has kept away is asked for again. */
+function tellFault(error, name, turn) {
+  const again = error.isAway ? '; trying again …' : '';
+  const said = `${error.message}${again}`;
+  if (!again || main.querySelector('[role=alert]')?.textContent !== said) {
+    const title = 'This view cannot be shown';
+    const button = h('button', {type: 'button', class: 'button', onclick: () => router.again()}, 'Try again');
+    put({title, element: h('div', null, h('h1', null, title), h('p', {class: 'fault', role: 'alert'}, said), button)}, name);
+  }
+  if (again) {
+    setTimeout(() => turn === opened && router.again(), AGAIN_MS);
   }
 }
 
@@ -100,11 +114,8 @@ async function ended() {
   if (asksAgain) {
     return;
   }
-  const {loginView} = await import('./views/login.js'); // first: where it cannot be had, all stays as it is
-  if (asksAgain) {
-    return; // somebody else came first
-  }
   asksAgain = true;
+  const {loginView} = await loginAtLast();
   live.stop();
   const ending = new AbortController();
   const dialog = h('dialog', {'aria-labelledby': 'login-title'});
@@ -125,6 +136,22 @@ async function ended() {
   dialog.querySelector('#password').focus();
 }
 
+/** The login, asked for until it comes: without it nobody could go on. */
+async function loginAtLast() {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await loginModule();
+    } catch {
+      if (!tries) {
+        failed('The session has ended, and the login cannot be loaded. It is tried again; what is not saved is still here.');
+      }
+      await new Promise((resolve) => {
+        setTimeout(resolve, AGAIN_MS);
+      });
+    }
+  }
+}
+
 whenLoggedOut(() => {
   if (!mayRead()) {
     return;
@@ -139,9 +166,15 @@ whenLoggedOut(() => {
 
 /** A stream that is lost may be a session that is over, or a server that was started anew, with other tokens. */
 async function asked() {
+  const {scopes} = session;
   await refresh();
   if (!mayRead()) {
-    await ended();
+    try {
+      await ended();
+    } catch (error) {
+      session.scopes = scopes; // so that it is asked again with the next try of the stream
+      throw error;
+    }
   }
 }
 

@@ -359,7 +359,7 @@ function heard(own, said) {
     failed(new Error(said.reload_error));
   }
   if (!own.steps.changed) {
-    say(own.state, said.reload_error ? 'Saved, but not taken over' : 'In force');
+    say(own.state, own.file.outcome(said));
   }
 }
 

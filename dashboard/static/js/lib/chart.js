@@ -35,7 +35,8 @@ function css(name) {
 /**
  * A chart that can be fed again and again.
  * @param title Read aloud, and the caption of the table.
- * @param options `{unit, height, stepped, empty}`; `empty` is said while there is nothing to show.
+ * @param options `{unit, height, stepped, empty}`; `unit` stands at the axis and behind the values of the legend and in the
+ *   heads of the table; `empty` is said while there is nothing to show.
  * @return `{element, update(times, series)}`: times in Unix seconds, series `{name, values, colour, dash}`.
  */
 export function chart(title, options, signal) {
@@ -47,6 +48,7 @@ export function chart(title, options, signal) {
   details.addEventListener('toggle', () => fillTable(own));
   const observer = new ResizeObserver(() => fit(own));
   observer.observe(plot);
+  plot.addEventListener('mouseleave', () => setTimeout(() => tellLast(own))); // behind what the library does
   addEventListener(
     'themechange',
     () => {
@@ -103,6 +105,7 @@ async function draw(own) {
   const shape = JSON.stringify([series.map((one) => [one.name, one.colour, one.dash ?? null]), css('--ink')]);
   if (own.drawn && shape === own.shape) {
     own.drawn.setData(values);
+    tellLast(own);
     return;
   }
   own.drawn?.destroy();
@@ -110,6 +113,20 @@ async function draw(own) {
   own.shape = shape;
   own.width = Math.floor(own.plot.clientWidth) || 300;
   own.drawn = new UPlot(settings(UPlot, own, series), values, own.plot);
+  setTimeout(() => tellLast(own)); // it draws a moment later
+}
+
+/** While nobody points at a moment, the legend tells the newest one of which something is known. */
+function tellLast(own) {
+  if (!own.drawn || !own.data?.times.length || (own.drawn.cursor.idx ?? null) !== null) {
+    return;
+  }
+  const {times, series} = own.data;
+  let last = times.length - 1;
+  while (last > 0 && series.every((one) => (one.values[last] ?? null) === null)) {
+    last -= 1;
+  }
+  own.drawn.setLegend({idx: last}, false);
 }
 
 function settings(UPlot, own, series) {
@@ -124,13 +141,13 @@ function settings(UPlot, own, series) {
   return {
     width: own.width,
     height,
-    padding: [10, 8, 0, 0],
+    padding: [10, 24, 0, 0],
     cursor: {points: {size: 6}, drag: {x: false, y: false}},
     legend: {live: true},
     scales: {y: {range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.08 : 1]}},
     axes: [
-      {...axis, space: 70, values: clockTicks},
-      {...axis, size: 52, values: (_, ticks) => ticks.map((tick) => number(tick, tick % 1 ? 2 : 0))},
+      {...axis, size: 30, space: 70, values: clockTicks},
+      {...axis, size: 52, values: amountTicks, ...named(unit, axis)},
     ],
     series: [
       {label: 'time', value: (_, value) => (value === null ? '–' : moment(value))},
@@ -149,6 +166,11 @@ function settings(UPlot, own, series) {
     ],
   };
 }
+
+/** The unit beside an axis, if there is one. */
+const named = (unit, {font}) => (unit ? {label: unit, labelFont: font, labelSize: 18, labelGap: 2} : {});
+
+const amountTicks = (_, ticks) => ticks.map((tick) => (tick % 1 ? String(Number(tick.toFixed(2))) : number(tick, 0)));
 
 /** Ticks in this browser's time, 24 hours; days where the axis spans several. */
 function clockTicks(plot, ticks) {
@@ -174,7 +196,8 @@ function fillTable(own) {
     .slice(first)
     .map((time, index) => [fullMoment(time), ...series.map((one) => number(one.values[first + index], 1))])
     .reverse();
-  const heads = ['Time', ...series.map((one) => [one.name, 'number'])];
+  const {unit} = own.options;
+  const heads = ['Time', ...series.map((one) => [unit ? `${one.name}, ${unit}` : one.name, 'number'])];
   const columns = JSON.stringify(heads);
   if (own.columns !== columns) {
     own.columns = columns;

@@ -11,13 +11,19 @@ export function number(value, digits = 1) {
   return digits === 0 ? WHOLE.format(value) : digits === 1 ? NUMBER.format(value) : value.toFixed(digits);
 }
 
-/** Milliseconds: 8.31 → "8.3 ms", 1520 → "1.52 s". */
+/** A percentile of a time: where nothing was measured of late, the site says 0, and that is no time. */
+export const measured = (value) => value || null;
+
+/** Milliseconds: 8.31 → "8.3 ms", 1520 → "1.52 s"; nothing measured → "–". */
 export function milliseconds(value) {
-  if (value === null || value === undefined) {
+  if (!measured(value)) {
     return '–';
   }
   return value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ms`;
 }
+
+/** Megabytes: 751.3 → "751 MB". */
+export const megabytes = (value) => (value === null || value === undefined ? '–' : `${number(value, 0)} MB`);
 
 /** Bytes with a decimal unit. */
 export function bytes(value) {
@@ -117,10 +123,54 @@ export function words(name) {
   return String(name ?? '').replaceAll('_', ' ');
 }
 
+const PLAIN = {
+  at_pts_s: 'happened at (media time)',
+  since_pts_s: 'since (media time)',
+  entered_pts_s: 'entered at (media time)',
+  left_pts_s: 'left at (media time)',
+  lasted_s: 'lasted',
+  stopped_s: 'stood still for',
+  wait_s: 'waited',
+  previous_s: 'state before lasted',
+  turnover_s: 'seated until free',
+  dwell_time_sec: 'stayed',
+  seconds: 'time',
+  metres: 'distance',
+  least_m: 'least distance',
+  max_kmh: 'highest speed',
+  heading_deg: 'heading',
+  heights: 'way, in heights of the box',
+  previous: 'state before',
+  before: 'level before',
+  occupancy: 'in the zone then',
+  tripwire_crossings: 'crossings of the rule so far',
+  total: 'so far',
+  vehicle_id: 'track of the vehicle',
+  vehicle_label: 'vehicle',
+  people_per_m2: 'people per m²',
+  vehicles_per_100m: 'vehicles per 100 m',
+  frame_time: 'time is the frame’s',
+};
+const UNITS = [
+  [/^(?:seconds|dwell_time_sec)$|_s$/, 's'],
+  [/^metres$|(?<!per_\d*)_m$/, 'm'],
+  [/_kmh$/, 'km/h'],
+  [/_deg$/, '°'],
+];
+const WORDS = new Set(['action', 'state', 'previous', 'level', 'before', 'ended_by']);
+
+/** A value of an event's data as people read it: `speed_kmh`, 43.21 → `['speed', '43.21 km/h']`. */
+export function labelled(name, value) {
+  const unit = typeof value === 'number' ? UNITS.find(([pattern]) => pattern.test(name))?.[1] : null;
+  const label = PLAIN[name] ?? words(unit ? name.replace(/_(?:s|m|kmh|deg)$/, '') : name);
+  const said = WORDS.has(name) ? words(value) : scalar(value);
+  return [label, unit ? `${said} ${unit}` : said];
+}
+
 /** Data of an event in one line; what is said elsewhere is left out. */
 export function dataLine(data, without = []) {
   return Object.entries(data ?? {})
     .filter(([name]) => !without.includes(name))
-    .map(([name, value]) => `${words(name)} ${scalar(value)}`)
+    .map(([name, value]) => labelled(name, value).join(' '))
     .join(' · ');
 }

@@ -1,5 +1,7 @@
 /** What comes by itself: server-sent events, connected again after every fault, and the last minutes of figures. */
 
+import {measured} from './format.js';
+
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15000;
 const SILENCE_MS = 12000; // stats come each second; a connection that says nothing is no connection
@@ -110,8 +112,8 @@ function hear(name, text) {
 }
 
 /** Take what was asked of the configuration for what the stream would have told. */
-export function hearConfig({reloads, reload_error}) {
-  live.config = {reloads, reload_error};
+export function hearConfig({reloads, reload_error, read_revision}) {
+  live.config = {reloads, reload_error, read_revision};
   bus.dispatchEvent(new CustomEvent('config', {detail: live.config}));
 }
 
@@ -121,7 +123,7 @@ function isNews(config) {
   const first = !configSeen;
   live.config = config;
   configSeen = true;
-  const same = before?.reloads === config.reloads && before?.reload_error === config.reload_error;
+  const same = ['reloads', 'reload_error', 'read_revision'].every((key) => before?.[key] === config[key]);
   return !first || (before !== null && !same);
 }
 
@@ -131,11 +133,11 @@ function takeStats(stats) {
     Object.fromEntries(Object.entries(table ?? {}).map(([key, one]) => [key, pick(one)]));
   live.samples.push({
     t: Date.now() / 1000,
-    cameras: figures(stats.cameras, (one) => ({fps: one.detection_fps, p95: one.latency_ms?.p95 ?? null})),
+    cameras: figures(stats.cameras, (one) => ({fps: one.detection_fps, p95: measured(one.latency_ms?.p95)})),
     detectors: figures(stats.detectors, (one) => ({
       fps: one.fps,
-      p50: one.inference_ms?.p50 ?? null,
-      p95: one.inference_ms?.p95 ?? null,
+      p50: measured(one.inference_ms?.p50),
+      p95: measured(one.inference_ms?.p95),
     })),
     rss: stats.service?.rss_mb ?? null,
   });

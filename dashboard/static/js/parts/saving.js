@@ -9,6 +9,8 @@ import {session, whyNotConfigure} from '../lib/session.js';
 
 const LOOK_MS = 15000;
 const MOST_LOOKS = 8; // a model may take its time
+const TAKING = 'Saved; being taken over …';
+const NOT_TAKEN = 'Saved, but not taken over';
 
 /**
  * The site file as it is, and what may be written to it.
@@ -20,8 +22,9 @@ export class SiteFile {
     this.config = null;
     this.reason = null;
     this.revision = null;
-    this.reloads = undefined; // that had ended when something was saved last
+    this.saved = null; // what was saved last: `{revision, reloads, read}`, of which the last two say how it was then
     this.note = '';
+    this.settled = null; // the 'config' that told what became of the last save before its answer came
     this.waiting = new AbortController(); // for what becomes of the last save
   }
 
@@ -85,7 +88,6 @@ export class SiteFile {
   }
 
   async #send(send, revision, whole) {
-    const reloads = live.config?.reloads ?? this.config?.reloads;
     let said;
     try {
       said = await send(revision);
@@ -95,25 +97,28 @@ export class SiteFile {
       }
       return this.#conflict(error, send, whole);
     }
-    this.reloads = reloads;
-    this.note = 'Saved; being taken over …';
-    if (live.config && this.isSettledBy(live.config) && reloads !== undefined) {
-      this.note = live.config.reload_error ? 'Saved, but not taken over' : 'In force'; // told before the answer came
-    }
     this.revision = said?.revision ?? revision;
-    if (said?.reloading === false && said.note) {
-      failed(new Error(`Saved, but not taken over: ${said.note}`));
-      this.note = 'Saved, but not taken over';
+    this.saved = {revision: this.revision, reloads: said?.reloads, read: said?.read_revision};
+    this.note = TAKING;
+    this.settled = null;
+    if (live.config?.reloads > this.saved.reloads && this.isSettledBy(live.config)) {
+      this.settled = live.config; // told before the answer came
+      this.note = this.outcome(live.config);
     }
-    this.#wait(reloads);
+    if (said?.reloading === false && said.note) {
+      failed(new Error(`${NOT_TAKEN}: ${said.note}`));
+      this.settled = {note: said.note};
+      this.note = NOT_TAKEN;
+    }
+    this.#wait();
     await this.look();
     return 'saved';
   }
 
   /** Ask what became of a save where nothing tells it: there may be no stream, or its first word came after the save. */
-  #wait(reloads) {
+  #wait() {
     this.waiting.abort();
-    if (this.note !== 'Saved; being taken over …' || reloads === undefined) {
+    if (this.note !== TAKING || this.saved.reloads === undefined) {
       return;
     }
     this.waiting = new AbortController();
@@ -123,7 +128,7 @@ export class SiteFile {
     const look = async () => {
       const said = await get('/api/config', signal).catch(() => null);
       looks += 1;
-      if (said && said.reloads !== reloads && !signal.aborted) {
+      if (said && this.isSettledBy(said) && !signal.aborted) {
         hearConfig(said);
       } else if (looks < MOST_LOOKS && !signal.aborted) {
         timer = setTimeout(look, LOOK_MS);
@@ -133,9 +138,28 @@ export class SiteFile {
     signal.addEventListener('abort', () => clearTimeout(timer));
   }
 
-  /** Whether a 'config' tells what became of the last save: another reload has ended since, well or not. */
+  /**
+   * Whether a 'config' tells what became of the last save: the reload has ended that read this very state of the file, or
+   * one that began later. One that was under way already when it was saved tells nothing.
+   */
   isSettledBy(said) {
-    return said.reloads === undefined || said.reloads !== this.reloads;
+    if (this.saved?.reloads === undefined || said.reloads === undefined) {
+      return true;
+    }
+    const {revision, reloads, read} = this.saved;
+    if (said.reloads < reloads || said.reloads > reloads + 1) {
+      return true; // another process, which has read it at its start; or the second one since
+    }
+    return said.read_revision === revision && (said.reloads > reloads || read !== revision);
+  }
+
+  /** What a 'config' that settles it tells of the state in the view. */
+  outcome(said) {
+    if (said.reload_error) {
+      return NOT_TAKEN;
+    }
+    const isNewer = said.read_revision && said.read_revision !== this.revision;
+    return isNewer ? 'The file was changed since; that is in force' : 'In force';
   }
 
   async #conflict(error, send, whole) {

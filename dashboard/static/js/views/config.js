@@ -25,9 +25,12 @@ export async function configCard({signal, router}) {
       'aria-label': 'The site file',
       readonly: file.reason !== null,
       oninput: () => bar(own),
+      onscroll: () => follow(own),
     },
     file.config.text ?? '',
   );
+  own.numbers = h('pre', {class: 'line-numbers', 'aria-hidden': 'true'});
+  own.wrong = new Set();
   own.written = own.text.value;
   own.unsaved = () => own.text.value !== own.written;
   own.faults = h('div', {role: 'alert'});
@@ -39,11 +42,30 @@ export async function configCard({signal, router}) {
   const element = h(
     'div',
     null,
-    card('Site file', note, toolbar(own), own.faults, own.text),
+    card('Site file', note, toolbar(own), own.faults, h('div', {class: 'numbered'}, own.numbers, own.text)),
     card(null, h('details', null, h('summary', null, 'In force, with every default; secrets masked'), own.value)),
   );
+  number(own);
   shown(own);
   return element;
+}
+
+/** A number beside each line, those with a fault marked. */
+function number(own) {
+  const count = own.text.value.split('\n').length;
+  const shape = `${count} ${[...own.wrong]}`;
+  if (own.shape === shape) {
+    return;
+  }
+  own.shape = shape;
+  const line = (at) => (own.wrong.has(at) ? h('b', null, `${at}\n`) : `${at}\n`);
+  own.numbers.replaceChildren(...Array.from({length: count}, (_, at) => line(at + 1)));
+  follow(own);
+}
+
+/** The numbers stand where their lines are. */
+function follow(own) {
+  own.numbers.scrollTop = own.text.scrollTop;
 }
 
 function toolbar(own) {
@@ -74,7 +96,7 @@ async function takenOver(own, said) {
   }
   shown(own);
   if (own.file.isSettledBy(said)) {
-    const text = own.unsaved() ? 'Not saved yet' : 'In force';
+    const text = own.unsaved() ? 'Not saved yet' : own.file.outcome(said);
     say(own.state, said.reload_error ? `Not taken over: ${said.reload_error}` : text);
   }
 }
@@ -89,6 +111,8 @@ function shown(own) {
 function bar(own) {
   own.save.disabled = own.file.reason !== null || !own.unsaved() || Boolean(own.saving);
   own.faults.replaceChildren();
+  own.wrong.clear();
+  number(own);
   say(own.state, own.unsaved() ? 'Not saved yet' : '');
 }
 
@@ -97,10 +121,12 @@ function tell(own, faults) {
     h(
       'li',
       {class: 'fault'},
-      one.line ? button(`Line ${one.line}`, {kind: 'quiet', onclick: () => goTo(own, one.line)}) : null,
+      one.line ? button(`Line ${one.line}`, {kind: 'quiet', title: 'Go to this line', onclick: () => goTo(own, one.line)}) : null,
       h('span', null, one.path && !one.message?.includes(one.path) ? `${one.path}: ${one.message}` : one.message),
     );
   replace(own.faults, faults.length ? h('ul', {class: 'plain'}, faults.map(row)) : null);
+  own.wrong = new Set(faults.map((one) => one.line).filter(Boolean));
+  number(own);
 }
 
 function goTo(own, line) {
@@ -146,7 +172,7 @@ function saved(own, sent) {
     take(own);
   } else {
     own.written = sent;
-    own.faults.replaceChildren();
+    tell(own, []);
     shown(own);
   }
   say(own.state, own.unsaved() ? 'Saved; what was written since is not saved yet' : own.file.note);

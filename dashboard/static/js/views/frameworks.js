@@ -4,7 +4,7 @@ import {get, withQuery} from '../lib/api.js';
 import {cameras} from '../lib/cameras.js';
 import {card, h, replace, say, table} from '../lib/dom.js';
 import {chart, colour} from '../lib/chart.js';
-import {milliseconds, number} from '../lib/format.js';
+import {megabytes, milliseconds, number} from '../lib/format.js';
 import {live, on} from '../lib/live.js';
 import {failed} from '../lib/notice.js';
 import {note} from '../lib/router.js';
@@ -53,6 +53,7 @@ const CELLS = [
   ['latency', (one) => milliseconds(one.latency_ms?.p95)],
   ['skipped', (one) => number(one.skipped_fps)],
   ['frames', (one) => number(one.frames, 0)],
+  ['memory', (one) => megabytes(one.load_mb)],
 ];
 
 function nowTable(own) {
@@ -71,8 +72,8 @@ function nowTable(own) {
       rows = all.map(([name, one]) => [
         name,
         one.framework,
-        `${one.model} ${one.imgsz?.join('×') ?? ''}`,
-        `${one.device} · ${one.precision}`,
+        h('span', {class: 'whole'}, `${one.model} ${one.imgsz?.join('×') ?? ''}`),
+        h('span', {class: 'whole'}, `${one.device} · ${one.precision}`),
         ...CELLS.map(() => h('span')),
       ]);
       const right = (text) => [text, 'number'];
@@ -85,21 +86,27 @@ function nowTable(own) {
             'Framework',
             'Model',
             'Device',
-            right('Frames/s'),
+            right('FPS'),
             right('Inference p50'),
             right('p95'),
             right('p99'),
             right('Capture to result p95'),
             right('Skipped/s'),
             right('Frames'),
+            right('Memory'),
           ],
           rows,
+          {class: 'many'},
         ),
         said,
       );
     }
     all.forEach(([, one], index) => CELLS.forEach(([, text], cell) => say(rows[index][4 + cell], text(one))));
-    say(said, `Memory of the process: ${number(stats.service?.rss_mb, 0)} MB`);
+    say(
+      said,
+      'Memory: what the process grew by while that detector was loaded; less where its framework was there already. ' +
+        `The whole process has ${megabytes(stats.service?.rss_mb)} now.`,
+    );
   };
   show(live.stats);
   on('stats', show, own.signal);
@@ -110,12 +117,29 @@ function nowTable(own) {
 }
 
 const FIGURES = [
-  ['fps', 'Frames per second', ''],
+  ['fps', 'Frames per second', 'FPS'],
   ['p50', 'Inference p50', 'ms'],
   ['p95', 'Inference p95', 'ms'],
   ['p99', 'Inference p99', 'ms'],
-  ['rss_mb', 'Memory of the process', 'MB'],
+  ['rss_mb', 'Memory of the whole process', 'MB'],
 ];
+
+/** The series of one figure; memory is the process's, the same whichever detector it was noted with. */
+function seriesOf(key, detectors, times) {
+  if (key !== 'rss_mb') {
+    return detectors
+      .filter((each) => each[key])
+      .map((each, index) => ({name: seriesName(each, detectors), values: each[key], colour: colour(index)}));
+  }
+  const values = times.map((_, at) => detectors.map((each) => each[key]?.[at] ?? null).find((one) => one !== null) ?? null);
+  return detectors.length ? [{name: 'process', values, colour: colour(0)}] : [];
+}
+
+/** Framework, precision and device; with the detector's name where that is not one alone. */
+function seriesName(one, all) {
+  const what = (each) => [each.framework, each.precision, each.device].filter(Boolean).join(' ') || each.name;
+  return all.filter((each) => what(each) === what(one)).length > 1 ? `${what(one)} (${one.name})` : what(one);
+}
 
 async function overTime(own) {
   if (session.dashboard?.history === false) {
@@ -123,24 +147,15 @@ async function overTime(own) {
   }
   const made = FIGURES.map(([key, title, unit]) => ({
     key,
-    chart: chart(`${title} of each framework`, {unit, height: 160}, own.signal),
+    chart: chart(key === 'rss_mb' ? title : `${title} of each framework`, {unit, height: 160}, own.signal),
     title,
   }));
   const fault = h('p', {class: 'hint', role: 'status'});
   const read = async () => {
     const said = await get(withQuery('/api/history/detectors', spanOf(own.range)), own.signal);
-    const series = said.detectors;
+    const times = said.times ?? [];
     for (const {key, chart: one} of made) {
-      one.update(
-        said.times ?? [],
-        series
-          .filter((each) => each[key])
-          .map((each, index) => ({
-            name: [each.framework, each.precision, each.device].filter(Boolean).join(' ') || each.name,
-            values: each[key],
-            colour: colour(index),
-          })),
-      );
+      one.update(times, seriesOf(key, said.detectors, times));
     }
   };
   const load = async () => {
@@ -171,12 +186,12 @@ async function overTime(own) {
   own.signal.addEventListener('abort', () => clearInterval(timer));
   return h(
     'section',
-    null,
+    {class: 'part'},
     h('div', {class: 'row'}, h('h2', null, 'Over time'), h('span', {class: 'grow'}), bar.element),
     fault,
     h(
       'div',
-      {class: 'charts'},
+      {class: 'charts small'},
       made.map((one) => card(null, h('h3', null, one.title), one.chart.element)),
     ),
   );

@@ -216,7 +216,7 @@ async function heard(own, said) {
   if (!own.file.isSettledBy(said)) {
     return;
   }
-  const text = own.unsaved() ? 'Not saved yet' : 'In force';
+  const text = own.unsaved() ? 'Not saved yet' : own.file.outcome(said);
   say(own.state, said.reload_error ? `Not taken over: ${said.reload_error}` : text);
   await showInForce(own);
 }

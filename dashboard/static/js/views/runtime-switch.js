@@ -3,7 +3,7 @@
 import {part, put} from '../lib/api.js';
 import {button, card, field, h, replace, rewrite, say, select, table} from '../lib/dom.js';
 import {chart, colour} from '../lib/chart.js';
-import {milliseconds, number} from '../lib/format.js';
+import {megabytes, milliseconds, moment, number} from '../lib/format.js';
 import {live, on} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
 
@@ -24,10 +24,11 @@ export function runtimeSwitch({all, runtimes, file, signal}) {
   });
   own.precision = h('select', {disabled: own.locked, name: 'precision'});
   own.said = h('p', {class: 'fault', role: 'alert', hidden: true});
-  own.before = h('div');
+  own.progress = h('p', {class: 'note', role: 'status', hidden: true});
+  own.before = h('div', {class: 'before-now'});
   own.apply = button('Switch', {kind: 'first', disabled: own.locked, onclick: () => apply(own)});
   const options = {height: 140, empty: 'Waiting for figures …'};
-  own.pace = chart('Frames per second of the camera, the last minutes', options, signal);
+  own.pace = chart('Frames per second of the camera, the last minutes', {...options, unit: 'FPS'}, signal);
   own.delay = chart(
     'Milliseconds from capture to result of the camera, the last minutes',
     {...options, unit: 'ms'},
@@ -45,7 +46,7 @@ export function runtimeSwitch({all, runtimes, file, signal}) {
     own.locked ? h('p', {class: 'note', role: 'status'}, file.reason) : null,
     h(
       'div',
-      {class: 'row'},
+      {class: 'row form-bar'},
       field('Camera', own.camera),
       field('Runtime', own.runtime),
       field('Precision', own.precision),
@@ -53,6 +54,8 @@ export function runtimeSwitch({all, runtimes, file, signal}) {
       undo,
       own.apply,
     ),
+    whyNot(runtimes),
+    own.progress,
     own.said,
     own.before,
     h(
@@ -66,9 +69,23 @@ export function runtimeSwitch({all, runtimes, file, signal}) {
 
 const option = (one) => [
   one.name,
-  one.installed ? one.name : `${one.name} (${one.reason ?? 'not installed'})`,
+  one.installed ? one.name : `${one.name} (not here)`,
   !one.installed,
 ];
+
+/** Why some runtimes cannot be chosen: too long for the choice itself. */
+function whyNot(runtimes) {
+  const missing = runtimes.filter((one) => !one.installed);
+  const rows = missing.map((one) => h('li', null, h('strong', null, one.name), `: ${one.reason || 'not installed'}`));
+  return missing.length
+    ? h(
+        'details',
+        {class: 'hint'},
+        h('summary', null, `Why ${missing.map((one) => one.name).join(', ')} cannot be chosen`),
+        h('ul', {class: 'plain'}, rows),
+      )
+    : null;
+}
 
 function showPrecisions(own) {
   const known = own.runtimes.find((one) => one.name === own.runtime.value)?.precisions ?? ['fp32'];
@@ -121,19 +138,29 @@ function show(own) {
 }
 
 async function apply(own) {
+  const {file} = own;
   own.apply.disabled = true;
   own.said.hidden = true;
   const [camera, wanted] = [own.camera.value, chosen(own)];
   const change = isTouched(own) ? changes(own.base, wanted) : wanted;
   const then = snapshot(own);
   try {
-    const answer = await own.file.save((revision) =>
+    const answer = await file.save((revision) =>
       put(`/api/cameras/${part(camera)}/detector`, {revision, ...change}),
     );
     if (answer === 'saved') {
       own.mark = then;
       own.base = wanted;
-      done(`${camera}: ${wanted.runtime} ${wanted.precision} is being loaded; the old one works until then.`);
+      own.pending = {camera, wanted, before: then.runtime ?? 'the runtime of before'};
+      tell(
+        own,
+        `${camera}: ${named(wanted)} is being loaded; ${own.pending.before} works until then. What was never used here is ` +
+          'exported first, which may take minutes.',
+      );
+      done(`${camera}: saved into the site file.`);
+      if (file.settled) {
+        await ended(own, file.settled);
+      }
     } else if (answer === 'theirs') {
       begin(own);
     }
@@ -155,7 +182,20 @@ function complain(own, text) {
   say(own.said, text);
 }
 
+const named = ({runtime, precision}) => `${runtime} ${precision}`;
+
+function tell(own, text) {
+  own.progress.hidden = false;
+  say(own.progress, text);
+}
+
 async function takenOver(own, heard) {
+  if (own.pending) {
+    if (own.file.isSettledBy(heard)) {
+      await ended(own, heard);
+    }
+    return;
+  }
   if (heard.reload_error) {
     complain(own, heard.reload_error);
   } else if (own.said.textContent === own.notTaken) {
@@ -163,6 +203,41 @@ async function takenOver(own, heard) {
   }
   own.notTaken = heard.reload_error;
   await own.file.look(own.signal);
+  showChosen(own);
+}
+
+/** What became of a switch: it is in use, or why it is not. */
+async function ended(own, {reload_error: error, note}) {
+  const {camera, wanted, before} = own.pending;
+  own.pending = null;
+  await own.file.look(own.signal);
+  if (error || note) {
+    own.progress.hidden = true;
+    const works = `${camera}: ${named(wanted)} is not in use, and ${before} works on`;
+    complain(own, note ? `${works} until the next start: ${note}` : `${works}: ${error}`);
+    own.notTaken = error;
+  } else {
+    const now = inUse(own, camera);
+    const at = moment(Date.now() / 1000);
+    tell(
+      own,
+      named(now) === named(wanted)
+        ? `${camera}: ${named(wanted)} is in use now, since ${at}.`
+        : `${camera}: the site file was changed again meanwhile, and ${named(now)} is in use now, since ${at}.`,
+    );
+  }
+  showChosen(own);
+}
+
+/** Runtime and precision of a camera as they are in force; what was wanted where nobody can say. */
+function inUse(own, camera) {
+  const written = own.file.inForce(camera)?.detector;
+  const name = Array.isArray(written) ? written[0] : written;
+  const {runtime, precision} = own.file.config?.in_force?.detectors?.[name] ?? chosen(own);
+  return {runtime, precision};
+}
+
+function showChosen(own) {
   if (own.file.config && !isTouched(own) && !own.apply.disabled) {
     own.file.revision = own.file.config.revision;
     choose(own);
@@ -173,12 +248,13 @@ function snapshot(own) {
   const {stats} = live;
   const [seen, model] = [stats?.cameras?.[own.camera.value] ?? {}, stats?.detectors?.[detectorOf(own)] ?? {}];
   return {
-    runtime: `${model.framework ?? '–'} ${model.precision ?? ''}`,
+    runtime: model.framework ? named({runtime: model.framework, precision: model.precision}) : null,
     fps: seen.detection_fps,
     p50: model.inference_ms?.p50,
     p95: model.inference_ms?.p95,
     latency: seen.latency_ms?.p95,
     rss: stats?.service?.rss_mb,
+    load: model.load_mb,
   };
 }
 
@@ -192,7 +268,8 @@ function compare(own, before, now) {
     row('Inference p50', (one) => milliseconds(one.p50)),
     row('Inference p95', (one) => milliseconds(one.p95)),
     row('Capture to result p95', (one) => milliseconds(one.latency)),
-    row('Memory of the process', (one) => `${number(one.rss, 0)} MB`),
+    row('Memory by loading this detector', (one) => megabytes(one.load)),
+    row('Memory of the whole process', (one) => megabytes(one.rss)),
   ];
   if (!own.comparison) {
     own.comparison = table('Before and now', HEADS, []);
