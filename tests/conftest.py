@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from detectors.export.lock import alone
 from detectors.runtimes.threads import calm_openmp
 from streams.quiet import silence_opencv
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from tests.support.cli import Done
     from tests.support.mosquitto import Mosquitto
 
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("SIGHTLINE_SHARED", ROOT.parent / "shared"))
 MODELS = Path(os.environ.get("SIGHTLINE_MODELS", SHARED / "models"))
@@ -83,12 +86,39 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture(scope="session")
-def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of our own that all tests share, those of other workers, too: what is exported is exported once."""
+def shared_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run that all workers share."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def cache_dir(shared_dir: Path) -> Path:
+    """A cache of our own that all tests share, those of other workers, too: what is exported is exported once."""
+    folder = shared_dir / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_once(shared_dir: Path) -> MadeOnce:
+    """Have a folder filled by whoever needs it first, whatever the worker: ``made_once(name, fill)`` gives it.
+
+    Nobody may change what is in it.
+    """
+
+    def made(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = shared_dir / name
+        with alone(shared_dir / f"{name}.lock", lambda: None):
+            if not folder.exists():
+                half = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=shared_dir))
+                fill(half)
+                half.rename(folder)
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")

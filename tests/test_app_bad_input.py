@@ -56,7 +56,7 @@ def test_several_videos_the_bad_ones_are_reported_and_the_others_are_done(
     bad = [tmp_path / name for name in ("missing.mp4", "empty.mp4", "text.mp4", "folder.mp4", "sizes.ts")]
     cut = data_dir / "truncated-workers.mp4"
     out = tmp_path / "out"
-    done = run_app("analyze", video, *bad, cut, twin, "--out", out)
+    done = run_app("analyze", video, *bad, cut, twin, "--imgsz", "320", "--out", out)
     assert done.code == 1, done
     expected = [
         f"{bad[0]} does not exist",
@@ -294,8 +294,8 @@ def test_a_refused_login_shows_the_password_nowhere(call: Call, video: Path, tmp
     assert summary(tmp_path / "results" / "people-detection")["error"] == sentence
 
 
-def test_without_debug_a_sentence_and_with_it_a_traceback(models_dir: Path, tmp_path: Path) -> None:
-    run_app("analyze", tmp_path / "x.mp4", "--camera", "gate").failed(2, "--camera")
+def test_without_debug_a_sentence_and_with_it_a_traceback(call: Call, models_dir: Path, tmp_path: Path) -> None:
+    call("analyze", "x.mp4", "--camera", "gate").failed(2, "--camera")
     done = run_app("--debug", "analyze", tmp_path / "x.mp4", "--camera", "gate")
     assert done.code != 0
     assert "Traceback (most recent call last)" in done.err

@@ -19,18 +19,35 @@ if missing := [name for name in NEEDED if find_spec(name) is None]:
     pytest.skip(f"{', '.join(missing)} is not installed (extras 'torch', 'export')", allow_module_level=True)
 
 
+SITE = """
+version: 1
+site: hall
+mqtt: {host: 127.0.0.1, port: 1}
+cameras:
+  door:
+    source: VIDEO
+    lines: {across: [[0.0, 0.5], [1.0, 0.5]]}
+    zones: {all: [[0, 0], [1, 0], [1, 1], [0, 1]]}
+    rules:
+      - {kind: line_crossing, line: across, labels: [person]}
+      - {kind: zone_count, zone: all, labels: [person]}
+"""
+
+
 def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(
     call: Call, data_dir: Path, models_dir: Path, tmp_path: Path
 ) -> None:
+    """With a site file the whole video is counted, too, and nothing is published: nobody listens at its broker."""
     shutil.copy(models_dir / "yolov8n.pt", tmp_path / "mine.pt")
-    runtimes = "torch,onnxruntime,tensorrt"
+    video = data_dir / "people-detection.mp4"
+    (tmp_path / "site.yaml").write_text(SITE.replace("VIDEO", str(video)))
     done = call(
-        "compare", data_dir / "people-detection.mp4", "--runtimes", runtimes, "--precisions", "fp32", "--frames", "6",
-        "--models", "mine.pt", "--rounds", "1", "--out", "out",
+        "compare", video, "--runtimes", "torch,onnxruntime,tensorrt", "--precisions", "fp32", "--frames", "6",
+        "--models", "mine.pt", "--imgsz", "416", "--rounds", "1", "--config", "site.yaml", "--out", "out",
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert f"preparing, 3 of 3: {tmp_path / 'mine.pt'} on tensorrt fp32 at 640" in done.err
-    assert f"round 1 of 1, 2 of 2: {tmp_path / 'mine.pt'} on onnxruntime fp32 at 640" in done.err
+    assert f"preparing, 3 of 3: {tmp_path / 'mine.pt'} on tensorrt fp32 at 416" in done.err
+    assert f"round 1 of 1, 2 of 2: {tmp_path / 'mine.pt'} on onnxruntime fp32 at 416" in done.err
     result = json.loads(Path("out/compare.json").read_text())
     rows = result["rows"]
     assert [(row["runtime"], row["batch"]) for row in rows] == [
@@ -44,11 +61,13 @@ def test_each_combination_is_a_row_and_one_that_fails_has_its_reason(
         assert row["fps"] > 0 and row["cpu_s"] > 0 and row["rss_mb"] > 50 and row["size_mb"] > 5
         assert row["agreement"]["boxes"] > 0
         assert (row["agreement"]["iou75"], row["agreement"]["class_flips"]) == (1.0, 0)
+        assert row["counts"]["same"] is True, row
+        assert row["counts"]["people-detection"]["zones"]["all"]["max"] > 0
     assert "tensorrt" in rows[4]["error"]
     assert f"tensorrt fp32 failed: {rows[4]['error']}" in done.out
     assert "equal precision" in done.out
     assert "onnxruntime" in Path("out/compare.html").read_text()
-    assert "onnxruntime fp32 640" in Path("out/compare.md").read_text()
+    assert "onnxruntime fp32 416" in Path("out/compare.md").read_text()
     assert len(Path("out/compare.csv").read_text().splitlines()) == 6
 
 
@@ -73,32 +92,8 @@ def test_wrong_arguments_are_one_sentence(
     call("compare", *words).failed(code, *parts)
 
 
-SITE = """
-version: 1
-site: hall
-mqtt: {host: 127.0.0.1, port: 1}
-cameras:
-  door:
-    source: VIDEO
-    lines: {across: [[0.0, 0.5], [1.0, 0.5]]}
-    zones: {all: [[0, 0], [1, 0], [1, 1], [0, 1]]}
-    rules:
-      - {kind: line_crossing, line: across, labels: [person]}
-      - {kind: zone_count, zone: all, labels: [person]}
-"""
-
-
-def test_a_site_file_is_counted_whole_and_nothing_is_published(call: Call, data_dir: Path, tmp_path: Path) -> None:
-    video = data_dir / "worker-zone-detection.mp4"
-    (tmp_path / "site.yaml").write_text(SITE.replace("VIDEO", str(video)))
-    done = call(
-        "compare", video, "--runtimes", "torch,onnxruntime", "--precisions", "fp32", "--frames", "2", "--rounds", "1",
-        "--config", "site.yaml", "--out", "out",
-    )  # fmt: skip
-    assert done.code == 0, done.err
-    rows = json.loads(Path("out/compare.json").read_text())["rows"]
-    assert [row["counts"]["same"] for row in rows] == [True] * 4, rows
-    assert rows[2]["counts"]["worker-zone-detection"]["zones"]["all"]["max"] > 0
+def test_a_wrong_site_file_is_told_before_anything_is_measured(call: Call, data_dir: Path, tmp_path: Path) -> None:
+    video = data_dir / "people-detection.mp4"
     (tmp_path / "site.yaml").write_text(SITE + "  wrong: 1\n")
     call("compare", video, "--config", "site.yaml").failed(2, "site.yaml")
     call("compare", video, "--camera", "door").failed(2, "--camera", "--config")

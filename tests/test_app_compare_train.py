@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,10 +24,17 @@ TRAIN, VAL = 12, 6
 
 
 @pytest.fixture
-def dataset(yolov8n: LoadedModel, data_dir: Path, tmp_path: Path) -> Path:
+def dataset(
+    request: pytest.FixtureRequest, made_once: Callable[..., Path], models_dir: Path, data_dir: Path, tmp_path: Path
+) -> Path:
     """A classroom of a real video, labelled by the model, under names that it does not know; its YAML."""
-    video = data_dir / "classroom.mp4"
-    return label(yolov8n.detector, [video], TRAIN + VAL, ["person", "chair"], True, tmp_path / "set")
+
+    def fill(folder: Path) -> None:
+        model: LoadedModel = request.getfixturevalue("yolov8n")
+        label(model.detector, [data_dir / "classroom.mp4"], TRAIN + VAL, ["person", "chair"], True, folder)
+
+    shutil.copytree(made_once("classroom", fill), tmp_path / "set")
+    return tmp_path / "set" / "data.yaml"
 
 
 def test_both_frameworks_learn_the_same(call: Call, dataset: Path) -> None:

@@ -63,7 +63,7 @@ def test_without_a_command_there_is_help_and_exit_code_2(capfd: pytest.CaptureFi
 
 
 def test_quiet_without_a_terminal(data_dir: Path, models_dir: Path, tmp_path: Path) -> None:
-    done = run_app("analyze", data_dir / "worker-zone-detection.mp4", "--model", "yolov8n", cwd=tmp_path)
+    done = run_app("analyze", data_dir / "people-detection.mp4", "--model", "yolov8n", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert "\x1b" not in done.out
     assert "\r" not in done.out
@@ -76,7 +76,7 @@ def test_a_progress_bar_on_a_terminal_for_what_takes_long(data_dir: Path, models
     video = data_dir / "one-by-one-person-detection.mp4"
     link = tmp_path / "[x] long.mp4"
     link.symlink_to(video)
-    command = [sys.executable, str(ROOT / "app.py"), "analyze", str(link), "--model", "yolov8n", "--out", str(tmp_path)]
+    command = [sys.executable, str(ROOT / "app.py"), "analyze", str(link), "--imgsz", "320", "--out", str(tmp_path)]
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=env, close_fds=True)
     os.close(terminal)

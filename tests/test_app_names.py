@@ -31,7 +31,9 @@ def test_names_with_brackets_colons_umlauts_dashes_and_line_breaks(
     for name in NAMES:
         shutil.copy(video, name)
     video.unlink()
-    done = call_app(capfd, ["analyze", "--model", "yolov8n", "--annotate", "--out", "my out", "--", *NAMES])
+    done = call_app(
+        capfd, ["analyze", "--model", "yolov8n", "--imgsz", "64", "--annotate", "--out", "my out", "--", *NAMES]
+    )
     assert (done.code, done.err) == (0, "")
     folders = [name.removesuffix(".mp4") for name in NAMES]
     folders[4] = "video"  # the stem of this one is '..'
@@ -51,8 +53,9 @@ def test_a_name_that_is_not_utf8_and_a_terminal_that_is_not(data_dir: Path, mode
     shutil.copy(data_dir / "people-detection.mp4", tmp_path / "ä.mp4")
     shutil.copy(os.fsencode(data_dir / "people-detection.mp4"), odd + b".mp4")
     done = run_app(
-        "analyze", odd + b".mp4", tmp_path / "ä.mp4", "--out", odd, env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
-    )
+        "analyze", odd + b".mp4", tmp_path / "ä.mp4", "--out", odd, "--imgsz", "64",
+        env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+    )  # fmt: skip
     assert done.code == 1
     assert len(done.errors) == 1
     assert "has a name that is not UTF-8" in done.errors[0]
@@ -66,7 +69,7 @@ def test_the_same_name_twice_gets_two_folders_in_any_order(
     for name in ("a/x.mp4", "x-2.mp4", "b/x.mp4"):
         Path(name).parent.mkdir(exist_ok=True)
         encode(Path(name), frames=4)
-    done = call_app(capfd, ["analyze", "a/x.mp4", "x-2.mp4", "b/x.mp4", "a/x.mp4"])
+    done = call_app(capfd, ["analyze", "--imgsz", "64", "a/x.mp4", "x-2.mp4", "b/x.mp4", "a/x.mp4"])
     assert done.code == 0
     videos = {path.name: summary(path)["video"] for path in Path("results").iterdir()}
     assert videos == {"x": "a/x.mp4", "x-2": "x-2.mp4", "x-3": "b/x.mp4", "x-4": "a/x.mp4"}

@@ -19,6 +19,8 @@ import pytest
 import yaml
 
 from benchmarks.cameras import figures
+from config.errors import ConfigError
+from pipelines.live.plan import plan_site
 from tests.support import live
 from tests.support.camera import Film, RtspCamera
 from tests.support.cli import run_app
@@ -45,7 +47,9 @@ def _light(light_runtime: str, cache_dir: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(LIGHT["main"], "runtime", light_runtime)
 
 
-LIGHT = {"main": {"model": "yolov8n"}}
+IMGSZ = 416
+"""The street is in reach of it, for less than half the work of the usual size."""
+LIGHT: dict[str, dict[str, Any]] = {"main": {"model": "yolov8n", "imgsz": IMGSZ}}
 
 
 def write_site(path: Path, cameras: Mapping[str, Mapping[str, Any]], **blocks: Any) -> Path:
@@ -113,7 +117,7 @@ def test_a_camera_is_watched_and_everything_is_published(
     site = write_site(
         tmp_path / "site.yaml",
         {"street": {"source": camera.url, **TRAFFIC}},
-        detectors={"main": {"runtime": "torch"}},
+        detectors={"main": {"runtime": "torch", "imgsz": IMGSZ}},
         mqtt=mqtt_of(broker, snapshots={"enabled": True}, home_assistant={"enabled": True}),
         log={"format": "json", "stats_s": 5},
     )
@@ -634,7 +638,10 @@ def test_systemd_is_told(camera: RtspCamera, models_dir: Path, tmp_path: Path) -
 
 def test_two_frameworks_in_one_process(camera: RtspCamera, models_dir: Path, tmp_path: Path, cache_dir: Path) -> None:
     """GStreamer, PyTorch and TensorFlow side by side; and one camera that both look at."""
-    detectors = {"torch": {"runtime": "torch"}, "tf": {"runtime": "tensorflow"}}
+    detectors = {
+        "torch": {"runtime": "torch", "imgsz": IMGSZ},
+        "tf": {"runtime": "tensorflow", "imgsz": IMGSZ},
+    }
     cameras = {
         "one": {"source": camera.url, "detector": "torch", "detect_fps": 2},
         "two": {"source": camera.url, "detector": "tf", "detect_fps": 2},
@@ -663,14 +670,21 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_wrong_file_is_refused_before_anything_starts(
-    name: str, broker: Mosquitto, models_dir: Path, tmp_path: Path
-) -> None:
+def test_a_wrong_file_is_refused_with_its_place(name: str, models_dir: Path, tmp_path: Path) -> None:
+    """By what ``run`` reads it with; the next two tests are the whole command."""
     camera, sentence = BAD[name]
-    site = write_site(tmp_path / "site.yaml", {"a": camera}, mqtt=mqtt_of(broker))
-    done = run_app("run", site, cwd=tmp_path)
-    said = done.failed(2, sentence, "site.yaml:")
+    site = write_site(tmp_path / "site.yaml", {"a": camera}, mqtt={"port": 1})
+    with pytest.raises(ConfigError) as caught:
+        plan_site(site, False, False, print)
+    said = str(caught.value)
+    assert sentence in said and "site.yaml:" in said and "\n" not in said
     assert "secret" not in said
+
+
+def test_a_wrong_file_is_refused_before_anything_starts(broker: Mosquitto, models_dir: Path, tmp_path: Path) -> None:
+    camera, sentence = BAD["stall"]
+    site = write_site(tmp_path / "site.yaml", {"a": camera}, mqtt=mqtt_of(broker))
+    run_app("run", site, cwd=tmp_path).failed(2, sentence, "site.yaml:")
     assert not (tmp_path / "var").exists()
 
 
@@ -682,7 +696,11 @@ def test_all_faults_at_once(models_dir: Path, tmp_path: Path) -> None:
     done = run_app("run", site, cwd=tmp_path)
     assert done.code == 2
     assert len(done.errors) == len(cameras) + 1, done.err
-    assert "no-such-model" in done.err and "secret" not in done.err
+    assert all("site.yaml:" in error for error in done.errors), done.err
+    for camera, sentence in BAD.values():
+        assert sentence in done.err or camera not in cameras.values(), sentence
+    assert "no-such-model" in done.err and "secret" not in done.err and "Traceback" not in done.err
+    assert not (tmp_path / "var").exists()
 
 
 def test_unknown_labels_are_refused_with_all_else_before_anything_starts(

@@ -119,7 +119,7 @@ def test_two_signals_do_not_wait(start: Callable[..., subprocess.Popen[bytes]], 
 
 
 def test_a_broker_killed_midway_and_started_again_gets_the_rest(
-    broker: Mosquitto, data_dir: Path, models_dir: Path, tmp_path: Path
+    broker: Mosquitto, data_dir: Path, light_runtime: str, cache_dir: Path, tmp_path: Path
 ) -> None:
     video = data_dir / "worker-zone-detection.mp4"
     site = tmp_path / "site.yaml"
@@ -128,7 +128,8 @@ def test_a_broker_killed_midway_and_started_again_gets_the_rest(
         "    zones: {floor: [[0, 0], [1, 0], [1, 1], [0, 1]]}\n    labels: [person]\n    rules:\n"
         + "".join(f"      - {{kind: dwell, name: stay{n}, zone: floor, seconds: {n / 5}}}\n" for n in range(1, 21))
     )
-    process = start_app("analyze", video, "--config", site, "--model", "yolov8n", cwd=tmp_path)
+    wishes = ("--config", site, "--model", "yolov8n", "--runtime", light_runtime)
+    process = start_app("analyze", video, *wishes, cwd=tmp_path, env={"SIGHTLINE_CACHE": str(cache_dir)})
     folder = tmp_path / "results" / "worker-zone-detection"
     wait_for_frames(process, folder, 3)
     broker.stop()
