@@ -187,6 +187,8 @@ def analyze(
 
     Results go to OUT/VIDEO/: detections.jsonl, events.jsonl, fps.csv, summary.json, and annotated.mp4 if asked for.
     Several videos: a bad one is reported, the others are done.
+
+    Of a camera with several detectors the options are about the first, --confidence about all.
     """
     from pipelines.jobs import Wishes, run_jobs
 

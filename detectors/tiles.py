@@ -37,8 +37,10 @@ EDGE_PX = 3.0
 class Finder(Protocol):
     """What finds objects in pictures: a ``Detector``, or one that works on tiles."""
 
-    last_times: StageTimes
-    """Of the last call of ``detect``."""
+    @property
+    def last_times(self) -> StageTimes:
+        """Of the last call of ``detect``."""
+        ...
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -168,7 +168,7 @@ class _Run:
         if job.publication is not None:
             counters = self._rules.counters()
             self._mqtt = MqttSink(
-                job.publication, job.camera, self._zones, counters, self._metrics, self._detector, sightline_version()
+                job.publication, job.camera, self._zones, counters, self._metrics, self._detectors, sightline_version()
             )
             self._sinks.append(self._mqtt)
         if heatmaps := [rule for rule in self._rules.rules if isinstance(rule, Heatmap)]:
@@ -201,7 +201,7 @@ class _Run:
 
     def _at_work(self) -> AtWork:
         size = (self._info.width, self._info.height)
-        return AtWork(self._job.camera, size, self._detectors.labels, self._rules, self._metrics, self._detector)
+        return AtWork(self._job.camera, size, self._detectors.labels, self._rules, self._metrics, self._detectors)
 
     def close(self, reason: str) -> None:
         """Close every sink, even when one of them fails, and raise the first failure."""
@@ -250,7 +250,7 @@ class _Run:
             "rules_off": rules_off(self._job.plan, self._detectors.labels),
             "framework": detector.framework,
             "model": detector.model,
-            "model_sha256": "+".join(row["model_sha256"] for row in details),
+            "model_sha256": "+".join(dict.fromkeys(row["model_sha256"] for row in details)),
             "device": detector.device,
             "precision": detector.precision,
             "imgsz": list(detector.imgsz),

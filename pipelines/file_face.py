@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from config.site import Camera
 from pipelines.live.face import CameraFace, CannotBeAsked, CommandName, Health, OnResult, Reloaded, SiteFace
 from pipelines.live.spectators import Spectators, Watcher
+from pipelines.loaded import Together
 from pipelines.messages import CameraStats, DetectorStats, ServiceStats, StatsPayload
 from pipelines.metrics import RunMetrics
 from pipelines.rules.heatmap import Heatmap
 from pipelines.scenario import CameraPlan, RuleSet
-from pipelines.values import CounterKey, DetectorInfo, FrameResult
+from pipelines.values import CounterKey, FrameResult
 
 if TYPE_CHECKING:
     from pipelines.live.plan import SitePlan
@@ -40,7 +41,7 @@ class AtWork:
         labels: All labels of the detector.
         rules: Touched by the results thread alone, while it runs.
         metrics: Frames and times so far.
-        detector: What finds the objects.
+        detectors: What finds the objects.
     """
 
     camera: str
@@ -48,7 +49,7 @@ class AtWork:
     labels: tuple[str, ...]
     rules: RuleSet
     metrics: RunMetrics
-    detector: DetectorInfo
+    detectors: Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,14 @@ class _Video:
 class FileFace:
     """What a page may ask while files are analysed. ``begin``, ``show`` and ``end`` are the analysis's own."""
 
-    def __init__(self, videos: Sequence[tuple[str, Path]], plan: CameraPlan, config: Camera, version: str) -> None:
+    def __init__(
+        self,
+        videos: Sequence[tuple[str, Path]],
+        plan: CameraPlan,
+        config: Camera,
+        version: str,
+        detectors: tuple[str, ...] = ("main",),
+    ) -> None:
         """Name what is to come.
 
         Args:
@@ -84,9 +92,10 @@ class FileFace:
             plan: Labels, geometry and rules, which they have in common.
             config: The camera that they are recordings of.
             version: Sightline's.
+            detectors: Names of what finds the objects.
         """
         self._plan, self._version = plan, version
-        self._videos = {name: _Video(_waiting(name, file, plan, config)) for name, file in videos}
+        self._videos = {name: _Video(_waiting(name, file, plan, config, detectors)) for name, file in videos}
         self._spectators = Spectators(self._last)
         self._started_s = time.monotonic()
         self._asked, self._told = threading.Event(), threading.Condition()
@@ -138,7 +147,10 @@ class FileFace:
     def stats(self) -> StatsPayload:
         """All figures now."""
         works = {name: video.work for name, video in self._videos.items()}
-        detectors = {work.detector.name: _detector_stats(work) for work in works.values() if work is not None}
+        detectors: dict[str, DetectorStats] = {}
+        for work in works.values():
+            if work is not None:
+                detectors |= work.detectors.stats(work.metrics)
         return StatsPayload(
             cameras={name: _camera_stats(video) for name, video in self._videos.items()},
             detectors=detectors,
@@ -206,7 +218,7 @@ class FileFace:
         raise CannotBeAsked("a file is being analysed, which nothing can be switched in; 'run' watches cameras")
 
 
-def _waiting(name: str, file: Path, plan: CameraPlan, config: Camera) -> CameraFace:
+def _waiting(name: str, file: Path, plan: CameraPlan, config: Camera, detectors: tuple[str, ...]) -> CameraFace:
     return CameraFace(
         name=name,
         config=config.model_copy(update={"source": str(file)}),
@@ -217,7 +229,7 @@ def _waiting(name: str, file: Path, plan: CameraPlan, config: Camera) -> CameraF
         reason=_WAITS,
         enabled=True,
         detecting=True,
-        detectors=("main",),
+        detectors=detectors,
     )
 
 
@@ -238,25 +250,6 @@ def _camera_stats(video: _Video) -> CameraStats:
         captured=frames,
         processed=frames,
         detected=frames,
-    )
-
-
-def _detector_stats(work: AtWork) -> DetectorStats:
-    metrics, detector = work.metrics, work.detector
-    fps = round(metrics.rate.value(), 2)
-    return DetectorStats(
-        framework=detector.framework,
-        model=detector.model,
-        device=detector.device,
-        precision=detector.precision,
-        imgsz=list(detector.imgsz),
-        batch=1,
-        fps=fps,
-        inference_ms=metrics.stages["inference"].summary(),
-        frames=metrics.frames,
-        camera_fps=fps,
-        process_fps=fps,
-        latency_ms=metrics.stages["latency"].summary(),
     )
 
 

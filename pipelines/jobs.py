@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from config.errors import ConfigError, SightlineError, sentences
 from config.loader import Document, load
 from config.site import RESERVED_NAMES, Camera, Mqtt, Outputs, Server, Site
 from config.site import Detector as DetectorConfig
+from detectors.errors import ModelError
 from detectors.model_files import DEFAULT_MODEL, chosen
 from pipelines.analyze import Job, analyze, sightline_version
 from pipelines.file_face import FileFace
@@ -88,7 +90,9 @@ class Prepared:
     server: Server = field(default_factory=Server)
     """Where the page is served, if it is."""
     beside: Mapping[str, DetectorConfig] = field(default_factory=dict)
-    """The camera's further detectors by name; the arguments are about the first."""
+    """The camera's further detectors by name; of the arguments the confidence alone is about these, too."""
+    document: Document[Site] | None = None
+    """The site file, if there is one."""
 
 
 def prepare(wishes: Wishes) -> Prepared:
@@ -131,7 +135,8 @@ def prepare(wishes: Wishes) -> Prepared:
         site.outputs.bin_minutes,
         camera.model_copy(update={"scenario": wishes.scenario or camera.scenario}),
         _server(document, wishes) if wishes.serve else Server(),
-        {other: detector_of(document, other) for other in others},
+        {other: _override(detector_of(document, other), wishes, ("confidence",)) for other in others},
+        document,
     )
 
 
@@ -195,11 +200,13 @@ def camera_name(document: Document[Site], wanted: str | None) -> str:
     return wanted
 
 
-def _override(detector: DetectorConfig, wishes: Wishes) -> DetectorConfig:
-    keys = ("model", "runtime", "device", "precision", "imgsz", "confidence")
+_ARGUMENTS = ("model", "runtime", "device", "precision", "imgsz", "confidence")
+
+
+def _override(detector: DetectorConfig, wishes: Wishes, keys: Sequence[str] = _ARGUMENTS) -> DetectorConfig:
     given = {key: value for key in keys if (value := getattr(wishes, key)) is not None}
     try:
-        return DetectorConfig.model_validate({**detector.model_dump(), **given})
+        return DetectorConfig.model_validate({**detector.model_dump(exclude_unset=True), **given})
     except ValidationError as error:
         faults = ((str(item["loc"][0]), item["msg"]) for item in error.errors())
         raise ConfigError(*(f"--{key}: {text[0].lower()}{text[1:]}" for key, text in faults)) from error
@@ -266,14 +273,35 @@ def _check_labels(prepared: Prepared, detectors: Together) -> None:
     try:
         prepared.plan.check_labels(detectors.info.model, detectors.labels)
     except ConfigError as error:
-        first = next(iter(detectors.models.values())).detector.model
-        if prepared.named or first == DEFAULT_MODEL:
+        nameless = [name for name, config in prepared.beside.items() if not _is_named(config)]
+        nameless += [] if prepared.named else [prepared.detector_name]
+        models = [detectors.models[name].detector.model for name in nameless]
+        stand_ins = [model for model in models if model != DEFAULT_MODEL]
+        if not stand_ins:
             raise
+        way = "under 'detectors'" if prepared.beside else "with --model"
         raise ConfigError(
-            f"the rules need labels that the stand-in {first} does not have; it knows only "
+            f"the rules need labels that the stand-in {stand_ins[0]} does not have; it knows only "
             f"{', '.join(detectors.labels)}: put {DEFAULT_MODEL}.pt into a folder named in SIGHTLINE_MODELS, "
-            "or name a model with --model"
+            f"or name a model {way}"
         ) from error
+
+
+def _is_named(config: DetectorConfig) -> bool:
+    """Whether the site file names its model."""
+    return "model" in config.model_fields_set
+
+
+@contextmanager
+def _told_of(prepared: Prepared, name: str) -> Iterator[None]:
+    """What is wrong with a further detector is told with its place in the site file: no argument is about it."""
+    try:
+        yield
+    except SightlineError as error:
+        if prepared.document is None:
+            raise
+        faults = [prepared.document.fault(("detectors", name), text) for text in sentences(error)]
+        raise (ConfigError if error.exit_code == ConfigError.exit_code else ModelError)(*faults) from error
 
 
 def _readable(video: Path) -> bool:
@@ -311,7 +339,8 @@ def run_jobs(
     prepared = prepare(wishes)
     jobs = jobs_of(wishes, prepared)
     videos = [(job.camera, job.video) for job in jobs]
-    face = FileFace(videos, prepared.plan, prepared.recorded_by, sightline_version()) if wishes.serve else None
+    names = (prepared.detector_name, *prepared.beside)
+    face = FileFace(videos, prepared.plan, prepared.recorded_by, sightline_version(), names) if wishes.serve else None
     with served(serve, prepared.server, face, stop, say):
         models = _models(prepared, jobs, err, say)
         done: list[tuple[Job, dict[str, Any]]] = []
@@ -347,11 +376,14 @@ def _models(
     if not any(_readable(job.video) for job in jobs):
         return None
     with busy(err, "getting the model ready"):
-        found = chosen(prepared.detector.model if prepared.named else None, say)
-        models = {prepared.detector_name: LoadedModel(found, prepared.detector, say)}
+        found = {prepared.detector_name: chosen(prepared.detector.model if prepared.named else None, say)}
         for name, config in prepared.beside.items():
-            named = "model" in config.model_fields_set
-            models[name] = LoadedModel(chosen(config.model if named else None, say), config, say)
+            with _told_of(prepared, name):
+                found[name] = chosen(config.model if _is_named(config) else None, say)
+        models = {prepared.detector_name: LoadedModel(found[prepared.detector_name], prepared.detector, say)}
+        for name, config in prepared.beside.items():
+            with _told_of(prepared, name):
+                models[name] = LoadedModel(found[name], config, say)
     detectors = Together(models)
     _check_labels(prepared, detectors)
     for remark in remarks(prepared.plan, detectors.labels):

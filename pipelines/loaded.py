@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from config.site import Detector as DetectorConfig
 from config.site import Tiles
-from detectors.detector import Detector
+from detectors.detections import Detections
+from detectors.detector import Detector, Image, StageTimes
 from detectors.export.apart import export_apart
 from detectors.load import load_detector
 from detectors.model_files import ResolvedModel
 from detectors.tiles import Finder, TiledDetector
 from pipelines.merge import MergedFinder, MergedLabels
+from pipelines.messages import DetectorStats
+from pipelines.metrics import Histogram, RunMetrics
 from pipelines.values import DetectorInfo
 
 
@@ -37,12 +40,37 @@ class LoadedModel:
         return DetectorInfo(name, detector.framework, detector.model, detector.device, detector.precision, imgsz)
 
 
+class _Timed:
+    """A detector, and how long its forward passes took."""
+
+    def __init__(self, detector: Finder) -> None:
+        self._detector = detector
+        self.inference = Histogram()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._detector.labels
+
+    @property
+    def last_times(self) -> StageTimes:
+        return self._detector.last_times
+
+    def warmup(self, width: int, height: int) -> None:
+        self._detector.warmup(width, height)
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        found = self._detector.detect(images)
+        self.inference.add(self._detector.last_times.inference_ms)
+        return found
+
+
 class Together:
     """What finds the objects of a camera: one detector, or several whose boxes become one set."""
 
     def __init__(self, models: Mapping[str, LoadedModel]) -> None:
         """Take the models by the names of their detectors, at least one."""
         self.models = models
+        self._timed = {name: _Timed(model.detector) for name, model in models.items()}
         self.labels = MergedLabels([model.detector.labels for model in models.values()]).labels
 
     @property
@@ -55,10 +83,31 @@ class Together:
 
     def finder(self, tiles: Tiles | None) -> Finder:
         """What is asked for boxes; with tiles each detector looks at them."""
-        detectors: list[Finder] = [model.detector for model in self.models.values()]
+        detectors: list[Finder] = list(self._timed.values())
         if tiles is not None:
             detectors = [TiledDetector(detector, tiles) for detector in detectors]
         return detectors[0] if len(detectors) == 1 else MergedFinder(detectors)
+
+    def stats(self, metrics: RunMetrics) -> dict[str, DetectorStats]:
+        """Each of them, for ``stats``: all see every frame of the one video."""
+        fps = round(metrics.rate.value(), 2)
+        return {
+            name: DetectorStats(
+                framework=info.framework,
+                model=info.model,
+                device=info.device,
+                precision=info.precision,
+                imgsz=list(info.imgsz),
+                batch=1,
+                fps=fps,
+                inference_ms=self._timed[name].inference.summary(),
+                frames=metrics.frames,
+                camera_fps=fps,
+                process_fps=fps,
+                latency_ms=metrics.stages["latency"].summary(),
+            )
+            for name, info in ((name, model.info(name)) for name, model in self.models.items())
+        }
 
     def details(self) -> list[dict[str, Any]]:
         """Each of them, for ``summary.json``."""

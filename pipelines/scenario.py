@@ -156,7 +156,15 @@ class RuleSet:
     def update(self, tracks: Sequence[Track], frame: Frame) -> tuple[Event, ...]:
         """Run every rule on the confirmed tracks of a frame; events carry the frame's wall clock as a label."""
         self._wall.note(frame.pts_s, frame.captured_at)
-        events = [event for rule in self.rules for event in rule.update(tracks, frame.pts_s)]
+        events: list[Event] = []
+        failure: Exception | None = None
+        for rule in self.rules:
+            try:
+                events += rule.update(tracks, frame.pts_s)
+            except Exception as error:  # told when the others have seen the frame, too: they share what they find out
+                failure = failure or error
+        if failure is not None:
+            raise failure
         return tuple([dataclasses.replace(event, captured_at=frame.captured_at) for event in events])
 
     def counters(self) -> dict[CounterKey, int]:

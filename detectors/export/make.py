@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from config.errors import SightlineError
 from config.site import Detector as DetectorConfig
 from detectors.detector import Image
 from detectors.errors import RuntimeUnavailableError
@@ -38,9 +39,14 @@ def export_model(model: ResolvedModel, want: Wanted, say: Callable[[str], None],
         RuntimeUnavailableError: A package that is needed is missing, or int8 has no frames.
     """
     export = exported(model, want, say)
-    if export.made or compare_kept:
-        for line in parity_lines(model, export, want):
-            say(line)
+    try:
+        lines = parity_lines(model, export, want) if export.made or compare_kept else []
+    except SightlineError as error:
+        if export.made:
+            raise
+        lines = [f"{model.name} {want.target} {want.precision}: not compared with its source: {error}"]
+    for line in lines:
+        say(line)
     return export
 
 

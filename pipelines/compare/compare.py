@@ -102,6 +102,12 @@ def compare(
     if wishes.config is not None or wishes.camera is not None:  # their faults are told before anything is measured
         asked_for = Wishes(wishes.videos, wishes.config, wishes.camera, publish=False, start_time=wishes.start_time)
         prepared = prepare(asked_for)
+        if prepared.beside:
+            several = ", ".join((prepared.detector_name, *prepared.beside))
+            raise ConfigError(
+                f"{wishes.config}: camera {prepared.camera} has several detectors ({several}), and what one runtime "
+                "misses another detector may find; name a camera with one detector, or compare without --config"
+            )
         for video in wishes.videos:
             prepared.plan.start_of(video, prepared.start)
     if wishes.labels is not None:

@@ -131,7 +131,7 @@ def evaluated(run: Run, truths: Truths, tolerance_s: float) -> dict[str, Any]:
 
 def _least_score(run: Run) -> float | None:
     """What boxes had to score; that of the worst one where the results do not tell."""
-    if (confidence := run.summary.get("confidence")) is not None:
-        return float(confidence)
+    if run.kept_above is not None:
+        return run.kept_above
     scores = [float(frame.boxes.score.min()) for frame in run.frames if len(frame.boxes)]
     return round(min(scores), 4) if scores else None

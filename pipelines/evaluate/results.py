@@ -66,6 +66,12 @@ class Run:
         return int(width), int(height)
 
     @property
+    def kept_above(self) -> float | None:
+        """The score above which all boxes were kept: of several detectors that of the choosiest one."""
+        told = [row["confidence"] for row in self.summary.get("detectors") or ()] or [self.summary.get("confidence")]
+        return None if None in told else float(max(told))
+
+    @property
     def fps(self) -> float:
         """Frames per second of media time; 0 with a single frame."""
         last = self.frames[-1].pts_s
@@ -175,6 +181,8 @@ def _check_summary(summary: Any) -> None:
         raise ValueError(f"start_time is {start}")
     if confidence is not None and not 0 <= float(confidence) <= 1:
         raise ValueError(f"confidence is {confidence}")
+    if not all(0 <= float(row["confidence"]) <= 1 for row in summary.get("detectors") or ()):
+        raise ValueError("the confidence of one of the detectors is not from 0 to 1")
 
 
 def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -89,14 +89,14 @@ def prepare_sweep(wishes: SweepWishes, run: Run, truths: Truths, names: Names, t
         raise ConfigError("--metric f1 is that of events; give their truth with --truth events.csv")
     if metric != "f1" and not has_tracks:
         raise ConfigError(f"--metric {metric} is that of tracks; give a truth with tracks, or take --metric f1")
-    confidence = run.summary.get("confidence")
-    settings = parse_sweep(wishes.settings, confidence)
+    settings = parse_sweep(wishes.settings, run.kept_above)
     tracker = TrackerConfig.model_validate(run.summary.get("tracker") or {})
     if wishes.config is None:
         if truths.events is not None:
             raise ConfigError("--sweep with a truth of events runs the rules again; give their site file with --config")
         camera = str(run.summary.get("camera", "camera"))
-        return Sweep(run, truths, names, tolerance_s, settings, metric, tracker, None, camera)
+        used = tuple(str(row["name"]) for row in run.summary.get("detectors") or ())
+        return Sweep(run, truths, names, tolerance_s, settings, metric, tracker, None, camera, used or ("main",))
     document = load(wishes.config, Site)
     camera = camera_name(document, wishes.camera)
     plan = plan_camera(document, camera, wishes.scenario)

@@ -104,7 +104,7 @@ class Presence:
         labels = None if config.labels is None else frozenset(config.labels)
         sight = surroundings.zone_sight(config.place, config.anchor, share)
         return surroundings.once(
-            ("presence", config.place, config.anchor, share, labels, grace_s),
+            (cls, config.place, config.anchor, share, labels, grace_s),
             lambda: cls(sight, surroundings, labels, grace_s, surroundings.lost_s),
         )
 

@@ -136,7 +136,7 @@ class Queue:
         for stay in stays:
             self._look(stay, pts_s)
         events += self._decide(pts_s)
-        waiting = [stay for stay in stays if stay.notes[self].since_s is not None]
+        waiting = [stay for stay in stays if self._waiter(stay).since_s is not None]
         self._length.update(len(waiting), step_s)
         return events + self._alerts(waiting, step_s, pts_s)
 
@@ -145,9 +145,15 @@ class Queue:
         if self._undecided.pop(id(stay), None) is None:
             stay.notes[self] = _Waiter()
 
+    def _waiter(self, stay: Stay) -> _Waiter:
+        found: _Waiter | None = stay.notes.get(self)
+        if found is None:
+            found = stay.notes[self] = _Waiter()
+        return found
+
     def _look(self, stay: Stay, pts_s: float) -> None:
         """See whether somebody in the zone stands, or has stepped out of it, and whereto."""
-        waiter: _Waiter = stay.notes[self]
+        waiter = self._waiter(stay)
         track, config = stay.track, self._config
         if track.last_seen_s < pts_s:
             return
@@ -176,7 +182,7 @@ class Queue:
             waiter.served |= position is not None and 0 <= position <= 1
 
     def _leave(self, stay: Stay, left_s: float, pts_s: float) -> list[Event]:
-        waiter: _Waiter = stay.notes[self]
+        waiter = self._waiter(stay)
         if waiter.since_s is None:
             return []
         waiter.left_s = left_s
@@ -189,7 +195,7 @@ class Queue:
         """Tell of those who have left: once they were served, or it is too late for that."""
         events = []
         for key, stay in list(self._undecided.items()):
-            waiter: _Waiter = stay.notes[self]
+            waiter = self._waiter(stay)
             if stay.track.last_seen_s == pts_s:
                 self._look_outside(waiter, self._config.anchor_of(stay.track))
             is_late = pts_s - waiter.left_s >= self._config.served_within_s
@@ -200,7 +206,7 @@ class Queue:
         return events
 
     def _left(self, stay: Stay, served: bool | None, pts_s: float) -> Event:
-        waiter: _Waiter = stay.notes[self]
+        waiter = self._waiter(stay)
         wait_s = waiter.left_s - (waiter.since_s or 0.0)
         waiter.since_s = None
         self._waits.add(wait_s)
@@ -225,7 +231,7 @@ class Queue:
         events = []
         limit_s = self._config.alert_wait_s
         for stay in waiting if limit_s is not None else ():
-            waiter: _Waiter = stay.notes[self]
+            waiter = self._waiter(stay)
             wait_s = stay.last_inside_s - (waiter.since_s or 0.0)
             if limit_s is not None and wait_s >= limit_s and not waiter.told:
                 waiter.told = True

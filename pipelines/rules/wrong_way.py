@@ -90,8 +90,12 @@ class WrongWay:
         for stay in self._presence.stays:
             if stay.is_seen(pts_s) and (found := self._look_at(stay, points[stay.track.id], pts_s)) is not None:
                 events.append(found)
-        self._counts.there(stay.track.label for stay in self._presence.stays if stay.notes[self].told)
+        self._counts.there(stay.track.label for stay in self._presence.stays if self._was_told(stay))
         return events
+
+    def _was_told(self, stay: Stay) -> bool:
+        heading: _Heading | None = stay.notes.get(self)
+        return heading is not None and heading.told
 
     def _look_at(self, stay: Stay, point: Xy, pts_s: float) -> Event | None:
         track = stay.track

@@ -78,7 +78,7 @@ class ZoneCount:
                 change.stay.notes[self] = watched_s - min(pts_s - change.pts_s, GAP_S)
         for stay in self._presence.stays:
             if stay.is_seen(pts_s):
-                self._object_seconds += watched_s - stay.notes[self]
+                self._object_seconds += watched_s - stay.notes.get(self, watched_s)
                 stay.notes[self] = watched_s
 
     def counters(self) -> Mapping[CounterKey, int]:

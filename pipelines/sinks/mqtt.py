@@ -10,9 +10,10 @@ from typing import Any
 import psutil
 
 from pipelines.geometry import Xy
-from pipelines.messages import CameraStats, DetectorStats, MessageFactory, ServiceStats, zones_by_track
+from pipelines.loaded import Together
+from pipelines.messages import CameraStats, MessageFactory, ServiceStats, zones_by_track
 from pipelines.metrics import Pace, RunMetrics
-from pipelines.values import CounterKey, DetectorInfo, FrameResult, grows
+from pipelines.values import CounterKey, FrameResult, grows
 from streams.message import Message
 from streams.mqtt import Broker, MqttPublisher
 
@@ -51,7 +52,7 @@ class MqttSink:
         zones: Mapping[str, tuple[Xy, ...]],
         counters: Mapping[CounterKey, int],
         metrics: RunMetrics,
-        detector: DetectorInfo,
+        detectors: Together,
         version: str,
     ) -> None:
         """Connect and publish the birth and the retained state.
@@ -62,7 +63,7 @@ class MqttSink:
             zones: Zones in pixels, to say in which zones an object is.
             counters: The counters before the first frame, zeros included.
             metrics: The run's rates and times, for ``stats``.
-            detector: What finds the objects.
+            detectors: What finds the objects.
             version: Sightline's version, for ``stats``.
 
         Raises:
@@ -80,7 +81,8 @@ class MqttSink:
         self._observed_s = 0.0
         self._pace = Pace(publication.max_hz)
         self._next_stats = time.monotonic() + STATS_S
-        self._detector = detector
+        self._detectors = detectors
+        self._found_by = detectors.info
         self._closed = False
         self.undelivered = 0
         self.publisher = MqttPublisher(
@@ -115,7 +117,7 @@ class MqttSink:
 
     def _publish_detections(self, result: FrameResult) -> None:
         zones = zones_by_track(result, self._zones)
-        framework, model = self._detector.framework, self._detector.model
+        framework, model = self._found_by.framework, self._found_by.model
         self.publisher.publish(self._factory.detections(result, framework, model, zones))
 
     def _stats(self, reason: str | None) -> Message:
@@ -142,21 +144,7 @@ class MqttSink:
             reason=reason,
             broker="connected" if self.publisher.connected else self.publisher.refusal,
         )
-        detector = DetectorStats(
-            framework=self._detector.framework,
-            model=self._detector.model,
-            device=self._detector.device,
-            precision=self._detector.precision,
-            imgsz=list(self._detector.imgsz),
-            batch=1,
-            fps=fps,
-            inference_ms=metrics.stages["inference"].summary(),
-            frames=metrics.frames,
-            camera_fps=fps,
-            process_fps=fps,
-            latency_ms=camera.latency_ms,
-        )
-        return self._factory.stats({self._camera: camera}, {self._detector.name: detector}, service)
+        return self._factory.stats({self._camera: camera}, self._detectors.stats(metrics), service)
 
     def report(self) -> dict[str, Any]:
         """What ``summary.json`` says of the publishing."""

@@ -20,7 +20,6 @@ from ultralytics import YOLO
 
 from config.errors import ConfigError
 from config.loader import load
-from config.site import Detector as DetectorConfig
 from config.site import Site
 from detectors.detections import Detections
 from detectors.model_files import resolve
@@ -283,7 +282,7 @@ def test_two_detectors_are_merged_as_in_run(data_dir: Path, yolov8n: LoadedModel
         "      - {kind: missing_gear, gear: helmet, worn: [helmet]}\n"
     )
     prepared = prepare(Wishes([data_dir / "worker-zone-detection.mp4"], site, confidence=0.4))
-    assert (list(prepared.beside), prepared.beside["gear"].confidence) == (["gear"], DetectorConfig().confidence)
+    assert (list(prepared.beside), prepared.beside["gear"].confidence) == (["gear"], 0.4)
     gear = LoadedModel(resolve(prepared.beside["gear"].model), prepared.beside["gear"], print)
     (job,) = jobs_of(Wishes([data_dir / "worker-zone-detection.mp4"], out=tmp_path / "out"), prepared)
     stop = threading.Event()

@@ -19,12 +19,14 @@ from detectors.detections import Detections
 from detectors.model_files import chosen
 from pipelines.compare.agreement import closeness
 from pipelines.compare.combination import Combination, combinations, word_for
+from pipelines.compare.compare import CompareWishes, compare
 from pipelines.compare.counts import beside
 from pipelines.compare.html import frontier, page
 from pipelines.compare.markdown import as_markdown
 from pipelines.compare.recommend import recommendation
 from pipelines.compare.rows import Extras, Row, as_csv, failed_row, rows_of
 from pipelines.compare.tensorboard import write_events
+from tests.support.videos import encode
 
 LABELS = ("car", "truck")
 
@@ -199,6 +201,19 @@ def test_combinations_are_ordered_by_precision_and_refuse_unknown_words() -> Non
         combinations(["m"], ["pytorch"], [], [640], "auto")
     with pytest.raises(ConfigError, match="--precisions: unknown: int4; allowed: fp32"):
         combinations(["m"], [], ["int4"], [640], "auto")
+
+
+def test_counts_of_several_detectors_are_not_compared(models_dir: Path, tmp_path: Path) -> None:
+    """What one runtime misses the other detector may find."""
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        "version: 1\ndetectors: {people: {}, gear: {}}\n"
+        "cameras: {gate: {source: a.mp4, detector: [people, gear], scenario: pedestrian}}\n"
+    )
+    wishes = CompareWishes([encode(tmp_path / "v.mp4")], out=tmp_path / "out", config=site)
+    with pytest.raises(ConfigError, match=r"site\.yaml: camera gate has several detectors \(people, gear\), and what"):
+        compare(wishes, print, lambda step: None)
+    assert not (tmp_path / "out").exists()
 
 
 def test_tensorboard_has_a_run_per_combination_and_a_step_per_batch(tmp_path: Path) -> None:

@@ -138,6 +138,18 @@ def test_schedules_run_at_the_time_of_the_recording(tmp_path: Path) -> None:
         swept(None)
 
 
+def test_no_less_is_tried_than_the_choosiest_detector_kept(tmp_path: Path) -> None:
+    truth = write_mot(tmp_path / "gt", WAY, 60)
+    detectors = [{"name": "main", "confidence": 0.5}, {"name": "gear", "confidence": 0.1}]
+    folder = write_run(tmp_path / "run", WAY, 60, confidence=0.1, detectors=detectors)
+    with pytest.raises(ConfigError, match=r"the results hold boxes above 0\.5 only; .* --confidence 0\.2"):
+        prepare(EvaluateWishes(folder, [truth], sweep=SweepWishes("confidence=0.2:0.5:0.1")))
+    result = evaluate(EvaluateWishes(folder, [truth], sweep=SweepWishes("confidence=0.5:0.99:0.49")), lambda line: None)
+    assert yaml.safe_load(result["sweep"]["yaml"]) == {
+        "detectors": {"main": {"confidence": 0.5}, "gear": {"confidence": 0.5}}
+    }
+
+
 def test_labels_are_renamed_after_the_rules(tmp_path: Path) -> None:
     """Rules know the model's labels, the truth has others."""
     folder = write_run(tmp_path / "run", [one._replace(label="truck") for one in WAY], 60, rules=ROAD)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import threading
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from config.errors import ConfigError
-from pipelines.jobs import Wishes, jobs_of, prepare
+from config.errors import ConfigError, SightlineError
+from pipelines.jobs import Wishes, jobs_of, prepare, run_jobs
 from streams.mqtt import Broker
+from tests.support.videos import encode
 
 SITE = """\
 version: 1
@@ -59,6 +63,24 @@ def test_the_camera_decides_what_the_arguments_do_not(site: Path, tmp_path: Path
     assert (prepared.detector_name, prepared.detector.imgsz, prepared.backend) == ("own", 320, "opencv")
     assert prepared.plan.labels == ("person",)
     assert prepare(Wishes([Path("x.mp4")], site, "door")).detector_name == "main"
+
+
+def test_a_further_detector_is_the_site_files_but_for_the_confidence(site: Path, tmp_path: Path) -> None:
+    site.write_text(site.read_text().replace("detector: own", "detector: [own, main]"))
+    prepared = prepare(Wishes([tmp_path / "x.mp4"], site, "gate", runtime="onnxruntime", confidence=0.1))
+    assert (prepared.detector_name, list(prepared.beside)) == ("own", ["main"])
+    assert (prepared.detector.runtime, prepared.beside["main"].runtime) == ("onnxruntime", "torch")
+    assert (prepared.detector.confidence, prepared.beside["main"].confidence) == (0.1, 0.1)
+
+
+def test_what_is_wrong_with_a_further_detector_is_told_with_its_place(
+    site: Path, models_dir: Path, tmp_path: Path
+) -> None:
+    video = encode(tmp_path / "v.mp4")
+    site.write_text(site.read_text().replace("detector: own", "detector: [main, own]").replace("own.pt", "nowhere.pt"))
+    err = io.StringIO()
+    with pytest.raises(SightlineError, match=r"site\.yaml:\d+: detectors\.own: .*nowhere\.pt"):
+        run_jobs(Wishes([video], site, "gate"), threading.Event(), Console(file=err), Console(file=err), print)
 
 
 def test_the_site_file_says_where_to_publish(site: Path, tmp_path: Path) -> None:

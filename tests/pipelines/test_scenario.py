@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from pipelines.fitting import fitted, remarks, rules_off
 from pipelines.live.plan import PlannedCamera, plan_site
 from pipelines.rules import RULE_KINDS
 from pipelines.scenario import CameraPlan, plan_camera, plan_scenario
-from pipelines.values import Track
+from pipelines.values import Event, Track
 from streams.frame import Frame
 from tests.support.tracks import box, play, steps, walk
 from tests.support.videos import encode
@@ -542,6 +543,33 @@ def test_a_schedule_reads_the_frames_clock_in_the_site_s_time_zone(tmp_path: Pat
 
     assert [told(12, 0.0), told(12, 0.2), told(12, 0.4)] == [0, 0, 0]
     assert [told(3.01, 0.6), told(3.01, 0.8)] == [1, 0]  # 22:00 in New York, and it stood there
+
+
+def test_a_rule_that_fails_once_takes_nothing_from_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share who is in the zone: the one behind it, and the failed one itself, go on as if nothing had been."""
+    extra = "    rules:\n" + "".join(
+        f"      - {{kind: {kind}, zone: box}}\n" for kind in ("dwell, seconds: 1", "zone_count")
+    )
+    rules = plan_camera(site(tmp_path, extra), "cam").rule_set("cam", 100, 100)
+    failing = next(rule for rule in rules.rules if rule.kind == "zone_count")
+    update, told = failing.update, []
+
+    def fails_when_somebody_comes(tracks: Sequence[Track], pts_s: float) -> list[Event]:
+        if 0.05 < pts_s < 0.15:
+            raise RuntimeError("once")
+        return update(tracks, pts_s)
+
+    monkeypatch.setattr(failing, "update", fails_when_somebody_comes)
+    for step in range(20):
+        track = Track(1, "person", (45, 40, 55, 60), 0.9, 0.0, step / 10)
+        frame = Frame("cam", step, np.zeros((2, 2, 3), np.uint8), step / 10, 1_795_651_200.0)
+        if step == 1:
+            with pytest.raises(RuntimeError, match="once"):
+                rules.update([track], frame)
+        else:
+            told += [event.kind for event in rules.update([track], frame)]
+    assert told == ["dwell"]  # and the visit that was missed is not made up
+    assert rules.counters()["occupancy", "box", "person"] == 1
 
 
 def test_a_recording_has_to_say_when_it_was_made(tmp_path: Path) -> None:

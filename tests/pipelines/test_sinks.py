@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from detectors.detections import Detections
 from pipelines.analyze import Job, Progress, analyze
 from pipelines.annotate import Painter
 from pipelines.jobs import publication_of_site
-from pipelines.loaded import LoadedModel
+from pipelines.loaded import LoadedModel, Together
 from pipelines.messages import payload_models
 from pipelines.metrics import RunMetrics
 from pipelines.scenario import CameraPlan, plan_camera
@@ -27,6 +28,7 @@ from pipelines.sinks.video import VideoSink
 from pipelines.values import CounterKey, DetectorInfo, FrameResult, Timings
 from streams.errors import BrokerError, OutputError
 from streams.frame import Frame
+from tests.support.live import Boxes
 from tests.support.mosquitto import Mosquitto
 from tests.support.results import frames_of, lines
 from tests.support.subscriber import Subscriber
@@ -183,6 +185,8 @@ def test_a_broker_that_stays_away_is_an_error_with_a_number_and_all_results(
 
 
 INFO = DetectorInfo("main", "torch", "yolov8n", "cpu", "fp32", (640, 640))
+_MODEL: Any = SimpleNamespace(detector=Boxes(), info=lambda name: INFO)
+FOUND_BY = Together({"main": _MODEL})
 KEY: CounterKey = ("occupancy", "floor", "person")
 WAITING: CounterKey = ("values", "queue_till", "waiting")
 SERVED: CounterKey = ("totals", "queue_till", "served")
@@ -198,7 +202,7 @@ def result(number: int, **counters: int) -> FrameResult:
 @pytest.fixture
 def sink(broker: Mosquitto) -> Iterator[MqttSink]:
     publication = Publication(broker.address, "t", "tester", max_hz=10)
-    sink = MqttSink(publication, "gate", {}, dict.fromkeys((KEY, WAITING, SERVED), 0), RunMetrics(), INFO, "1")
+    sink = MqttSink(publication, "gate", {}, dict.fromkeys((KEY, WAITING, SERVED), 0), RunMetrics(), FOUND_BY, "1")
     yield sink
     sink.close("stopped")
 
