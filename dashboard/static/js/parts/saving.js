@@ -3,6 +3,7 @@
 import {get, post} from '../lib/api.js';
 import {ask} from '../lib/ask.js';
 import {button, h} from '../lib/dom.js';
+import {sentence} from '../lib/format.js';
 import {hearConfig, live, on} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
 import {session, whyNotConfigure} from '../lib/session.js';
@@ -44,7 +45,7 @@ export class SiteFile {
     }
     try {
       this.config = await get('/api/config', signal);
-      this.reason = reason ?? this.config.read_only_reason;
+      this.reason = reason ?? (this.config.read_only_reason ? sentence(this.config.read_only_reason) : null);
     } catch (error) {
       if (error.name === 'AbortError') {
         throw error;
