@@ -193,7 +193,8 @@ export class SiteFile {
   }
 
   /**
-   * A button that brings back the file as it was before the last change made here; then `after()` shows it.
+   * A button that brings back the file as it was before the last change made here; then `after(answer)` shows it, with the
+   * answer of `save`.
    * @param unsaved `unsaved()`: whether there is something that would be lost by that.
    */
   undoButton(after, unsaved) {
@@ -209,7 +210,7 @@ export class SiteFile {
         done('The site file is as it was before the last save.');
         await this.load();
       }
-      await after();
+      await after(answer);
     };
     const made = button('Undo last save', {name: 'undo', onclick: () => undo().catch(failed)});
     this.refreshUndo = () => {
