@@ -35,7 +35,8 @@ def password_lines(say: Callable[[str], None]) -> list[str]:
     else:
         password = sys.stdin.readline(MOST_CHARACTERS + 2).rstrip("\r\n") if sys.stdin is not None else ""
     line = hash_password(password)
-    say("write it into the site file as server.password_hash, or into a file for server.password_hash_file")
+    say("write it into the site file as server.password_hash, or into a file for server.password_hash_file;")
+    say("where a shell sets it as a variable, put it into single quotes, for there are $ in it")
     return [line]
 
 

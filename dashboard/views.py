@@ -34,6 +34,10 @@ MOST_SENT = 100.0
 BOUNDARY = "frame"
 LINGER_S = 3.0
 """Seconds for which a view without watchers goes on: who asks for one still after the other finds its trails there."""
+LINGER_PICTURES = 2.0
+"""Of a slow camera it goes on for as long as so many pictures take: whoever comes back finds the last one at once,"""
+MOST_LINGER_S = 600.0
+"""but no longer than this."""
 QUALITY = 75
 _NICE = 10
 _HEAD_ENDS, _PART_ENDS = b"\r\n\r\n", b"\r\n"
@@ -309,7 +313,13 @@ class Views:
             del view.watchers[me]
             self._rate_all()
             if not view.watchers:
-                self._loop.call_later(LINGER_S, self._end_if_left, view)
+                self._loop.call_later(self._linger_s(wanted.camera), self._end_if_left, view)
+
+    def _linger_s(self, name: str) -> float:
+        """Seconds for which a view of a camera goes on."""
+        camera = self._face.cameras().get(name)
+        pace_s = LINGER_PICTURES / camera.config.detect_fps if camera is not None else 0.0
+        return max(LINGER_S, min(MOST_LINGER_S, pace_s))
 
     def _new(self, wanted: Wanted, loop: asyncio.AbstractEventLoop) -> View:
         if len(self._views) >= MOST_VIEWS:

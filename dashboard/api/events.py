@@ -2,17 +2,16 @@
 
 # no ``from __future__ import annotations``: FastAPI reads the annotations of functions inside of functions
 
-import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from dashboard.api.history import LATEST, asked, reader_of
+from dashboard.api.history import LATEST, asked, patiently, reader_of
 from dashboard.csv_text import csv_chunks, iso
 from dashboard.gate import Gate
 from dashboard.history.reader import MOST_EVENTS, EventFilter, Reader
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 MOST_ROWS = 50_000
 """Of one CSV file."""
 _LAST_ID = 2**63 - 1
-_AGAIN_S = 1.0
 Page = tuple[list[dict[str, Any]], int | None]
 Scalar = str | int | float | bool | None
 
@@ -138,20 +136,7 @@ async def _pages(reader: Reader, wanted: EventFilter, page: Page, gate: Gate) ->
         sent += len(rows)
         if before is None or sent >= MOST_ROWS:
             return
-        page = await _patiently(partial(reader.events, replace(wanted, before=before), MOST_EVENTS), gate)
-
-
-async def _patiently(question: Callable[[], Page], gate: Gate) -> Page:
-    """What the history answers; where too many ask, again and again: what is half sent cannot be refused any more."""
-    from starlette.concurrency import run_in_threadpool
-
-    while True:
-        try:
-            return await run_in_threadpool(asked, question, gate)
-        except Refusal as refusal:
-            if refusal.retry_s is None:
-                raise
-        await asyncio.sleep(_AGAIN_S)
+        page = await patiently(partial(reader.events, replace(wanted, before=before), MOST_EVENTS), gate)
 
 
 def _text(events: Sequence[dict[str, Any]], has_head: bool) -> str:

@@ -2,9 +2,11 @@
 
 # no ``from __future__ import annotations``: FastAPI reads the annotations of functions inside of functions
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field
@@ -12,7 +14,7 @@ from pydantic import BaseModel, Field
 from dashboard.csv_text import csv_chunks, iso
 from dashboard.gate import Gate
 from dashboard.history.cells import RangeError, Steps, steps
-from dashboard.history.reader import CountFilter, Reader, TooLongError
+from dashboard.history.reader import CountFilter, Reader, SeriesKey, TooLongError
 from dashboard.history.store import HistoryError
 from dashboard.refusal import Refusal
 from dashboard.security import needs
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 LATEST = 4e9
 """Unix seconds that no request goes beyond: the year 2096."""
+VALUES_AT_ONCE = 10_000
+"""Of one CSV file: so many are in memory at the same time, whatever is asked for."""
+_AGAIN_S = 1.0
+_HEAD = ("time", "camera", "head", "place", "direction", "label", "value", "peak")
 
 
 class Series(BaseModel):
@@ -117,9 +123,11 @@ def router(reader: Reader | None, gate: Gate) -> "APIRouter":
         """The same as CSV: a row for each counter and step."""
         chart = _chart(since, until, step)
         wanted = CountFilter(camera, place, label, head)
-        found = asked(lambda: reader_of(reader).counts(wanted, chart), gate)
+        known = reader_of(reader)
+        series = asked(lambda: known.series(wanted, chart), gate)
         headers = {"Content-Disposition": 'attachment; filename="counts.csv"'}
-        return StreamingResponse(_rows(found, chart), headers=headers, media_type="text/csv; charset=utf-8")
+        pages = _pages(known, series, chart, gate)
+        return StreamingResponse(pages, headers=headers, media_type="text/csv; charset=utf-8")
 
     @routes.get("/detectors")
     def detectors(since: At = None, until: At = None, step: Step = None) -> Detectors:
@@ -169,10 +177,33 @@ def _chart(since: float | None, until: float | None, step: float | None) -> Step
         raise Refusal(422, str(error)) from error
 
 
-def _rows(found: list[dict[str, Any]], chart: Steps) -> Iterator[str]:
-    head = ("time", "camera", "head", "place", "direction", "label", "value", "peak")
+async def _pages(reader: Reader, series: list[SeriesKey], chart: Steps, gate: Gate) -> AsyncIterator[str]:
+    """Some counters at a time as CSV, asked for when those before are sent; in the threads that routes have, too."""
+    from starlette.concurrency import run_in_threadpool
+
+    yield "".join(csv_chunks(_HEAD, ()))
+    step = max(1, VALUES_AT_ONCE // max(1, chart.count))
+    for at in range(0, len(series), step):
+        found = await patiently(partial(reader.values, series[at : at + step], chart), gate)
+        yield await run_in_threadpool(lambda rows: "".join(csv_chunks(None, rows)), _rows(found, chart))
+
+
+async def patiently(question: Callable[[], Answer], gate: Gate) -> Answer:
+    """What the history answers; where too many ask, again and again: what is half sent cannot be refused any more."""
+    from starlette.concurrency import run_in_threadpool
+
+    while True:
+        try:
+            return await run_in_threadpool(asked, question, gate)
+        except Refusal as refusal:
+            if refusal.retry_s is None:
+                raise
+        await asyncio.sleep(_AGAIN_S)
+
+
+def _rows(found: list[dict[str, Any]], chart: Steps) -> Iterator[tuple[Any, ...]]:
     times = [iso(at) for at in chart.times]
-    rows = (
+    return (
         (
             at, one["camera"], one["head"], one["place"], one["direction"], one["label"], one["values"][number],
             None if one["peaks"] is None else one["peaks"][number],
@@ -180,4 +211,3 @@ def _rows(found: list[dict[str, Any]], chart: Steps) -> Iterator[str]:
         for one in found
         for number, at in enumerate(times)
     )  # fmt: skip
-    return csv_chunks(head, rows)

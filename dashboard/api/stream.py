@@ -3,6 +3,7 @@
 # no ``from __future__ import annotations``: FastAPI reads the annotations of functions inside of functions
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
 STILL_S = 5.0
 """Seconds for which a still waits at least,"""
-_LONGEST_STILL_S = 15.0
+LONGEST_STILL_S = 15.0
 """and at most, for a camera of which a picture is analysed now and then."""
+_RETRY_S = 5
+_LONGEST_RETRY_S = 300
 _LOOK_UP_S = 5.0
 """Seconds after which a stream asks whether its session still lasts, and says that it is there: clients wait ten."""
 _BEAT = b": beat\n\n"
@@ -59,12 +62,16 @@ def router(face: SiteFace, views: Views, news: News) -> "APIRouter":
 
     @routes.get("/cameras/{name}/still", response_class=Response, responses=_answers("image/jpeg"))
     async def still(name: CameraName, who: Reader, layers: Layers = None, width: Width = 960) -> Response:
-        """The next picture."""
+        """The next picture; of a camera that is analysed now and then, the last one where one was asked for before.
+
+        Of such a camera the first answer may be 503; `Retry-After` says when its picture is there.
+        """
         camera = camera_of(face, name)
+        begin = time.monotonic()
         async with views.open(Wanted(camera.name, layers_of(layers), stepped(width)), MOST_FPS) as view:
-            jpeg = await view.next(0, min(_LONGEST_STILL_S, max(STILL_S, 3 / camera.config.detect_fps)))
-        if jpeg is None:
-            raise Refusal(503, _why_no_picture(face, name), retry_s=5)
+            jpeg = await view.next(0, min(LONGEST_STILL_S, max(STILL_S, 3 / camera.config.detect_fps)))
+        if jpeg is None or (jpeg.made_s < begin and not _is_shown(face, camera.name)):
+            raise _no_picture(face, name)
         return Response(jpeg.picture, media_type="image/jpeg")
 
     @routes.get("/cameras/{name}/live", response_class=StreamingResponse, responses=_answers(f"{_MULTIPART}"))
@@ -127,10 +134,14 @@ def _is_shown(face: SiteFace, name: str) -> bool:
     return camera is not None and (face.site_file is None or camera.status in ("online", "degraded"))
 
 
-def _why_no_picture(face: SiteFace, name: str) -> str:
+def _no_picture(face: SiteFace, name: str) -> Refusal:
+    """Why there is none, and when there may be one."""
     camera = camera_of(face, name)
     if not camera.enabled:
-        return f"camera {name} is switched off, so there is no picture"
-    return f"there is no picture of camera {name} now: it is {camera.status}" + (
-        f" ({camera.reason})" if camera.reason else ""
-    )
+        return Refusal(503, f"camera {name} is switched off, so there is no picture", retry_s=_RETRY_S)
+    pace_s = 1 / camera.config.detect_fps
+    if camera.status == "online" and pace_s > LONGEST_STILL_S / 3:
+        text = f"camera {name} is analysed every {pace_s:.0f} s; its next picture is not there yet"
+        return Refusal(503, text, retry_s=min(_LONGEST_RETRY_S, math.ceil(pace_s)))
+    why = f" ({camera.reason})" if camera.reason else ""
+    return Refusal(503, f"there is no picture of camera {name} now: it is {camera.status}{why}", retry_s=_RETRY_S)

@@ -17,6 +17,9 @@ from dashboard.history.store import HistoryError, only_reading
 MOST_SERIES = 500
 MOST_EVENTS = 500
 """On one page."""
+SeriesKey = tuple[int, str, str, str, str, str]
+"""A counter: its number in the file, camera, head, place, direction, label."""
+_SERIES = "id, camera, head, place, direction, label"
 _LIMIT_S = 5.0
 _TURNS = 20_000
 """Steps of SQLite's machine between two looks at the clock."""
@@ -68,21 +71,43 @@ class Reader:
         Raises:
             HistoryError: It cannot be read, there are too many counters, or it takes too long.
         """
+        return self.values(self.series(wanted, chart), chart)
+
+    def series(self, wanted: CountFilter, chart: Steps) -> list[SeriesKey]:
+        """The counters of ``counts``, in its order: they are few beside their values.
+
+        Raises:
+            HistoryError: It cannot be read, there are too many counters, or it takes too long.
+        """
         with self._asked() as db:
             if db is None:
                 return []
             where, values = _where(wanted, ("camera", "place", "label", "head"))
             rows = db.execute(
-                f"SELECT id, camera, head, place, direction, label FROM series WHERE {where} AND (seen >= ? OR EXISTS "  # noqa: S608
+                f"SELECT {_SERIES} FROM series WHERE {where} AND (seen >= ? OR EXISTS "  # noqa: S608
                 "(SELECT 1 FROM cell WHERE series = id AND width = ? AND t >= ? AND t < ?)) "
                 "ORDER BY camera, head, place, direction, label LIMIT ?",
                 (*values, chart.start, chart.width, chart.start, chart.end, MOST_SERIES + 1),
             ).fetchall()
-            if len(rows) > MOST_SERIES:
-                raise HistoryError(f"that is more than {MOST_SERIES} series; ask for one camera, place or label")
+        if len(rows) > MOST_SERIES:
+            raise HistoryError(f"that is more than {MOST_SERIES} series; ask for one camera, place or label")
+        return [tuple(row) for row in rows]
+
+    def values(self, series: Sequence[SeriesKey], chart: Steps) -> list[dict[str, Any]]:
+        """What ``counts`` says of these counters; those that are gone by now are left out.
+
+        Raises:
+            HistoryError: It cannot be read, or it takes too long.
+        """
+        with self._asked() as db:
+            if db is None:
+                return []
             watched: dict[str, list[float]] = {}
             found = []
-            for number, camera, head, place, direction, label in rows:
+            for key in series:
+                number, camera, head, place, direction, label = key
+                if db.execute(f"SELECT {_SERIES} FROM series WHERE id = ?", (number,)).fetchone() != key:  # noqa: S608
+                    continue  # the history was begun anew
                 if camera not in watched:
                     watched[camera] = seconds_in(_watched(db, camera, chart), chart)
                 amounts, peaks = _cells(db, number, chart)

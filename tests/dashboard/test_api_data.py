@@ -19,6 +19,7 @@ from config.site import Site
 from dashboard.csv_text import csv_chunks
 from dashboard.gate import Gate
 from dashboard.history.cells import WIDTHS, Counter, cell_of
+from dashboard.history.reader import Reader
 from dashboard.history.store import Batch, EventRow, Store
 from dashboard.refusal import Refusal
 from pipelines.live.plan import plan_site
@@ -306,6 +307,37 @@ def test_a_table_of_many_pages_is_sent_in_few_pieces(face: ScriptedFace, tmp_pat
     assert "".join(pieces).split("\r\n") == ["a,b", *(f"{number}," for number in range(50_000)), ""]
     assert all(len(piece) >= 65_536 for piece in pieces[:-1])
     assert len(pieces) < 8
+
+
+def test_counts_are_sent_some_counters_at_a_time(
+    face: ScriptedFace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large table is never in memory; and it is the same as the chart."""
+    now = time.time()
+    store, batch = Store(tmp_path / "var" / "history.sqlite", 30, 0), Batch()
+    for number in range(7):
+        for width in WIDTHS:
+            counter = Counter("gate", "counts", f"line{number}", "in", "tram")
+            batch.add(counter, width, cell_of(now, width), 1.0 + number, 0.0)
+    batch.watched["gate", now - 600] = now
+    store.write(batch)
+    store.close()
+    values, asked = Reader.values, list[int]()
+
+    def noted(self: Reader, series: Any, chart: Any) -> Any:
+        asked.append(len(series))
+        return values(self, series, chart)
+
+    query = f"since={now - 600}&until={now}&step=60&label=tram"
+    with PageClient(face) as page:
+        chart = page.get(f"/api/history/counts?{query}").json
+        monkeypatch.setattr("dashboard.api.history.VALUES_AT_ONCE", 3 * len(chart["times"]))
+        monkeypatch.setattr(Reader, "values", noted)
+        rows = list(csv.DictReader(io.StringIO(page.get(f"/api/history/counts.csv?{query}").body.decode())))
+    assert asked == [3, 3, 1]
+    expected = [(one["place"], value) for one in chart["series"] for value in one["values"]]
+    assert [(row["place"], float(row["value"]) if row["value"] else None) for row in rows] == expected
+    assert len(chart["series"]) == 7
 
 
 def test_few_read_at_once_and_the_others_are_told_to_come_back(

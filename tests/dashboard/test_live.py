@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from config.site import Camera as CameraConfig
 from dashboard import views as the_views
 from dashboard.server import Server
 from dashboard.views import Views
@@ -98,6 +99,24 @@ def test_without_a_picture_a_still_says_why(camera: CameraFace, why: str, monkey
     with page(ScriptedFace(camera)) as client:
         answer = client.get("/api/cameras/gate/still")
         assert (answer.status_code, answer.json()["detail"]) == (503, why)
+
+
+def test_of_a_slow_camera_the_last_picture_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks too early is told when to come back, and finds it then, though nobody has watched meanwhile."""
+    monkeypatch.setattr("dashboard.api.stream.STILL_S", 0.1)
+    monkeypatch.setattr("dashboard.api.stream.LONGEST_STILL_S", 0.3)
+    monkeypatch.setattr(the_views, "LINGER_S", 0.1)
+    slow = camera_face(config=CameraConfig(source="rtsp://camera/stream", detect_fps=0.02))
+    with watched(ScriptedFace(slow)) as (face, _, client):
+        early = client.get("/api/cameras/gate/still")
+        assert (early.status_code, early.headers["retry-after"]) == (503, "50")
+        assert early.json()["detail"] == "camera gate is analysed every 50 s; its next picture is not there yet"
+        face.show(result_of(grey=90))
+        for _ in range(2):
+            time.sleep(0.3)
+            assert client.get("/api/cameras/gate/still").status_code == 200
+        face.known = {"gate": replace(slow, status="offline", reason="gone")}
+        assert client.get("/api/cameras/gate/still").status_code == 503
 
 
 def test_live_pictures_change_at_the_rate_asked_for() -> None:

@@ -279,6 +279,25 @@ def test_a_login_that_cannot_be_loaded_is_tried_again(
         page.get_by_role("heading", name="Counts", exact=True).wait_for()
 
 
+def test_who_may_not_configure_sees_all_and_why(face: ScriptedFace, visit: Callable[[PageClient], Visitor]) -> None:
+    def looks_only(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "scopes": ["read"]})
+
+    with PageClient(face, history={"enabled": False}) as client:
+        visitor = visit(client)
+        visitor.context.route("**/api/session", looks_only)
+        for view, shown in (("setup/gate1/lines", "road"), ("setup/gate1/rules", "dwell"), ("system/config", "gate1:")):
+            page = visitor.open(view)
+            page.locator("main .note").get_by_text("You may look, but not change the configuration.").wait_for()
+            assert page.get_by_role("button", name="Save", exact=True).is_disabled()
+            said = page.locator("main").evaluate(
+                "one => one.textContent + [...one.querySelectorAll('input, textarea')].map((field) => field.value)"
+            )
+            assert shown in said
+        assert page.get_by_label("The site file").get_attribute("readonly") is not None
+
+
 def test_live_views_work_without_a_history(face: ScriptedFace, visit: Callable[[PageClient], Visitor]) -> None:
     (figures,) = face.stats_now.cameras.values()
     face.stats_now = face.stats_now.model_copy(update={"cameras": dict.fromkeys(face.known, figures)})

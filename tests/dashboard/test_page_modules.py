@@ -347,6 +347,13 @@ def test_a_switch_is_told_to_its_end(blank: Page) -> None:
       const seen = [live.live.samples.map((one) => one.cameras.gate.p95), made.querySelector('details').textContent];
       const told = () => [...made.querySelectorAll('[role=status], [role=alert]')]
         .filter((one) => !one.hidden).map((one) => one.textContent.replace(/\\d+:\\d+:\\d+/, 'T'));
+      const until = async (act) => {
+        const before = told().join();
+        act();
+        for (let n = 0; n < 1000 && (told().join() === before || !told().length); n += 1) {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      };
       const change = async (name, error, taken) => {
         const choice = made.querySelector('[name=runtime]');
         choice.value = name;
@@ -355,13 +362,18 @@ def test_a_switch_is_told_to_its_end(blank: Page) -> None:
         while (press.disabled) { await new Promise((resolve) => setTimeout(resolve, 5)); }
         seen.push(...told());
         [reloads, runtime] = [reloads + 1, taken];
-        tell('config', {reloads, reload_error: error, read_revision: `r${reloads}`});
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await until(() => tell('config', {reloads, reload_error: error, read_revision: `r${reloads}`}));
         seen.push(...told());
       };
       await change('openvino', null, 'openvino');
       await change('torch', 'no room for it', 'openvino');
-      return seen;"""
+      const undo = [...made.querySelectorAll('button')].find((one) => one.textContent.includes('Undo'));
+      undo.disabled = false;
+      await until(() => undo.click());
+      seen.push(...told());
+      [reloads, runtime] = [reloads + 1, 'torch'];
+      await until(() => tell('config', {reloads, reload_error: null, read_revision: `r${reloads}`}));
+      return [...seen, ...told()];"""
     later = "What was never used here is exported first, which may take minutes."
     assert run(blank, "views/runtime-switch", script) == [
         [80, None], "Why tensorrt cannot be chosentensorrt: no GPU is here",
@@ -369,6 +381,7 @@ def test_a_switch_is_told_to_its_end(blank: Page) -> None:
         "gate: openvino fp32 is in use now, since T.",
         f"gate: torch fp32 is being loaded; the runtime of before works until then. {later}",
         "gate: torch fp32 is not in use, and the runtime of before works on: no room for it",
+        "The site file is as it was before; that is being taken over.", "gate: torch fp32 is in use now, since T.",
     ]  # fmt: skip
 
 

@@ -73,7 +73,8 @@ function tellFault(error, name, turn) {
   if (!again || main.querySelector('[role=alert]')?.textContent !== said) {
     const title = 'This view cannot be shown';
     const button = h('button', {type: 'button', class: 'button', onclick: () => router.again()}, 'Try again');
-    put({title, element: h('div', null, h('h1', null, title), h('p', {class: 'fault', role: 'alert'}, said), button)}, name);
+    const why = h('p', {class: 'fault', role: 'alert'}, said);
+    put({title, element: h('div', null, h('h1', null, title), why, button)}, name);
   }
   if (again) {
     setTimeout(() => turn === opened && router.again(), AGAIN_MS);
@@ -143,7 +144,7 @@ async function loginAtLast() {
       return await loginModule();
     } catch {
       if (!tries) {
-        failed('The session has ended, and the login cannot be loaded. It is tried again; what is not saved is still here.');
+        failed('The session has ended, and the login cannot be loaded. It is tried again; all that is not saved stays.');
       }
       await new Promise((resolve) => {
         setTimeout(resolve, AGAIN_MS);

@@ -123,14 +123,14 @@ function layout(own) {
   const help = h('p', {class: 'hint', role: 'status'});
   const {tools, below} = toolbar(own, help);
   const stage = h('div', {class: 'picture big stage'}, canvas, own.root, own.said);
+  const note = own.locked ? h('p', {class: 'note', role: 'status'}, own.reason) : null;
   return h(
     'div',
     {class: 'split'},
-    h('div', {class: 'large'}, tools, stage, below),
+    h('div', {class: 'large'}, tools, note, stage, below),
     h(
       'div',
       {class: 'side'},
-      own.locked ? h('p', {class: 'note', role: 'status'}, own.reason) : null,
       card('Lines and zones', foreign(own), own.unwatched, own.panel.element),
       card('Calibration', own.ground.element),
     ),
@@ -140,9 +140,8 @@ function layout(own) {
 /** What comes from a preset becomes the camera's own as soon as it is saved. */
 function foreign(own) {
   const is = own.written.own_geometry === false && own.steps.now.items.length > 0;
-  return is
-    ? h('p', {class: 'hint'}, 'These come with the scenario; saved here, they become this camera’s own.')
-    : null;
+  const more = own.locked ? '.' : '; saved here, they become this camera’s own.';
+  return is ? h('p', {class: 'hint'}, `These come with the scenario${more}`) : null;
 }
 
 /** Above the picture what is always there, so that nothing moves under the mouse; below it what comes and goes. */
@@ -217,7 +216,7 @@ function updateBar(own, bar) {
   bar.redo.disabled = !own.steps.future.length;
   const isOpen = Boolean(own.draft?.length);
   bar.save.disabled = own.locked || !own.steps.changed || bad || isOpen || own.saving;
-  say(bar.help, HELP[own.tool]);
+  say(bar.help, own.locked ? '' : HELP[own.tool]);
   if (own.steps.changed) {
     const why = isOpen ? `End the ${own.tool} or cancel it before you save` : 'To be mended before it can be saved';
     say(own.state, bad || isOpen ? why : 'Not saved yet');

@@ -5,6 +5,7 @@ import {fullMoment, moment, number} from './format.js';
 import {session} from './session.js';
 
 const MOST_ROWS = 120;
+const WHOLE = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7].flatMap((ten) => [ten, 2 * ten, 5 * ten]); // steps of an axis
 let loading = null;
 
 /** uPlot, or `null` where it is not installed. */
@@ -35,8 +36,8 @@ function css(name) {
 /**
  * A chart that can be fed again and again.
  * @param title Read aloud, and the caption of the table.
- * @param options `{unit, height, stepped, empty}`; `unit` stands at the axis and behind the values of the legend and in the
- *   heads of the table; `empty` is said while there is nothing to show.
+ * @param options `{unit, height, stepped, whole, empty}`; `unit` stands at the axis, behind the values of the legend and in
+ *   the heads of the table; of `whole` amounts there are no fractions at the axis; `empty` is said while there is nothing.
  * @return `{element, update(times, series)}`: times in Unix seconds, series `{name, values, colour, dash}`.
  */
 export function chart(title, options, signal) {
@@ -130,7 +131,7 @@ function tellLast(own) {
 }
 
 function settings(UPlot, own, series) {
-  const {unit = '', height = 180, stepped = false} = own.options;
+  const {unit = '', height = 180, stepped = false, whole = false} = own.options;
   const paths = stepped && UPlot.paths.stepped ? UPlot.paths.stepped({align: 1}) : undefined;
   const axis = {
     stroke: css('--muted'),
@@ -143,11 +144,11 @@ function settings(UPlot, own, series) {
     height,
     padding: [10, 24, 0, 0],
     cursor: {points: {size: 6}, drag: {x: false, y: false}},
-    legend: {live: true},
+    legend: {live: true, markers: {dash: (_, index) => (series[index - 1]?.dash ? 'dashed' : 'solid')}},
     scales: {y: {range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.08 : 1]}},
     axes: [
       {...axis, size: 30, space: 70, values: clockTicks},
-      {...axis, size: 52, values: amountTicks, ...named(unit, axis)},
+      {...axis, size: 52, values: amountTicks, ...named(unit, axis), ...(whole ? {incrs: WHOLE} : {})},
     ],
     series: [
       {label: 'time', value: (_, value) => (value === null ? '–' : moment(value))},

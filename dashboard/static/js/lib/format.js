@@ -123,6 +123,12 @@ export function words(name) {
   return String(name ?? '').replaceAll('_', ' ');
 }
 
+/** What the site says, to stand alone: a capital where it begins with a word, and a full stop. */
+export function sentence(text) {
+  const begun = text.replace(/^[a-z]+(?=\s)/, (word) => word[0].toUpperCase() + word.slice(1));
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+}
+
 const PLAIN = {
   at_pts_s: 'happened at (media time)',
   since_pts_s: 'since (media time)',

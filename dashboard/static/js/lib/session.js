@@ -1,6 +1,7 @@
 /** Who is logged in and what they may do. */
 
 import {get, post, renewBy, setCsrf} from './api.js';
+import {sentence} from './format.js';
 
 /** What the server said last; `scopes` are 'read', 'operate' and 'configure'. */
 export const session = {
@@ -35,7 +36,7 @@ export function may(scope) {
 /** Why the configuration cannot be changed here, in a sentence; `null` where it can. */
 export function whyNotConfigure() {
   if (session.read_only_reason) {
-    return session.read_only_reason;
+    return sentence(session.read_only_reason);
   }
   return may('configure') ? null : 'You may look, but not change the configuration.';
 }

@@ -3,6 +3,7 @@
 import {get, post} from '../lib/api.js';
 import {ask} from '../lib/ask.js';
 import {button, h} from '../lib/dom.js';
+import {sentence} from '../lib/format.js';
 import {hearConfig, live, on} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
 import {session, whyNotConfigure} from '../lib/session.js';
@@ -44,7 +45,7 @@ export class SiteFile {
     }
     try {
       this.config = await get('/api/config', signal);
-      this.reason = reason ?? this.config.read_only_reason;
+      this.reason = reason ?? (this.config.read_only_reason ? sentence(this.config.read_only_reason) : null);
     } catch (error) {
       if (error.name === 'AbortError') {
         throw error;
@@ -192,7 +193,8 @@ export class SiteFile {
   }
 
   /**
-   * A button that brings back the file as it was before the last change made here; then `after()` shows it.
+   * A button that brings back the file as it was before the last change made here; then `after(answer)` shows it, with the
+   * answer of `save`.
    * @param unsaved `unsaved()`: whether there is something that would be lost by that.
    */
   undoButton(after, unsaved) {
@@ -208,7 +210,7 @@ export class SiteFile {
         done('The site file is as it was before the last save.');
         await this.load();
       }
-      await after();
+      await after(answer);
     };
     const made = button('Undo last save', {name: 'undo', onclick: () => undo().catch(failed)});
     this.refreshUndo = () => {

@@ -266,7 +266,7 @@ function draw(own, times, groups, step) {
       own.signal.addEventListener('abort', () => ending.abort(), {signal: ending.signal});
       const title = `${TITLES[group.head] ?? group.head}: ${group.place.replaceAll('_', ' ')}`;
       const stepped = group.head !== 'occupancy' && group.head !== 'values';
-      const one = chart(`${title}, camera ${group.camera}`, {stepped: !stepped, height: 190}, ending.signal);
+      const one = chart(`${title}, camera ${group.camera}`, {stepped: !stepped, whole: true, height: 190}, ending.signal);
       const sub = h('span', {class: 'hint'});
       made = {
         ending,

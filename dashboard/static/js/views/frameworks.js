@@ -87,10 +87,10 @@ function nowTable(own) {
             'Model',
             'Device',
             right('FPS'),
-            right('Inference p50'),
+            right('Inference\u00a0p50'),
             right('p95'),
             right('p99'),
-            right('Capture to result p95'),
+            right('Capture\u00a0to result\u00a0p95'),
             right('Skipped/s'),
             right('Frames'),
             right('Memory'),
@@ -131,7 +131,8 @@ function seriesOf(key, detectors, times) {
       .filter((each) => each[key])
       .map((each, index) => ({name: seriesName(each, detectors), values: each[key], colour: colour(index)}));
   }
-  const values = times.map((_, at) => detectors.map((each) => each[key]?.[at] ?? null).find((one) => one !== null) ?? null);
+  const noted = (at) => detectors.map((each) => each[key]?.[at] ?? null).find((one) => one !== null);
+  const values = times.map((_, at) => noted(at) ?? null);
   return detectors.length ? [{name: 'process', values, colour: colour(0)}] : [];
 }
 

@@ -38,7 +38,7 @@ export function runtimeSwitch({all, runtimes, file, signal}) {
   on('stats', () => show(own), signal);
   on('config', (heard) => takenOver(own, heard).catch(failed), signal);
   const undo = file.undoButton(
-    async () => begin(own),
+    (answer) => undone(own, answer),
     () => false,
   );
   return card(
@@ -206,14 +206,29 @@ async function takenOver(own, heard) {
   showChosen(own);
 }
 
-/** What became of a switch: it is in use, or why it is not. */
+/** The file is as it was before the last switch, or as somebody else has made it. */
+async function undone(own, answer) {
+  begin(own);
+  own.progress.hidden = own.said.hidden = true;
+  own.pending = null;
+  if (answer !== 'saved') {
+    return;
+  }
+  own.pending = {camera: own.camera.value, wanted: null, before: 'the runtime of now'};
+  tell(own, 'The site file is as it was before; that is being taken over.');
+  if (own.file.settled) {
+    await ended(own, own.file.settled);
+  }
+}
+
+/** What became of a switch, or of its undoing: it is in use, or why it is not. */
 async function ended(own, {reload_error: error, note}) {
   const {camera, wanted, before} = own.pending;
   own.pending = null;
   await own.file.look(own.signal);
   if (error || note) {
     own.progress.hidden = true;
-    const works = `${camera}: ${named(wanted)} is not in use, and ${before} works on`;
+    const works = `${camera}: ${wanted ? named(wanted) : 'what was before'} is not in use, and ${before} works on`;
     complain(own, note ? `${works} until the next start: ${note}` : `${works}: ${error}`);
     own.notTaken = error;
   } else {
@@ -221,8 +236,8 @@ async function ended(own, {reload_error: error, note}) {
     const at = moment(Date.now() / 1000);
     tell(
       own,
-      named(now) === named(wanted)
-        ? `${camera}: ${named(wanted)} is in use now, since ${at}.`
+      named(now) === named(wanted ?? now)
+        ? `${camera}: ${named(now)} is in use now, since ${at}.`
         : `${camera}: the site file was changed again meanwhile, and ${named(now)} is in use now, since ${at}.`,
     );
   }
