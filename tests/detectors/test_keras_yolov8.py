@@ -85,7 +85,9 @@ def test_fused_state_dict_gives_the_same(models_dir: Path, rebuilt: Any) -> None
     assert_same(build(state)(batch).numpy(), rebuilt(batch).numpy())
 
 
-@pytest.mark.parametrize("size", ["s", "m", "l", "x"])
+@pytest.mark.parametrize(
+    "size", ["s", pytest.param("m", marks=pytest.mark.slow), pytest.param("l", marks=pytest.mark.slow), "x"]
+)
 def test_every_size_is_read_off_the_shapes(size: str) -> None:
     module = trained_like(f"yolov8{size}.yaml")
     batch = bus(96, 64)

@@ -107,7 +107,7 @@ def test_same_boxes_on_the_sample_pictures(ultralytics: Find, torch_path: Find, 
     check(sample_pictures(), ultralytics, torch_path, tensorflow_path)
 
 
-@pytest.mark.parametrize("frames", [10, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("frames", [5, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("video", VIDEOS)
 def test_same_boxes_on_videos(
     video: str, frames: int, data_dir: Path, ultralytics: Find, torch_path: Find, tensorflow_path: Find

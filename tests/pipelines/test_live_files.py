@@ -10,7 +10,7 @@ from tests.support.live import write_site
 
 
 def test_run_fails_in_the_end_where_a_file_breaks_off_or_is_no_video(
-    data_dir: Path, models_dir: Path, tmp_path: Path
+    data_dir: Path, light_runtime: str, cache_dir: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("hello\n" * 100)
@@ -18,8 +18,9 @@ def test_run_fails_in_the_end_where_a_file_breaks_off_or_is_no_video(
     names = ("cut", "empty", "text")
     cameras = {name: {"source": f"{name}.mp4"} for name in names}
     cameras["whole"] = {"source": str(data_dir / "people-detection.mp4")}
-    site = write_site(tmp_path / "site.yaml", cameras, outputs={"jsonl": {"path": "out"}})
-    done = run_app("run", site, cwd=tmp_path)
+    detectors = {"main": {"runtime": light_runtime, "imgsz": 320}}
+    site = write_site(tmp_path / "site.yaml", cameras, detectors=detectors, outputs={"jsonl": {"path": "out"}})
+    done = run_app("run", site, cwd=tmp_path, env={"SIGHTLINE_CACHE": str(cache_dir)})
     assert done.code == 1, done.err
     told = done.err[done.err.index("error: ") :].splitlines()
     assert [line.removeprefix("error: ").split(" ")[:3] for line in told] == [

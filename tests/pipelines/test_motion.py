@@ -122,8 +122,17 @@ def test_one_look_each_recheck_s(street: Luma) -> None:
     assert [index / 10 for index, is_open in enumerate(seen) if is_open][10:] == pytest.approx([10.9, 20.9, 30.9])
 
 
+ENCODED = {"good": (23, 6, 50), "poor": (35, 12, 20), "pulsing key frames": (40, 4, 20)}
+
+
 @pytest.mark.parametrize(
-    ("crf", "sigma", "gop"), [(23, 6, 50), (35, 12, 20), (40, 4, 20)], ids=["good", "poor", "pulsing key frames"]
+    ("background", "crf", "sigma", "gop"),
+    [  # each background and each way to encode once, and all of them in the long form
+        pytest.param(name, *how, id=f"{name}-{kind}", marks=() if one == two else pytest.mark.slow)
+        for one, name in enumerate(BACKGROUNDS)
+        for two, (kind, how) in enumerate(ENCODED.items())
+    ],
+    indirect=["background"],
 )
 def test_noise_through_h264(background: Luma, crf: int, sigma: float, gop: int) -> None:
     noise = Noise(sigma)
@@ -201,7 +210,9 @@ def test_after_a_lamp_it_sees_as_well_as_before(background: Luma) -> None:
 # -- what moves ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("y", [60, 170, 280])
+@pytest.mark.parametrize(
+    "y", [pytest.param(60, marks=pytest.mark.slow), 170, pytest.param(280, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     ("width", "height", "speed", "sigma"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from streams.live_source import first_shot
 from streams.open_live import live_source
 from streams.source import Backend
 from tests.support.camera import Film, RtspCamera
-from tests.support.cli import run_app
+from tests.support.cli import Done
 from tests.support.live import write_site
 from tests.support.mosquitto import Certificates, free_port, make_certificates
 
@@ -84,8 +84,13 @@ def test_what_holds_no_certificates(tmp_path: Path, certificates: Certificates) 
 
 
 def test_the_site_file_names_them(
-    camera: RtspCamera, certificates: Certificates, models_dir: Path, tmp_path: Path
+    call: Callable[..., Done],
+    camera: RtspCamera,
+    certificates: Certificates,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("CAM_PASSWORD", PASSWORD)
     (tmp_path / "ca.pem").write_bytes(certificates.ca.read_bytes())
     (tmp_path / "text.pem").write_text("hello")
     login = {"source": camera.url, "username": "viewer", "password": "${CAM_PASSWORD}"}
@@ -98,7 +103,7 @@ def test_the_site_file_names_them(
             "unknown": login,
         },
     )
-    done = run_app("check", site, cwd=tmp_path, env={"CAM_PASSWORD": PASSWORD})
+    done = call("check", site)
     assert done.code == 2
     assert "ok: cameras.right: rtsps://" in done.out
     assert len(done.errors) == 3, done.err
@@ -107,10 +112,13 @@ def test_the_site_file_names_them(
     assert "gehe" not in done.out + done.err
 
 
-def test_init_of_a_camera_with_its_own_certificate(camera: RtspCamera, models_dir: Path, tmp_path: Path) -> None:
-    login = {"CAM_USER": "viewer", "CAM_PASSWORD": PASSWORD}
-    run_app("init", camera.url, "--name", "gate", cwd=tmp_path, env=login).failed(1, "is not trusted", "--insecure")
-    done = run_app("init", camera.url, "--name", "gate", "--insecure", cwd=tmp_path, env=login)
+def test_init_of_a_camera_with_its_own_certificate(
+    call: Callable[..., Done], camera: RtspCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAM_USER", "viewer")
+    monkeypatch.setenv("CAM_PASSWORD", PASSWORD)
+    call("init", camera.url, "--name", "gate").failed(1, "is not trusted", "--insecure")
+    done = call("init", camera.url, "--name", "gate", "--insecure")
     assert (done.code, done.err) == (0, "")
-    checked = run_app("check", "gate.yaml", cwd=tmp_path, env=login)
+    checked = call("check", "gate.yaml")
     assert (checked.code, checked.err) == (0, "")
