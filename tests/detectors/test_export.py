@@ -284,7 +284,7 @@ def test_it_runs_without_torch_and_tensorflow(copy: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
-@pytest.mark.parametrize("target", ["litert", "openvino"])
+@pytest.mark.parametrize("target", ["litert", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_int8_keeps_the_boxes_of_its_source(
     target: Any, model: ResolvedModel, data_dir: Path, cache: Path, tmp_path: Path
 ) -> None:

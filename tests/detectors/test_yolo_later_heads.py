@@ -156,7 +156,7 @@ def test_torch_finds_what_ultralytics_predicts(folder: Path, layout: str) -> Non
         pytest.param("yolov10n", SIZE, "openvino", marks=pytest.mark.slow),
         pytest.param("yolo26n", SIZE, "openvino", marks=pytest.mark.slow),
         ("yolo26n", TINY, "onnxruntime"),
-        ("yolov10n", TINY, "openvino"),
+        pytest.param("yolov10n", TINY, "openvino", marks=pytest.mark.slow),
     ],
 )
 def test_exports_find_what_torch_finds(folder: Path, layout: str, size: int, runtime: str) -> None:

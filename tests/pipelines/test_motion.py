@@ -340,6 +340,7 @@ def test_where_something_moves_all_the_time_nothing_is_left_out(data_dir: Path, 
     assert [pts_s for pts_s, is_open in seen if not is_open] == []
 
 
+@pytest.mark.slow
 def test_persons_who_enter_and_leave(
     data_dir: Path, yolov8n: LoadedModel, record_property: Callable[[str, object], None]
 ) -> None:
