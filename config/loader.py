@@ -17,6 +17,7 @@ from config.faults import Filled, FilledIn, YamlPath, faults_of, line_of, place
 from config.paths import resolved
 
 Model = TypeVar("Model", bound=BaseModel)
+_QUOTED = re.compile(r" *(['\"]).*\1")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -151,7 +152,11 @@ def _compose(path: Path, text: str) -> yaml.Node:
 
 
 def _problem(error: Exception) -> str:
-    return str(getattr(error, "problem", None) or error).split("\n", 1)[0]
+    """What the parser says, without names of anchors, aliases and tags: they may be the begin of a password."""
+    said = str(getattr(error, "problem", None) or error).split("\n", 1)[0]
+    if any(word in said for word in ("alias", "anchor", "tag")):
+        return f"{_QUOTED.sub('', said)}; a value that begins with *, & or ! must be in quotes"
+    return said
 
 
 class _Reader:
@@ -216,8 +221,10 @@ class _Reader:
             self.empty.append(where)
         try:
             return self._scalars.construct_object(node, deep=True)
-        except (yaml.YAMLError, ValueError) as error:
-            self.faults.append((where, f"this value cannot be read as YAML: {_problem(error)}; put it in quotes"))
+        except (yaml.YAMLError, ValueError) as error:  # what it says may show a password that begins with !
+            is_tag = isinstance(error, yaml.YAMLError)
+            why = "a ! in front is a tag of YAML's" if is_tag else "it looks like a date or a number, and is none"
+            self.faults.append((where, f"this value cannot be read as YAML: {why}; put it in quotes"))
             return None
 
     def _variable(self, match: re.Match[str], where: YamlPath) -> str:

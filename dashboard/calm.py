@@ -18,7 +18,7 @@ class Calm(logging.Filter):
         """Set the time in seconds.
 
         Args:
-            every_s: Between two records of one text, whatever its arguments are.
+            every_s: Between two records of one text, whatever its arguments and further lines are.
             clock: Seconds that grow.
         """
         super().__init__()
@@ -28,7 +28,7 @@ class Calm(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is logged."""
         kind = record.exc_info[0] if record.exc_info else None
-        what, now = (str(record.msg)[:_MOST_TEXTS], kind), self._clock()
+        what, now = (str(record.msg).partition("\n")[0][:_MOST_TEXTS], kind), self._clock()
         told = self._told.get(what)
         if told is not None and now < told + self._every_s:
             return False

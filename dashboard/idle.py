@@ -1,4 +1,4 @@
-"""Connections that are open and ask nothing: each takes one of a bounded number."""
+"""Connections that are open and ask nothing, or take nothing: each takes one of a bounded number."""
 
 from __future__ import annotations
 
@@ -29,5 +29,30 @@ class Idle:
             if one.cycle is None or one.cycle.response_complete:
                 last, since = self._seen.get(one, (one.cycle, now))
                 seen[one] = (one.cycle, since if last is one.cycle else now)
+        self._seen = seen
+        return [one for one, (_, since) in seen.items() if now - since > self._within_s]
+
+
+class Stuck:
+    """Remembers since when each connection has taken nothing of what waits for it."""
+
+    def __init__(self, within_s: float) -> None:
+        """Set the time in seconds."""
+        self._within_s = within_s
+        self._seen: dict[Any, tuple[int, float]] = {}  # bytes that wait, and since when they have not become fewer
+
+    def over(self, connections: Iterable[Any], now: float) -> list[Any]:
+        """The connections whose clients have taken nothing for too long, whatever was written meanwhile.
+
+        Args:
+            connections: Uvicorn's protocols.
+            now: Seconds of the monotonic clock.
+        """
+        seen: dict[Any, tuple[int, float]] = {}
+        for one in connections:
+            waiting = one.transport.get_write_buffer_size()
+            if waiting:
+                before, since = self._seen.get(one, (waiting, now))
+                seen[one] = (waiting, since if waiting >= before else now)
         self._seen = seen
         return [one for one, (_, since) in seen.items() if now - since > self._within_s]

@@ -239,7 +239,7 @@ async def refuse(send: Send, status: int, detail: str) -> None:
     """Answer with an error as the API gives it."""
     body = json.dumps({"detail": detail, "path": None}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if status in (408, 413):
+    if status in (408, 413, 421):  # what follows of the request is not read
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

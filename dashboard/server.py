@@ -18,7 +18,8 @@ from config.errors import SightlineError
 from dashboard.application import application
 from dashboard.backing import Backing
 from dashboard.calm import Calm
-from dashboard.idle import Idle
+from dashboard.idle import Idle, Stuck
+from dashboard.middleware import TAKEN_S
 from pipelines.live.face import SiteFace
 from pipelines.server_plan import open_fault
 
@@ -215,15 +216,18 @@ def _not_installed(name: str) -> str:
 
 
 def _sweeping(settings: uvicorn.Config) -> uvicorn.Server:
-    """A server that closes connections which ask nothing."""
+    """A server that closes connections which ask nothing, and those which take nothing."""
     import uvicorn
 
-    idle = Idle()
+    idle, stuck = Idle(), Stuck(TAKEN_S)
 
     class Sweeping(uvicorn.Server):
         async def on_tick(self, counter: int) -> bool:
             if counter % SWEEP_TICKS == 0:
-                for connection in idle.over(self.server_state.connections, time.monotonic()):
+                connections, now = self.server_state.connections, time.monotonic()
+                for connection in stuck.over(connections, now):
+                    connection.transport.abort()  # closing would wait until it has taken what waits
+                for connection in idle.over(connections, now):
                     connection.transport.close()
             return await super().on_tick(counter)
 
@@ -232,6 +236,7 @@ def _sweeping(settings: uvicorn.Config) -> uvicorn.Server:
 
 def _bounded() -> type[asyncio.Protocol]:
     """What speaks HTTP on a connection: h11, whose bound of headers is set here, on so many connections at most."""
+    import h11
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Bounded(H11Protocol):
@@ -239,6 +244,12 @@ def _bounded() -> type[asyncio.Protocol]:
             super().connection_made(transport)
             if len(self.connections) > MOST_OPEN:
                 transport.abort()
+
+        def data_received(self, data: bytes) -> None:
+            try:
+                super().data_received(data)
+            except h11.ProtocolError:  # nonsense behind an answer that has ended: nobody is there to be told
+                self.transport.abort()
 
     return Bounded
 

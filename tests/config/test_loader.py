@@ -86,7 +86,7 @@ ONE_FAULT = {
     "control character": ("version: 1\0\n", "site.yaml: not valid YAML: unacceptable character #x0000"),
     "unknown tag": (HEAD + "site: !vault x\n" + CAMERA, "site.yaml:2: site: this value cannot be read as YAML: "),
     "no such day": (HEAD + "site: 2021-13-45\n" + CAMERA, "site.yaml:2: site: this value cannot be read as YAML: "),
-    "unknown anchor": (HEAD + "site: *x\n", "site.yaml:2: not valid YAML: found undefined alias 'x'"),
+    "unknown anchor": (HEAD + "site: *x\n", "site.yaml:2: not valid YAML: found undefined alias; a value"),
     "alias in itself": (HEAD + "site: &x [*x]\n" + CAMERA, "site.yaml:2: site[0]: this alias (*) stands inside"),
     "list as key": (HEAD + "? [a]\n: 1\n" + CAMERA, "a key must be a plain word"),
     "code in a tag": (
@@ -502,3 +502,23 @@ def test_aliases_that_unfold_without_end_are_a_fault(tmp_path: Path) -> None:
     (tmp_path / "bomb.yaml").write_text("\n".join(rows))
     with pytest.raises(ConfigError, match="unfold to more than"):
         load(tmp_path / "bomb.yaml", Site)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        camera("password: !Summer2024\n"), camera("password: *Summer2024\n"), camera("password: !!Summer2024 x\n"),
+        camera("password: !Sum!mer2024 x\n"), camera("password: &a 2024-99-99\n"),
+        HEAD + "server: {password_hash: 2024}\n" + CAMERA,
+        HEAD + "server: {tokens: [{name: a, scopes: [read], hash: 2024}]}\n" + CAMERA,
+    ],
+)  # fmt: skip
+def test_no_sentence_shows_a_password_that_is_not_quoted(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file, Site)
+    said = " ".join(caught.value.faults)
+    assert "2024" not in said.replace(str(file), "")
+    assert "Sum" not in said.replace(str(file), "")
+    assert "quotes" in said
