@@ -16,6 +16,7 @@ from dashboard.guard import Guard
 from dashboard.middleware import Bodies, Faults, Headers, Names, Patience
 from dashboard.news import News
 from dashboard.refusal import Refusal
+from dashboard.security import is_known
 from dashboard.views import Views
 from pipelines.analyze import sightline_version
 from pipelines.live.face import CannotBeAsked, SiteFace
@@ -78,7 +79,7 @@ def _whole(config: site.Server, face: SiteFace) -> "FastAPI":
     app.include_router(system.router(face, backing.recorder, backing.tail))
     _answer_errors(app)
     app.add_middleware(Faults)  # what is added first is nearest to the routes
-    app.add_middleware(Bodies)
+    app.add_middleware(Bodies, is_known=is_known)
     app.add_middleware(Patience)
     app.add_middleware(Names, names=(config.host, *config.names))
     app.add_middleware(Headers)

@@ -20,6 +20,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_BODY = 1_000_000
 """Bytes; a site file has no more."""
+MOST_OF_STRANGERS = 4096
+"""Bytes of a body from somebody who is not logged in: a login has fewer."""
 BODY_S = 15.0
 """Seconds in which a body must have come."""
 CSP = (
@@ -134,34 +136,38 @@ def _host_of(scope: Scope) -> str:
 class Bodies:
     """Bounds what a request may bring, and how long it may take to bring it."""
 
-    def __init__(self, app: App, most: int = MOST_BODY, within_s: float = BODY_S) -> None:
+    def __init__(
+        self, app: App, is_known: Callable[[Scope], bool], most: int = MOST_BODY, within_s: float = BODY_S
+    ) -> None:
         """Set the bounds.
 
         Args:
             app: What follows.
+            is_known: Whether a request comes from somebody who is let in; others may bring ``MOST_OF_STRANGERS``.
             most: Bytes.
             within_s: Seconds from the request's line to the end of its body.
         """
-        self._app, self._most, self._within_s = app, most, within_s
+        self._app, self._is_known, self._most, self._within_s = app, is_known, most, within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on the whole body, or answer 413 or 408."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = self._most if self._is_known(scope) else min(self._most, MOST_OF_STRANGERS)
         told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not told.isdigit() or int(told) > self._most:
-            await refuse(send, 413, f"a request has at most {self._most} bytes")
+        if not told.isdigit() or int(told) > most:
+            await refuse(send, 413, f"a request has at most {most} bytes")
             return
         try:
-            body = await asyncio.wait_for(self._body(receive), self._within_s)
+            body = await asyncio.wait_for(self._body(receive, most), self._within_s)
         except TimeoutError:
             await refuse(send, 408, f"the request did not come within {self._within_s:.0f} s")
             return
         if body is None:
             return
-        if len(body) > self._most:
-            await refuse(send, 413, f"a request has at most {self._most} bytes")
+        if len(body) > most:
+            await refuse(send, 413, f"a request has at most {most} bytes")
             return
         given = False
 
@@ -174,10 +180,10 @@ class Bodies:
 
         await self._app(scope, again, send)
 
-    async def _body(self, receive: Receive) -> bytes | None:
+    async def _body(self, receive: Receive, most: int) -> bytes | None:
         """The body, or a little more than is allowed of it; ``None`` where the client has left."""
         body = bytearray()
-        while len(body) <= self._most:
+        while len(body) <= most:
             message = await receive()
             if message["type"] != "http.request":
                 return None

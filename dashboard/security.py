@@ -2,10 +2,12 @@
 
 # no ``from __future__ import annotations``: FastAPI reads the annotations of functions inside of functions
 
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from config.server import Scope
 from dashboard.guard import Guard, Identity, admit
+from dashboard.refusal import Refusal
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -38,6 +40,16 @@ def guard_of(connection: "HTTPConnection") -> Guard:
 def cookie_name(is_secure: bool) -> str:
     """Of the session's cookie; browsers take ``__Host-`` over TLS alone, and from this very host alone."""
     return "__Host-sightline" if is_secure else "sightline"
+
+
+def is_known(scope: MutableMapping[str, Any]) -> bool:
+    """Whether a request comes from somebody who is let in, by its headers alone."""
+    from starlette.requests import HTTPConnection
+
+    try:
+        return identity(HTTPConnection(scope)) is not None
+    except Refusal:
+        return False
 
 
 def identity(connection: "HTTPConnection") -> Identity | None:

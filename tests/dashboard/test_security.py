@@ -249,6 +249,20 @@ def test_bodies_are_bounded_in_size_and_time(monkeypatch: pytest.MonkeyPatch) ->
             assert b" 400 " in huge.recv(4096).split(b"\r\n")[0]
 
 
+def test_strangers_bring_little(tmp_path: Path) -> None:
+    with served(password_hash=the_hash()) as server:
+        with client_of(server) as stranger:
+            for content in (b"x" * 4097, iter([b"x" * 4000, b"x" * 4000])):
+                answer = stranger.put("/api/config", content=content)
+                assert (answer.status_code, answer.json()["detail"]) == (413, "a request has at most 4096 bytes")
+            forged = {"authorization": "Bearer nobody", "cookie": "sightline=nobody"}
+            assert stranger.put("/api/config", content=b"x" * 4097, headers=forged).status_code == 413
+            assert stranger.put("/api/config", content=b"x" * 4096).status_code in (401, 422)
+        with client_of(server) as client:
+            operator = logged_in(client)
+            assert operator.put("/api/config", content=b"x" * 4097).status_code == 422
+
+
 def test_paths_never_lead_out_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "static"
     (folder / "js").mkdir(parents=True)
