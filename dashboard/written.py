@@ -54,11 +54,15 @@ def written_cameras(path: Path, text: str, shown: str) -> dict[str, WrittenCamer
         SightlineError: The file is not right, so that nobody knows what its cameras are.
     """
     site = load(path, Site, text).value
-    plain = _tree(path, shown).get("cameras") or {}
-    return {name: _written(path, camera, plain.get(name) or {}) for name, camera in site.cameras.items()}
+    plain = _tree(path, shown).get("cameras")
+    whole = plain if isinstance(plain, Mapping) else {}
+    return {name: _written(path, name, camera, whole.get(name)) for name, camera in site.cameras.items()}
 
 
-def _written(path: Path, camera: Camera, plain: Mapping[str, Any]) -> WrittenCamera:
+def _written(path: Path, name: str, camera: Camera, plain: Any) -> WrittenCamera:
+    rules = (plain.get("rules") or ()) if isinstance(plain, Mapping) else None
+    if not isinstance(rules, list | tuple) or not all(isinstance(rule, Mapping) for rule in rules):
+        raise ConfigError(f"{path}: cameras.{name}: a placeholder stands where keys should; change the text by hand")
     is_own = bool(camera.lines or camera.zones)
     geometry: Any = camera
     if not is_own and camera.scenario is not None:
