@@ -12,6 +12,7 @@ import yaml
 
 from config.errors import ConfigError
 from config.loader import load
+from config.round_trip import KeysAsText
 from config.scenario import load_scenario
 from config.site import Camera, Site
 from dashboard.masked import Masked
@@ -123,21 +124,13 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-class _AsWritten(yaml.SafeLoader):
-    """Reads keys as text, as the loader of site files does: a camera may be called ``1`` or ``on``."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Keys with values; ``<<`` means nothing."""
-        return {str(key.value): self.construct_object(value, deep=True) for key, value in node.value}
-
-
 def _tree(path: Path, text: str) -> dict[str, Any]:
     """What a YAML text says; empty where it has no keys.
 
     Raises:
         ConfigError: It is not valid.
     """
-    reader = _AsWritten(text)
+    reader = KeysAsText(text)
     try:
         found = reader.get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
