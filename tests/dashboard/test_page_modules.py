@@ -89,6 +89,28 @@ def test_metres_are_those_of_the_rules(page: Page) -> None:
         assert found == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("path", "steps"),
+    [
+        ("cameras.gate.rules[1].seconds", ["rules", "1", "seconds"]),
+        ("rules.1.seconds", ["rules", "1", "seconds"]),
+        ("cameras.yard.rules[1].seconds", None),
+        ("cameras.gate.lines.road[1][0]", ["lines", "road", "1", "0"]),
+        (None, []),
+    ],
+)
+def test_a_fault_is_about_one_camera(page: Page, path: str | None, steps: list[str] | None) -> None:
+    assert run(page, "lib/faults", "return m.stepsBelow(a, 'gate')", path) == steps
+
+
+def test_faults_stand_at_their_own_shapes_only(page: Page) -> None:
+    paths = ["cameras.gate.lines.road[1]", "cameras.yard.lines.road", "cameras.gate.rules[0].line", "cameras.road", None]
+    script = """const found = m.atShapes(a.map((path) => ({path, message: 'no'})), 'gate', ['road']);
+        return [[...found.faulty], found.left];"""
+    left = ["cameras.yard.lines.road: no", "cameras.gate.rules[0].line: no", "cameras.road: no", "no"]
+    assert run(page, "lib/faults", script, paths) == [[["road", "no"]], left]
+
+
 def test_the_grid_has_whole_metres_and_ends_at_the_horizon(page: Page) -> None:
     grid = run(page, "editor/ground", "return m.metricGrid(a)", QUAD)
     assert grid["step"] == 1

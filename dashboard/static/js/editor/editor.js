@@ -3,6 +3,7 @@
 import {part, put} from '../lib/api.js';
 import {pointsOf, stillPath} from '../lib/cameras.js';
 import {button, card, h, say, svg} from '../lib/dom.js';
+import {atShapes, faultsOf} from '../lib/faults.js';
 import {on} from '../lib/live.js';
 import {paint} from '../lib/mjpeg.js';
 import {done, failed} from '../lib/notice.js';
@@ -326,19 +327,9 @@ function drawnOn(own) {
 
 /** Faults of the server at the shapes they are about; what is about none of them stands below the tools. */
 function refused(own, error) {
-  const all = error.faults?.length ? error.faults : [{path: error.path, message: error.message}];
-  own.faulty = new Map();
   const names = own.steps.now.items.map((item) => item.name);
-  const left = [];
-  for (const {path, message} of all) {
-    const words = String(path ?? '').split('.');
-    const place = names.find((name) => words.includes(name)) ?? (words.includes('calibration') ? 'calibration' : null);
-    if (place) {
-      own.faulty.set(place, message);
-    } else {
-      left.push(message);
-    }
-  }
+  const {faulty, left} = atShapes(faultsOf(error), own.camera.name, names);
+  own.faulty = faulty;
   say(own.state, 'Not saved');
   if (left.length) {
     failed(new Error(left.join(' ')));

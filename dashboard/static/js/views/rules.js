@@ -2,6 +2,7 @@
 
 import {get, part, put} from '../lib/api.js';
 import {button, card, field, h, replace, say, select, table} from '../lib/dom.js';
+import {faultsOf, stepsBelow, withPlace} from '../lib/faults.js';
 import {stateLine, words} from '../lib/format.js';
 import {on} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
@@ -270,19 +271,18 @@ async function store(own) {
   }
 }
 
-/** Faults of the server at the field they are about: `cameras.gate.rules[1].seconds` or `cameras.gate.rules.1.seconds`. */
+/** Faults of the server at the field they are about; what is about anything else stands above with its place. */
 function refused(own, error) {
   say(own.state, 'Not saved');
-  const all = error.faults?.length ? error.faults : [{path: error.path, message: error.message}];
   const left = [];
-  for (const {path, message} of all) {
-    const found = /rules[.[](\d+)\]?(?:\.(\w+))?/.exec(path ?? '');
-    const entry = found ? own.forms[Number(found[1])] : null;
+  for (const fault of faultsOf(error)) {
+    const [kind, index, key] = stepsBelow(fault.path, own.camera.name) ?? [];
+    const entry = kind === 'rules' ? own.forms[Number(index)] : null;
     if (entry) {
       entry.element.open = true;
     }
-    if (!entry || !found[2] || !entry.form.fault(found[2], message)) {
-      left.push(message);
+    if (!entry || !key || !entry.form.fault(key, fault.message)) {
+      left.push(withPlace(fault));
     }
   }
   replace(
