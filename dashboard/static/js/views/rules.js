@@ -1,7 +1,7 @@
 /** Scenario and rules of a camera: presets, and rules of its own in forms made from their schemas. */
 
 import {get, part, put} from '../lib/api.js';
-import {button, card, field, h, replace, say, select, table} from '../lib/dom.js';
+import {button, card, field, h, replace, say, select, table, takeAway, turnOff} from '../lib/dom.js';
 import {faultsOf, stepsBelow, withPlace} from '../lib/faults.js';
 import {stateLine, words} from '../lib/format.js';
 import {on} from '../lib/live.js';
@@ -63,6 +63,7 @@ function adder(own) {
     kinds[0],
     {disabled: own.locked, 'aria-label': 'Kind of the new rule'},
   );
+  own.kind = kind; // where the focus goes when no rule is left
   const add = button('Add rule', {
     name: 'plus',
     disabled: own.locked,
@@ -97,7 +98,7 @@ async function fill(own) {
     addRule(own, rule, false);
   }
   own.saved = own.edits;
-  own.save.disabled = true;
+  turnOff(own.save);
   own.faults.replaceChildren();
   say(own.state, '');
   tellScenario(own);
@@ -106,7 +107,7 @@ async function fill(own) {
 
 function touch(own) {
   own.edits += 1;
-  own.save.disabled = own.locked || Boolean(own.saving);
+  turnOff(own.save, own.locked || Boolean(own.saving));
   own.faults.replaceChildren();
   say(own.state, 'Not saved yet');
 }
@@ -198,7 +199,9 @@ function addRule(own, rule, open) {
         disabled: own.locked,
         onclick: () => {
           own.forms = own.forms.filter((one) => one !== entry);
-          element.remove();
+          const summary = (one) => one?.querySelector('summary');
+          const {nextElementSibling: next, previousElementSibling: before} = element;
+          takeAway(element, summary(next), summary(before), own.kind);
           touch(own);
         },
       }),
@@ -251,7 +254,7 @@ async function store(own) {
   }
   const sent = own.edits; // what is written while it is being saved is not saved
   own.saving = true;
-  own.save.disabled = true;
+  turnOff(own.save);
   const rules = own.forms.map((entry) => ({kind: entry.rule.kind, ...entry.form.value()}));
   const path = `/api/cameras/${part(own.camera.name)}/scenario`;
   try {
@@ -267,7 +270,7 @@ async function store(own) {
     refused(own, error);
   } finally {
     own.saving = false;
-    own.save.disabled = own.locked || !own.unsaved();
+    turnOff(own.save, own.locked || !own.unsaved());
   }
 }
 
