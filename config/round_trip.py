@@ -53,6 +53,13 @@ def edited(path: Path, text: str, change: Callable[[Any], None]) -> str:
             f"{path}:1: to change this file and keep its comments needs ruamel.yaml, which is not installed; "
             "run pip install 'sightline[server]'"
         )
+    try:
+        return _edited(path, text, change)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: lists are nested too deeply in it to be changed; write them flatter") from error
+
+
+def _edited(path: Path, text: str, change: Callable[[Any], None]) -> str:
     mark = _BOM if text.startswith(_BOM) else ""
     newline = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
     plain = _BREAK.sub("\n", text.removeprefix(_BOM))

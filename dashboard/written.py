@@ -90,8 +90,15 @@ def restored(value: Any, path: Path, text: str, shown: Masked) -> Any:
         shown: The same as it was shown.
 
     Raises:
-        ConfigError: It has a placeholder where none was shown.
+        ConfigError: It has a placeholder where none was shown, or is nested too deeply.
     """
+    try:
+        return _restored(value, path, text, shown)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: this is nested too deeply; write it flatter") from error
+
+
+def _restored(value: Any, path: Path, text: str, shown: Masked) -> Any:
     pattern = re.compile(rf"<{re.escape(shown.word)}-\d{{1,9}}>")
     if not any(isinstance(leaf, str) and pattern.search(leaf) for leaf in _leaves(value)):
         return value

@@ -203,6 +203,17 @@ def test_a_placeholder_in_place_of_keys_is_told(tmp_path: Path) -> None:
             written_cameras(tmp_path / "site.yaml", text, shown)
 
 
+@pytest.mark.parametrize("depth", [300, 900])
+def test_lists_in_lists_are_refused_in_a_sentence(editor: SiteEditor, depth: int) -> None:
+    deep: list[object] = []
+    for _ in range(depth):
+        deep = [deep]
+    rule = {"kind": "line_crossing", "line": "road", "labels": deep}
+    with pytest.raises(RefusedError, match="nested too deeply"):
+        editor.change_rules(editor.shown().revision, "gate", None, [rule])
+    assert editor.file.read()[0] == SITE
+
+
 def test_a_camera_without_geometry_shows_its_scenarios(editor: SiteEditor) -> None:
     editor.file.path.write_text("version: 1\ncameras: {gate: {source: a.mp4, scenario: own.yaml}}\n")
     editor.file.path.with_name("own.yaml").write_text(
