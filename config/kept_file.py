@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -163,7 +164,7 @@ class KeptFile:
     def backups(self) -> list[Backup]:
         """What is kept, the newest first."""
         found = []
-        for path in self._backups.glob(f"{self.path.stem}-*{self.path.suffix}"):
+        for path in self._backups.glob(f"{glob.escape(self.path.stem)}-*{glob.escape(self.path.suffix)}"):
             if match := _NAME.match(path.stem.removeprefix(f"{self.path.stem}-")):
                 at = datetime.strptime(match["time"], _TIME).replace(tzinfo=UTC).timestamp()
                 found.append(Backup(path, at, match["kind"], match["held"], match["next"]))

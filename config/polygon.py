@@ -8,18 +8,22 @@ from typing import Any
 from config.quadrilateral import turn
 
 Xy = tuple[float, float]
+MOST_CORNERS = 200
+"""Every edge is compared with every other."""
 _TINY = 1e-12
 """Twice the area of a triangle that is taken for none; corners are written with a few decimals."""
 
 
-def of_three_or_more(value: Any) -> Any:
-    """Take a list as it is written, unless it is too short for a polygon.
+def with_corners(value: Any) -> Any:
+    """Take a list as it is written, unless it is too short for a polygon, or so long that checking it takes too long.
 
     Raises:
-        ValueError: It has fewer than three points.
+        ValueError: It has fewer than three points, or more than ``MOST_CORNERS``.
     """
     if isinstance(value, list) and len(value) < 3:
         raise ValueError(f"a polygon needs at least 3 points, this one has {len(value)}")
+    if isinstance(value, list) and len(value) > MOST_CORNERS:
+        raise ValueError(f"a polygon can have {MOST_CORNERS} points at most, this one has {len(value)}")
     return value
 
 
@@ -62,10 +66,15 @@ def crossing_edges(points: Sequence[Xy]) -> tuple[int, int] | None:
     kept = [index for index, point in enumerate(points) if point != points[(index + 1) % len(points)]]
     count = len(kept)
     corners = [points[index] for index in kept]
-    for first in range(count):
+    ends = [(corners[edge], corners[(edge + 1) % count]) for edge in range(count)]
+    spans = [(min(a[0], b[0]), max(a[0], b[0]), min(a[1], b[1]), max(a[1], b[1])) for a, b in ends]
+    for first, (left, right, top, bottom) in enumerate(spans):
         for second in range(first + 2, count):
             if (second + 1) % count == first:
                 continue  # the last edge ends where the first one begins
+            other = spans[second]
+            if other[0] > right or other[1] < left or other[2] > bottom or other[3] < top:
+                continue  # far from each other, as most are
             if _meet(corners[first], corners[first + 1], corners[second], corners[(second + 1) % count]):
                 return kept[first], kept[second]
     return None

@@ -19,7 +19,19 @@ _WIDE = 1_000_000
 """Columns: lines are never folded."""
 _SHORT = 90
 """Columns that keys with values may take on one line."""
+_TEXT = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
+_START = re.compile(r"(?m)^---(?=\s|$)")
+_END = re.compile(r"(?m)^\.\.\.(?=\s|$)")
 _BREAK = re.compile(r"\r\n?|\n")
+
+
+class KeysAsText(yaml.SafeLoader):
+    """Reads keys as text, as the loader of site files does: a camera may be called ``1`` or ``on``."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Keys with values; ``<<`` means nothing."""
+        return {str(key.value): self.construct_object(value, deep=True) for key, value in node.value}
 
 
 def edited(path: Path, text: str, change: Callable[[Any], None]) -> str:
@@ -41,6 +53,13 @@ def edited(path: Path, text: str, change: Callable[[Any], None]) -> str:
             f"{path}:1: to change this file and keep its comments needs ruamel.yaml, which is not installed; "
             "run pip install 'sightline[server]'"
         )
+    try:
+        return _edited(path, text, change)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: lists are nested too deeply in it to be changed; write them flatter") from error
+
+
+def _edited(path: Path, text: str, change: Callable[[Any], None]) -> str:
     mark = _BOM if text.startswith(_BOM) else ""
     newline = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
     plain = _BREAK.sub("\n", text.removeprefix(_BOM))
@@ -175,8 +194,11 @@ def _writer(text: str) -> Any:
     from ruamel.yaml.util import load_yaml_guess_indent
 
     writer = YAML()
+    writer.Composer = _composer()
     writer.preserve_quotes = True
     writer.width = _WIDE
+    writer.explicit_start = _START.search(text) is not None
+    writer.explicit_end = _END.search(text) is not None
     try:
         _, indent, offset = load_yaml_guess_indent(text)
     except Exception:  # broken YAML, told by who reads it next
@@ -184,6 +206,26 @@ def _writer(text: str) -> Any:
     indent, offset = (4, 2) if offset is None else (indent, offset)
     writer.indent(mapping=_step(text), sequence=indent, offset=offset)
     return writer
+
+
+def _composer() -> type[Any]:
+    """Of ruamel.yaml, but that plain keys are text, as the loader reads them: a camera may be called ``1`` or ``007``.
+
+    Where a line with such a key is written anew, the key has quotes.
+    """
+    from ruamel.yaml.composer import Composer
+    from ruamel.yaml.nodes import ScalarNode
+    from ruamel.yaml.tag import Tag
+
+    class KeysAsText(Composer):
+        def compose_mapping_node(self, anchor: Any) -> Any:
+            found = super().compose_mapping_node(anchor)
+            for key, _ in found.value:
+                if isinstance(key, ScalarNode) and key.tag != _MERGE:
+                    key.ctag = Tag(suffix=_TEXT)
+            return found
+
+    return KeysAsText
 
 
 def _step(text: str) -> int:
@@ -214,11 +256,14 @@ def _written(writer: Any, tree: Any) -> str:
 
 
 def _content(text: str) -> Any:
-    """What the loader will read; the text itself where that is no YAML."""
+    """What the loader will read, keys as text."""
+    reader = KeysAsText(text)
     try:
-        return yaml.safe_load(text)
+        return reader.get_single_data()
     except (yaml.YAMLError, ValueError):
         return _Broken()
+    finally:
+        reader.dispose()
 
 
 class _Broken:

@@ -16,7 +16,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     SecretStr,
     field_validator,
     model_validator,
@@ -25,7 +24,7 @@ from pydantic import (
 from config.faults import YamlPath
 from config.mqtt_text import MAX_PREFIX, MqttSecret, MqttText
 from config.paths import folder_fault, is_same, kind_of, read_fault, resolved, write_fault
-from config.polygon import going_round_once, of_three_or_more, with_area
+from config.polygon import going_round_once, with_area, with_corners
 from config.quadrilateral import flat_corner, seen_from_one_side
 from config.server import Server as Server
 from config.strict import FilePath as FilePath
@@ -36,6 +35,7 @@ Relative = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Relative, Relative]
 Metres = tuple[float, float]
 FourPoints = tuple[Metres, Metres, Metres, Metres]
+Side = Annotated[int, Field(gt=0, le=100_000)]
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 RuntimeName = Literal["torch", "tensorflow", "litert", "onnxruntime", "openvino", "tensorrt"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
@@ -246,7 +246,7 @@ def _complete_source(source: str) -> str:
 Labels = Annotated[tuple[str, ...], BeforeValidator(_some_labels)]
 Line = Annotated[tuple[Point, Point], BeforeValidator(_line), AfterValidator(_with_length)]
 Polygon = Annotated[
-    tuple[Point, ...], BeforeValidator(of_three_or_more), AfterValidator(with_area), AfterValidator(going_round_once)
+    tuple[Point, ...], BeforeValidator(with_corners), AfterValidator(with_area), AfterValidator(going_round_once)
 ]
 
 
@@ -287,12 +287,12 @@ class Camera(Strict):
     min_size: float = Field(0, ge=0, lt=1, description="least box height, relative to the picture's height")
     motion: Motion = Motion()
     tiles: Tiles | None = Field(None, description="slicing for small objects; default: none")
-    drawn_on: tuple[PositiveInt, PositiveInt] | None = Field(
+    drawn_on: tuple[Side, Side] | None = Field(
         None, description="width and height of the picture the points belong to; another aspect ratio is an error"
     )
     masks: tuple[Polygon, ...] = Field((), description="polygons; a box whose bottom centre is in one is dropped")
     lines: dict[Name, Line] = Field(default_factory=dict, description="directed lines by name: [[x, y], [x, y]]")
-    zones: dict[Name, Polygon] = Field(default_factory=dict, description="polygons by name, 3 points or more")
+    zones: dict[Name, Polygon] = Field(default_factory=dict, description="polygons by name, 3 to 200 points")
     calibration: Calibration | None = Field(None, description="from the picture to the ground; for metres and km/h")
     tracker: Tracker = Tracker()
     scenario: str | None = Field(None, description="a preset's name, or the path of a scenario file")
@@ -378,10 +378,9 @@ class Site(Strict):
             file: The site file itself, which relative paths are relative to.
         """
         found: list[tuple[YamlPath, str | None]] = []
-        passwords = [(("cameras", name), camera.password_file) for name, camera in self.cameras.items()]
-        for where, path in (*passwords, (("mqtt",), self.mqtt.password_file if self.mqtt else None)):
+        for where, path in self._opened_later():
             if path and (kind := kind_of(resolved(file, path))):
-                found.append(((*where, "password_file"), f"{resolved(file, path)} is {kind}; name a file"))
+                found.append((where, f"{resolved(file, path)} is {kind}; name a file"))
         for name, camera in self.cameras.items():
             if camera.tls.ca is not None:
                 found.append((("cameras", name, "tls", "ca"), read_fault(resolved(file, camera.tls.ca))))
@@ -392,6 +391,19 @@ class Site(Strict):
         if self.outputs.jsonl is not None:
             found.append((("outputs", "jsonl", "path"), folder_fault(resolved(file, self.outputs.jsonl.path))))
         return [(where, text) for where, text in (*found, *self._written(file)) if text]
+
+    def _opened_later(self) -> list[tuple[YamlPath, Path | None]]:
+        """Files of passwords and of the page: who reads them says whether that goes, but would wait for a pipe."""
+        found: list[tuple[YamlPath, Path | None]] = [
+            (("cameras", name, "password_file"), camera.password_file) for name, camera in self.cameras.items()
+        ]
+        if self.mqtt is not None:
+            found.append((("mqtt", "password_file"), self.mqtt.password_file))
+        if self.server is not None:
+            found.append((("server", "password_hash_file"), self.server.password_hash_file))
+            if (tls := self.server.tls) is not None:
+                found += [(("server", "tls", "certificate"), tls.certificate), (("server", "tls", "key"), tls.key)]
+        return found
 
     def _written(self, file: Path) -> list[tuple[YamlPath, str | None]]:
         """What is wrong with the outbox, the log and the history: each is a file of its own."""

@@ -18,7 +18,9 @@ _LEAST = 4
 _WORD = "hidden"
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-(?P<default>[^}]*))?\}")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,31}://(?P<login>[^\s?#\"']+)@", re.IGNORECASE)
-_COMMENTED = re.compile(r"(?m)#.*?\b(?:password|password_hash)\s*:\s*(?P<value>[^\s#][^\n]*)")
+_COMMENTED = re.compile(r"(?m)#.*?\b(?:password|password_hash)[ \t]*:[ \t]*(?P<value>[^\s#][^\n]*)")
+_ANCHOR = re.compile(r"&(?P<name>[^\s\[\]{},]+)\s+|!!\w+\s+")
+"""What may stand before a value and is no part of it."""
 _BLOCK_HEAD = re.compile(r"[|>][^\n]*\n")
 Span = tuple[int, int]
 Paths = list[tuple[Span, YamlPath]]
@@ -237,11 +239,18 @@ def _scalars(text: str) -> list[tuple[Span, YamlPath, str]]:
 def _inside(text: str, node: yaml.ScalarNode) -> Span:
     """The characters of a value: without quotes, or the head of a block."""
     start, end = node.start_mark.index, node.end_mark.index
+    while (match := _ANCHOR.match(text, start, end)) and match.end() < end and _is_used(text, match["name"]):
+        start = match.end()
     if node.style in ("'", '"'):
         return start + 1, end - 1
     if node.style in ("|", ">") and (head := _BLOCK_HEAD.match(text, start)):
         return head.end(), end
     return start, end
+
+
+def _is_used(text: str, anchor: str | None) -> bool:
+    """Whether an alias needs this anchor; else it may be a password that begins with ``&``. Tags come without one."""
+    return anchor is None or re.search(rf"\*{re.escape(anchor)}(?![^\s\[\]{{}},])", text) is not None
 
 
 def _by_line(text: str) -> Iterator[tuple[Span, YamlPath, str]]:

@@ -12,6 +12,7 @@ import yaml
 
 from config.errors import ConfigError
 from config.loader import load
+from config.round_trip import KeysAsText
 from config.scenario import load_scenario
 from config.site import Camera, Site
 from dashboard.masked import Masked
@@ -54,11 +55,15 @@ def written_cameras(path: Path, text: str, shown: str) -> dict[str, WrittenCamer
         SightlineError: The file is not right, so that nobody knows what its cameras are.
     """
     site = load(path, Site, text).value
-    plain = _tree(path, shown).get("cameras") or {}
-    return {name: _written(path, camera, plain.get(name) or {}) for name, camera in site.cameras.items()}
+    plain = _tree(path, shown).get("cameras")
+    whole = plain if isinstance(plain, Mapping) else {}
+    return {name: _written(path, name, camera, whole.get(name)) for name, camera in site.cameras.items()}
 
 
-def _written(path: Path, camera: Camera, plain: Mapping[str, Any]) -> WrittenCamera:
+def _written(path: Path, name: str, camera: Camera, plain: Any) -> WrittenCamera:
+    rules = (plain.get("rules") or ()) if isinstance(plain, Mapping) else None
+    if not isinstance(rules, list | tuple) or not all(isinstance(rule, Mapping) for rule in rules):
+        raise ConfigError(f"{path}: cameras.{name}: a placeholder stands where keys should; change the text by hand")
     is_own = bool(camera.lines or camera.zones)
     geometry: Any = camera
     if not is_own and camera.scenario is not None:
@@ -85,8 +90,15 @@ def restored(value: Any, path: Path, text: str, shown: Masked) -> Any:
         shown: The same as it was shown.
 
     Raises:
-        ConfigError: It has a placeholder where none was shown.
+        ConfigError: It has a placeholder where none was shown, or is nested too deeply.
     """
+    try:
+        return _restored(value, path, text, shown)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: this is nested too deeply; write it flatter") from error
+
+
+def _restored(value: Any, path: Path, text: str, shown: Masked) -> Any:
     pattern = re.compile(rf"<{re.escape(shown.word)}-\d{{1,9}}>")
     if not any(isinstance(leaf, str) and pattern.search(leaf) for leaf in _leaves(value)):
         return value
@@ -119,21 +131,13 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-class _AsWritten(yaml.SafeLoader):
-    """Reads keys as text, as the loader of site files does: a camera may be called ``1`` or ``on``."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Keys with values; ``<<`` means nothing."""
-        return {str(key.value): self.construct_object(value, deep=True) for key, value in node.value}
-
-
 def _tree(path: Path, text: str) -> dict[str, Any]:
     """What a YAML text says; empty where it has no keys.
 
     Raises:
         ConfigError: It is not valid.
     """
-    reader = _AsWritten(text)
+    reader = KeysAsText(text)
     try:
         found = reader.get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:

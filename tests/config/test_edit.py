@@ -64,6 +64,31 @@ def test_a_line_is_added_and_the_rest_is_untouched() -> None:
     assert new.index("west") < new.index("# camera b")
 
 
+@pytest.mark.parametrize("name", ["1", "007", "on", "1_0", "1e3", "null", "0x1f", "2024-01-01"])
+def test_names_that_look_like_something_else_are_text(name: str) -> None:
+    text = (
+        f"version: 1\ncameras:\n  {name}:   # the first\n    source: a.mp4\n    lines:\n"
+        f"      {name}: [[0.1, 0.2], [0.3, 0.4]]   # one\n  b: {{source: b.mp4}}\n"
+    )
+    old = {name: [[0.1, 0.2], [0.3, 0.4]]}
+    assert with_geometry(FILE, text, name, Geometry(old, {})) == text
+    new = with_geometry(FILE, text, name, Geometry({**old, "x": [[0.1, 0.2], [0.3, 0.5]]}, {}))
+    assert difference(text, new) == ["+      x: [[0.1, 0.2], [0.3, 0.5]]"]
+    moved = with_geometry(FILE, text, name, Geometry({name: [[0.1, 0.2], [0.3, 0.5]]}, {}))
+    (line,) = [line for line in difference(text, moved) if line.startswith("+")]
+    assert line.replace("'", "").split() == f"+ {name}: [[0.1, 0.2], [0.3, 0.5]] # one".split()
+    detector = with_detector(FILE, text, name, DetectorChoice(precision="fp16"))
+    assert yaml.safe_load(detector)["detectors"]
+
+
+@pytest.mark.parametrize("text", ["---\n{}...\n", "# head\n---   # begins\n{}", "{}...\n", "%YAML 1.1\n---\n{}"])
+def test_the_marks_of_a_document_stay(text: str) -> None:
+    whole = text.format("version: 1\ncameras:\n  a:\n    source: x\n")
+    assert difference(whole, with_geometry(FILE, whole, "a", Geometry({"l": [[0, 0], [1, 1]]}, {}))) == [
+        "+    lines:", "+      l: [[0, 0], [1, 1]]",
+    ]  # fmt: skip
+
+
 def test_a_changed_line_keeps_its_comments() -> None:
     new = with_geometry(
         FILE, ODD, "a", Geometry({"north": [[0.15, 0.2], [0.3, 0.4]], "south": [[0.5, 0.5], [0.6, 0.6]]}, {})

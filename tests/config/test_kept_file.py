@@ -98,8 +98,9 @@ def test_a_change_in_the_last_moment_is_seen(tmp_path: Path, monkeypatch: pytest
     assert everything(tmp_path) == {"site.yaml"}
 
 
-def test_undo_goes_back_step_by_step_and_loses_nothing(tmp_path: Path) -> None:
-    file = kept(tmp_path / "site.yaml")
+@pytest.mark.parametrize("name", ["site.yaml", "site[1].yaml", "si*te?.yaml"])
+def test_undo_goes_back_step_by_step_and_loses_nothing(name: str, tmp_path: Path) -> None:
+    file = kept(tmp_path / name)
     second = file.replace(file.read()[1], "two\n")
     third = file.replace(second, "three\n")
     assert file.undo(third) == second

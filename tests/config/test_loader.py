@@ -181,6 +181,13 @@ ONE_FAULT = {
     "line of three": (camera("lines:\n  l: [[0, 0], [0, 1], [1, 1]]\n"), "l: a line has exactly 2 points, this one h"),
     "line without length": (camera("lines:\n  l: [[0, 1], [0, 1]]\n"), "site.yaml:6: cameras.a.lines.l: this line st"),
     "zone of two": (camera("zones:\n  z: [[0, 0], [0, 1]]\n"), "z: a polygon needs at least 3 points, this one has 2"),
+    "zone of too many": (
+        camera(f"zones:\n  z: [{201 * '[0, 0],'}]\n"),
+        "z: a polygon can have 200 points at most, this one has 201",
+    ),
+    "drawn on more than a float holds": (
+        camera(f"drawn_on: [1{400 * '0'}, 1]\n"), "cameras.a.drawn_on[0]: must be at most 100000"
+    ),
     "zone without area": (camera("zones:\n  z: [[0, 0], [0, 1], [0, 0.5]]\n"), "zones.z: all points of this polygon"),
     "zone of one point outside": (
         camera("zones:\n  z: [[0, 0], [0, 1.01], [1, 1]]\n"),

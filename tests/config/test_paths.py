@@ -66,6 +66,16 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "detectors: {main: {}}\n",
         "3: cameras.a.password_file: IT is a device; name a file",
     ),
+    "hash of the page from a pipe": (
+        make_pipe,
+        "server: {password_hash_file: it}\n",
+        "2: server.password_hash_file: IT is a pipe; name a file",
+    ),
+    "certificate of the page from a pipe": (
+        make_pipe,
+        "server: {tls: {key: other, certificate: it}}\n",
+        "2: server.tls.certificate: IT is a pipe; name a file",
+    ),
     "log is a folder": (make_folder, "log: {path: it}\n", "2: log.path: IT is a folder; name a file in it"),
     "log below a file": (
         make_file,

@@ -12,6 +12,7 @@ from config.kept_file import ConflictError
 from config.loader import load
 from config.site import Site
 from dashboard.editing import Fault, RefusedError, SiteEditor, StaleError, faults_of
+from dashboard.written import written_cameras
 
 SITE = """\
 version: 1   # of the format
@@ -178,6 +179,39 @@ def test_rules_come_back_as_they_are_written(editor: SiteEditor, monkeypatch: py
     with pytest.raises(RefusedError, match="stands for nothing here"):
         rule = {"kind": "line_crossing", "line": "road", "labels": ["<hidden-1>"]}
         editor.change_rules(editor.shown().revision, "gate1", None, [rule])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    source:", "    # password:\n    source:"),
+        ("rules:\n", "rules:\n      # no password :\n"),
+        ("  gate:\n", "  b: {source: a.mp4, password: &pw hunter22}\n  gate:\n    password: *pw\n"),
+    ],
+)
+def test_comments_and_anchors_lock_nothing(editor: SiteEditor, old: str, new: str) -> None:
+    editor.file.path.write_text(SITE.replace(old, new))
+    shown = editor.shown()
+    assert shown.cameras is not None and shown.cameras_fault is None
+    assert shown.cameras["gate"].rules == [{"kind": "line_crossing", "line": "road"}]
+
+
+def test_a_placeholder_in_place_of_keys_is_told(tmp_path: Path) -> None:
+    text = "version: 1\ncameras:\n  gate:\n    source: a.mp4\n"
+    for shown in ("version: 1\ncameras:\n  gate: <hidden-1>\n", "cameras: {gate: {rules: <hidden-1>}}", "cameras: x"):
+        with pytest.raises(ConfigError, match=r"cameras\.gate: a placeholder stands where keys should"):
+            written_cameras(tmp_path / "site.yaml", text, shown)
+
+
+@pytest.mark.parametrize("depth", [300, 900])
+def test_lists_in_lists_are_refused_in_a_sentence(editor: SiteEditor, depth: int) -> None:
+    deep: list[object] = []
+    for _ in range(depth):
+        deep = [deep]
+    rule = {"kind": "line_crossing", "line": "road", "labels": deep}
+    with pytest.raises(RefusedError, match="nested too deeply"):
+        editor.change_rules(editor.shown().revision, "gate", None, [rule])
+    assert editor.file.read()[0] == SITE
 
 
 def test_a_camera_without_geometry_shows_its_scenarios(editor: SiteEditor) -> None:

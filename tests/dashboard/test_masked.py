@@ -105,6 +105,25 @@ def test_known_secrets_are_hidden_in_comments_too() -> None:
     assert shown.text == "a: 1   # <hidden-1> is the password\n"
 
 
+def test_a_comment_without_a_password_hides_no_line_below() -> None:
+    text = "a:\n  # password:\n  source: x.mp4\n  # no password :\n  rules: [{kind: dwell}]\n"
+    assert masked(text).text == text
+
+
+@pytest.mark.parametrize("value", ["hunter22", '"hunter22"', "!!str 'hunter22'", "|\n   hunter22"])
+def test_what_aliases_refer_to_stays(value: str) -> None:
+    text = f"a:\n  password: &pw {value}\nb:\n  password: *pw\n"
+    shown = masked(text)
+    assert "password: &pw" in shown.text and "hunter22" not in shown.text
+    assert yaml.safe_load(shown.text)["b"] == yaml.safe_load(shown.text)["a"]
+    assert unmasked(shown.text, shown) == text
+
+
+@pytest.mark.parametrize("password", ["&Summer 2024", "!Summer 2024", "!Summer2024", "&Summer2024"])
+def test_a_password_that_looks_like_an_anchor_is_hidden(password: str) -> None:
+    assert "Summer" not in masked(f"a:\n  password: {password}\n").text
+
+
 @pytest.mark.parametrize("text", ["", "\n", "[]", "- 1", "a: &x [*x]", "a: *b", "\t", "# only\n", "a: 'open"])
 def test_any_text_can_be_shown(text: str) -> None:
     shown = masked(text)

@@ -211,6 +211,46 @@ def test_editors_begin_with_what_is_in_the_file(face: ScriptedFace, visit: Calla
     assert "# from the environment" in face.file.read_text()
 
 
+def test_the_keyboard_keeps_its_place(face: ScriptedFace, visit: Callable[[PageClient], Visitor]) -> None:
+    """What is removed or switched off under the focus hands it on; faults of others say whose they are."""
+    has_focus = "one => one === document.activeElement"
+    with PageClient(face, history={"enabled": False}) as client:
+        page = visit(client).open("counts")
+        camera = page.get_by_label("Camera", exact=True)
+        camera.focus()
+        camera.select_option("alley")
+        assert camera.evaluate(has_focus)
+
+        page = visit(client).open("setup/gate1/lines")
+        page.get_by_role("button", name="Calibrate").press("Enter")
+        page.get_by_role("button", name="Remove the calibration").press("Enter")
+        assert page.get_by_role("button", name="Calibrate").evaluate(has_focus)
+        page.get_by_role("button", name="Delete this line").press("Enter")
+        assert page.get_by_label("Name").evaluate(has_focus)
+        page.get_by_role("button", name="Undo", exact=True).press("Enter")
+        page.get_by_label("Name").first.fill("street")
+        page.get_by_role("button", name="Save", exact=True).press("Enter")
+        page.get_by_text("Saved into the site file.").wait_for()
+        assert page.get_by_role("button", name="Save", exact=True).evaluate(has_focus)
+        assert page.get_by_role("button", name="Save", exact=True).get_attribute("aria-disabled") == "true"
+
+        page.get_by_role("link", name="Scenario and rules").click()
+        page.get_by_role("button", name="Add rule").click()
+        page.get_by_role("button", name="Remove this rule").last.press("Enter")
+        assert page.locator(".rule summary").evaluate(has_focus)
+        page.locator(".rule summary").press("Enter")
+        page.get_by_label("name", exact=True).fill("waits")
+        faults = [
+            {"path": "cameras.alley.rules[0].seconds", "line": 9, "message": "not here"},
+            {"path": "cameras.gate1.rules[0].seconds", "line": 9, "message": "but here"},
+        ]
+        page.route("**/scenario", lambda route: route.fulfill(status=422, json={"detail": "no", "faults": faults}))
+        save(page)
+        page.locator("[role=alert]").get_by_text("cameras.alley.rules[0].seconds: not here").wait_for()
+        assert page.locator(".rule").get_by_text("but here").is_visible()
+        assert page.locator(".rule").get_by_text("not here").count() == 0
+
+
 def test_a_page_stays_of_use_over_a_restart(face: ScriptedFace, visit: Callable[[PageClient], Visitor]) -> None:
     """The new process wants another token: the page gets it by itself."""
     with PageClient(face, history={"enabled": False}) as client:
@@ -237,6 +277,9 @@ def test_what_is_drawn_outlives_the_session(face: ScriptedFace, visit: Callable[
         save(page)
         dialog = page.get_by_role("dialog", name="Log in")
         dialog.get_by_text("What is not saved yet is still here").wait_for()
+        for _ in range(3):
+            page.keyboard.press("Escape")
+        assert dialog.is_visible()
         page.fill("#password", PASSWORD)
         page.keyboard.press("Enter")
         dialog.wait_for(state="hidden")

@@ -89,6 +89,34 @@ def test_metres_are_those_of_the_rules(page: Page) -> None:
         assert found == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("path", "steps"),
+    [
+        ("cameras.gate.rules[1].seconds", ["rules", "1", "seconds"]),
+        ("rules.1.seconds", ["rules", "1", "seconds"]),
+        ("cameras.yard.rules[1].seconds", None),
+        ("cameras.gate.lines.road[1][0]", ["lines", "road", "1", "0"]),
+        (None, []),
+    ],
+)
+def test_a_fault_is_about_one_camera(page: Page, path: str | None, steps: list[str] | None) -> None:
+    assert run(page, "lib/faults", "return m.stepsBelow(a, 'gate')", path) == steps
+
+
+def test_faults_stand_at_their_own_shapes_only(page: Page) -> None:
+    paths = [
+        "cameras.gate.lines.road[1]",
+        "cameras.yard.lines.road",
+        "cameras.gate.rules[0].line",
+        "cameras.road",
+        None,
+    ]
+    script = """const found = m.atShapes(a.map((path) => ({path, message: 'no'})), 'gate', ['road']);
+        return [[...found.faulty], found.left];"""
+    left = ["cameras.yard.lines.road: no", "cameras.gate.rules[0].line: no", "cameras.road: no", "no"]
+    assert run(page, "lib/faults", script, paths) == [[["road", "no"]], left]
+
+
 def test_the_grid_has_whole_metres_and_ends_at_the_horizon(page: Page) -> None:
     grid = run(page, "editor/ground", "return m.metricGrid(a)", QUAD)
     assert grid["step"] == 1
@@ -598,3 +626,102 @@ def test_the_focus_stays_in_the_drawing(blank: Page) -> None:
       m.render(own);
       return [...seen, at()];"""
     assert run(blank, "editor/scene", script) == ["point-1-0", "item-2", "BUTTON"]
+
+
+@pytest.mark.parametrize(("hours", "off"), [(0, 0), (3, 3), (-3, -3)])
+def test_the_servers_clock_is_followed(page: Page, hours: float, off: float) -> None:
+    script = """m.heard(new Date(Date.now() + a * 3600e3).toUTCString());
+        const {spanOf} = await import('/static/js/parts/filters.js');
+        const found = [m.now() - Date.now() / 1000, spanOf('1h').until - Date.now() / 1000];
+        m.heard(null);
+        m.heard('no date');
+        const kept = m.now() - Date.now() / 1000;
+        m.heard(new Date().toUTCString());
+        return [...found, kept, m.now() - Date.now() / 1000];"""
+    now, until, kept, again = run(page, "lib/clock", script, hours)
+    assert now == pytest.approx(3600 * off, abs=2)
+    assert -2 <= until - 3600 * off <= 62
+    assert kept == pytest.approx(now, abs=0.1)
+    assert again == pytest.approx(0, abs=0.1)
+
+
+def test_a_lost_stream_is_told_once(blank: Page) -> None:
+    """Screen readers hear why there is no picture, and not each try."""
+    script = """window.answer = () => [503, {detail: 'The camera is away.'}];
+        const said = [];
+        const ending = new AbortController();
+        await new Promise((enough) => {
+          m.play(document.createElement('canvas'), () => '/live', (state, text) => {
+            said.push(`${state} ${text}`);
+            if (said.length > 2) {
+              enough();
+            }
+          }, ending.signal);
+        });
+        ending.abort();
+        return said;"""
+    assert run(blank, "lib/mjpeg", script) == [
+        "waiting Connecting to the camera …", "lost The camera is away.", "lost The camera is away.",
+    ]  # fmt: skip
+
+
+def test_a_button_that_is_turned_off_keeps_the_focus(blank: Page) -> None:
+    script = """const main = document.querySelector('main');
+        let pressed = 0;
+        const one = m.button('Save', {onclick: () => { pressed += 1; }});
+        const other = m.button('Other');
+        main.append(one, other);
+        const state = () => [one.disabled, m.isOff(one), document.activeElement === one, pressed];
+        const said = [];
+        one.focus();
+        m.turnOff(one);
+        one.click();
+        said.push(state());
+        m.turnOff(one, false);
+        one.click();
+        said.push(state());
+        m.turnOff(one);
+        other.focus();
+        said.push(state());
+        m.turnOff(one, false);
+        said.push(state());
+        return said;"""
+    assert run(blank, "lib/dom", script) == [
+        [False, True, True, 0], [False, False, True, 1], [True, True, False, 1], [False, False, False, 1],
+    ]  # fmt: skip
+
+
+def test_a_notice_that_is_closed_gives_the_focus_back(blank: Page) -> None:
+    script = """const field = document.createElement('input');
+        document.querySelector('main').append(field);
+        field.focus();
+        m.failed('one');
+        m.failed('two');
+        const closes = [...document.querySelectorAll('#notices button')];
+        closes[0].focus();
+        closes[0].click();
+        const neighbour = document.activeElement === closes[1];
+        field.focus();
+        closes[1].focus();
+        closes[1].click();
+        return [neighbour, document.activeElement === field];"""
+    assert run(blank, "lib/notice", script) == [True, True]
+
+
+def test_an_event_that_is_closed_gives_the_focus_to_its_row(blank: Page) -> None:
+    """Also where the list was written anew while its picture was open."""
+    event = {"camera": "gate", "kind": "dwell", "rule": "dwell", "at": 1.76e9, "pts_s": 1.5, "track_id": 3, "data": {}}
+    script = """window.answer = () => [200, {events: [a], next: null}];
+        const choices = {asked: () => ({}), fits: () => true, page: 5, most: 9, short: true, changed() {}};
+        const list = m.eventList(choices, new AbortController().signal);
+        document.querySelector('main').append(list.element);
+        await list.load();
+        const old = list.element.querySelector('button');
+        old.focus();
+        old.click();
+        await list.load();
+        document.querySelector('dialog button').click();
+        await new Promise((soon) => { setTimeout(soon, 50); });
+        const row = list.element.querySelector('button');
+        return [row === old, document.activeElement === row];"""
+    assert run(blank, "parts/event-list", script, event) == [False, True]

@@ -119,7 +119,7 @@ async function ended() {
   const {loginView} = await loginAtLast();
   live.stop();
   const ending = new AbortController();
-  const dialog = h('dialog', {'aria-labelledby': 'login-title'});
+  const dialog = h('dialog', {'aria-labelledby': 'login-title', closedby: 'none'});
   const goOn = () => {
     dialog.close();
     dialog.remove();
@@ -132,9 +132,15 @@ async function ended() {
   const said = h('p', {class: 'hint'}, 'The session has ended. What is not saved yet is still here: log in to go on.');
   replace(dialog, said, loginView(goOn, ending.signal).element);
   dialog.addEventListener('cancel', (event) => event.preventDefault());
+  const show = () => {
+    if (dialog.isConnected) {
+      dialog.showModal();
+      dialog.querySelector('#password').focus();
+    }
+  };
+  dialog.addEventListener('close', show); // a browser closes it all the same when Escape is pressed twice
   document.body.append(dialog);
-  dialog.showModal();
-  dialog.querySelector('#password').focus();
+  show();
 }
 
 /** The login, asked for until it comes: without it nobody could go on. */

@@ -37,6 +37,9 @@ export function drawShell(changed, leave) {
   const text = h('span');
   state.append(h('span', {class: 'dot'}), text);
   const show = (name) => {
+    if (name === 'connecting' && state.dataset.kind === 'bad') {
+      return; // it is tried again and again, which nobody wants to hear of each time
+    }
     const [kind, said] = LINES[name] ?? LINES.closed;
     state.dataset.kind = kind;
     say(text, said);

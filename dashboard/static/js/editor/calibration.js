@@ -29,7 +29,11 @@ export function calibrationPanel(own) {
     const {calibration} = own.steps.now;
     if (inputs === undefined || Boolean(calibration) !== Boolean(inputs)) {
       inputs = calibration ? form(own) : null;
+      const isFocused = box.contains(document.activeElement);
       replace(box, calibration ? inputs.element : offer(own));
+      if (isFocused) {
+        box.querySelector('button:not(:disabled), input')?.focus();
+      }
     }
     if (!calibration) {
       said.hidden = note.hidden = true;

@@ -2,7 +2,8 @@
 
 import {part, put} from '../lib/api.js';
 import {pointsOf, stillPath} from '../lib/cameras.js';
-import {button, card, h, say, svg} from '../lib/dom.js';
+import {button, card, h, say, svg, turnOff} from '../lib/dom.js';
+import {atShapes, faultsOf} from '../lib/faults.js';
 import {on} from '../lib/live.js';
 import {paint} from '../lib/mjpeg.js';
 import {done, failed} from '../lib/notice.js';
@@ -212,10 +213,10 @@ function updateBar(own, bar) {
   bar.zone.setAttribute('aria-pressed', String(own.tool === 'zone'));
   bar.close.hidden = !(own.tool === 'zone' && own.draft?.length > 2);
   bar.drop.hidden = own.tool === 'move';
-  bar.undo.disabled = !own.steps.past.length;
-  bar.redo.disabled = !own.steps.future.length;
+  turnOff(bar.undo, !own.steps.past.length);
+  turnOff(bar.redo, !own.steps.future.length);
   const isOpen = Boolean(own.draft?.length);
-  bar.save.disabled = own.locked || !own.steps.changed || bad || isOpen || own.saving;
+  turnOff(bar.save, Boolean(own.locked || !own.steps.changed || bad || isOpen || own.saving));
   say(bar.help, own.locked ? '' : HELP[own.tool]);
   if (own.steps.changed) {
     const why = isOpen ? `End the ${own.tool} or cancel it before you save` : 'To be mended before it can be saved';
@@ -292,7 +293,7 @@ async function picture(own) {
 
 async function store(own, save) {
   own.saving = true;
-  save.disabled = true;
+  turnOff(save);
   say(own.state, 'Saving …');
   const sent = own.steps.now; // what is drawn while it is being saved is not saved
   own.steps.settle();
@@ -326,19 +327,9 @@ function drawnOn(own) {
 
 /** Faults of the server at the shapes they are about; what is about none of them stands below the tools. */
 function refused(own, error) {
-  const all = error.faults?.length ? error.faults : [{path: error.path, message: error.message}];
-  own.faulty = new Map();
   const names = own.steps.now.items.map((item) => item.name);
-  const left = [];
-  for (const {path, message} of all) {
-    const words = String(path ?? '').split('.');
-    const place = names.find((name) => words.includes(name)) ?? (words.includes('calibration') ? 'calibration' : null);
-    if (place) {
-      own.faulty.set(place, message);
-    } else {
-      left.push(message);
-    }
-  }
+  const {faulty, left} = atShapes(faultsOf(error), own.camera.name, names);
+  own.faulty = faulty;
   say(own.state, 'Not saved');
   if (left.length) {
     failed(new Error(left.join(' ')));

@@ -1,6 +1,6 @@
 /** The list beside the drawing: every line and zone with its name, its switches and what is wrong with it. */
 
-import {button, h, icon, say} from '../lib/dom.js';
+import {button, h, icon, say, takeAway} from '../lib/dom.js';
 import {turned, withItem, withoutItem} from './drawing.js';
 
 /** `update(faults)` brings the list up to date; rows stay, so that a name can be typed without losing the caret. */
@@ -13,8 +13,10 @@ export function panel(own) {
     const keys = new Set(items.map(keyOf));
     for (const [key, row] of rows) {
       if (!keys.has(key)) {
-        row.element.remove();
+        const {nextElementSibling: next, previousElementSibling: before} = row.element;
+        const name = (one) => one?.querySelector('input');
         rows.delete(key);
+        takeAway(row.element, name(next), name(before), own.home);
       }
     }
     items.forEach((item, index) => {

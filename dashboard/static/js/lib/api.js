@@ -1,5 +1,7 @@
 /** The one way to the server: JSON in, JSON out, errors as sentences. */
 
+import {heard} from './clock.js';
+
 const MOST_WAIT_S = 5;
 const MORE_TRIES = 2; // of what is only read
 
@@ -109,6 +111,7 @@ async function send(method, path, body, signal) {
     }
     throw new ApiError(0);
   }
+  heard(answer.headers.get('date'));
   const isJson = (answer.headers.get('content-type') ?? '').includes('json');
   const said = isJson ? await answer.json() : null;
   if (answer.ok) {

@@ -55,6 +55,39 @@ export function button(label, {name, text = label, kind = '', ...attributes} = {
   );
 }
 
+const held = new WeakSet();
+
+/**
+ * Switch a button off or on. One that has the focus keeps it, and is off for whoever presses it: a button that is disabled
+ * under the focus would throw the keyboard back to the top of the page.
+ */
+export function turnOff(control, off = true) {
+  const isHeld = off && control === document.activeElement;
+  control.disabled = off && !isHeld;
+  if (!isHeld) {
+    control.removeAttribute('aria-disabled');
+    return;
+  }
+  control.setAttribute('aria-disabled', 'true');
+  if (!held.has(control)) {
+    held.add(control);
+    control.addEventListener('click', (event) => isOff(control) && event.stopImmediatePropagation(), {capture: true});
+    control.addEventListener('blur', () => isOff(control) && turnOff(control));
+  }
+}
+
+/** Whether a button is off, with the focus or without. */
+export const isOff = (control) => control.disabled || control.getAttribute('aria-disabled') === 'true';
+
+/** Take an element away; where the focus was in it, it goes to the first of others that is there. */
+export function takeAway(element, ...others) {
+  const isFocused = element.contains(document.activeElement);
+  element.remove();
+  if (isFocused) {
+    others.find((one) => one?.isConnected && !one.disabled)?.focus();
+  }
+}
+
 let fields = 0;
 
 /** A control with its label above it, and what is to be known of it below. */

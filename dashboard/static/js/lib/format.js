@@ -64,6 +64,9 @@ const CLOCK = new Intl.DateTimeFormat('en-GB', {hour: '2-digit', minute: '2-digi
 const DAY = new Intl.DateTimeFormat('en-GB', {day: 'numeric', month: 'short'});
 const FULL = new Intl.DateTimeFormat('en-GB', {dateStyle: 'medium', timeStyle: 'medium'});
 
+/** In which time zone moments are written: the browser's. */
+export const zoned = () => `Times are those of ${new Intl.DateTimeFormat().resolvedOptions().timeZone}, as in this browser.`;
+
 /** Unix seconds → "14:03:22", with the day before it unless it is today. */
 export function moment(seconds) {
   const date = new Date(seconds * 1000);

@@ -28,8 +28,8 @@ export function play(canvas, address, tell, signal) {
 
 async function follow(canvas, address, tell, signal) {
   let wait = 500;
+  tell('waiting', 'Connecting to the camera …'); // once: the reason why there is no picture stays while it is tried again
   while (!signal.aborted) {
-    tell('waiting', 'Connecting to the camera …');
     let why = 'The stream ended.';
     try {
       await once(

@@ -62,7 +62,13 @@ export function eventList(options, signal) {
 const keyOf = (event) => [event.camera, event.rule, event.track_id, Math.round(event.at * 1000), event.pts_s].join('|');
 
 function row(own, event) {
-  const made = eventRow(event, showEvent, own.short);
+  const open = async () => {
+    await showEvent(event);
+    if (document.activeElement === document.body) {
+      shown(own).get(keyOf(event))?.querySelector('button')?.focus(); // the row was exchanged meanwhile
+    }
+  };
+  const made = eventRow(event, open, own.short);
   made.dataset.key = keyOf(event);
   made.dataset.at = event.at;
   return made;

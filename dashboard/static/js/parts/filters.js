@@ -1,5 +1,6 @@
 /** Choices above a list: they stand in the address, so that a link or the back button brings them again. */
 
+import {now} from '../lib/clock.js';
 import {field, h, select} from '../lib/dom.js';
 
 const HOUR = 3600;
@@ -14,10 +15,10 @@ export const RANGES = [
   ['30d', 'Last 30 days', 720 * HOUR, 12 * HOUR],
 ];
 
-/** `{since, until, step}` of a span that ends now. */
+/** `{since, until, step}` of a span that ends now, by the server's clock. */
 export function spanOf(name) {
   const [, , seconds, step] = RANGES.find(([key]) => key === name) ?? RANGES[1];
-  const until = Math.ceil(Date.now() / 1000 / step) * step;
+  const until = Math.ceil(now() / step) * step;
   return {since: until - seconds, until, step};
 }
 

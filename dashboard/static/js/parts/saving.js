@@ -2,7 +2,7 @@
 
 import {get, post} from '../lib/api.js';
 import {ask} from '../lib/ask.js';
-import {button, h} from '../lib/dom.js';
+import {button, h, turnOff} from '../lib/dom.js';
 import {sentence} from '../lib/format.js';
 import {hearConfig, live, on} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
@@ -214,7 +214,7 @@ export class SiteFile {
     };
     const made = button('Undo last save', {name: 'undo', onclick: () => undo().catch(failed)});
     this.refreshUndo = () => {
-      made.disabled = !this.config?.can_undo || this.reason !== null;
+      turnOff(made, !this.config?.can_undo || this.reason !== null);
     };
     this.refreshUndo();
     return made;

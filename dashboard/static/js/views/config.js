@@ -1,7 +1,7 @@
 /** The site file as text: checked before it is written, faults at their lines; and what is in force, secrets masked. */
 
 import {post, put} from '../lib/api.js';
-import {button, card, h, replace, say} from '../lib/dom.js';
+import {button, card, h, replace, say, turnOff} from '../lib/dom.js';
 import {on} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
 import {may} from '../lib/session.js';
@@ -109,7 +109,7 @@ function shown(own) {
 }
 
 function bar(own) {
-  own.save.disabled = own.file.reason !== null || !own.unsaved() || Boolean(own.saving);
+  turnOff(own.save, own.file.reason !== null || !own.unsaved() || Boolean(own.saving));
   own.faults.replaceChildren();
   own.wrong.clear();
   number(own);
@@ -147,7 +147,7 @@ async function validate(own) {
 async function save(own) {
   const [sent, text] = [own.text.value, whole(own)];
   own.saving = true;
-  own.save.disabled = true;
+  turnOff(own.save);
   try {
     const send = (revision) => put('/api/config', {revision, shown: own.shown, text});
     const answer = await own.file.save(send, true);
@@ -161,7 +161,7 @@ async function save(own) {
     say(own.state, 'Not saved');
   } finally {
     own.saving = false;
-    own.save.disabled = own.file.reason !== null || !own.unsaved();
+    turnOff(own.save, own.file.reason !== null || !own.unsaved());
   }
 }
 

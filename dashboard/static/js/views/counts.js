@@ -4,7 +4,7 @@ import {get, withQuery} from '../lib/api.js';
 import {cameras, chosen} from '../lib/cameras.js';
 import {card, h, icon, replace, say} from '../lib/dom.js';
 import {chart, colour} from '../lib/chart.js';
-import {number, words} from '../lib/format.js';
+import {number, words, zoned} from '../lib/format.js';
 import {on} from '../lib/live.js';
 import {failed} from '../lib/notice.js';
 import {note} from '../lib/router.js';
@@ -37,7 +37,13 @@ export async function view({query}, {signal}) {
     said: h('p', {class: 'hint', role: 'status'}),
   };
   const bar = h('div');
-  own.drawBar = () => replace(bar, choicesOf(own, all));
+  own.drawBar = () => {
+    const focused = bar.contains(document.activeElement) ? document.activeElement.name : '';
+    replace(bar, choicesOf(own, all));
+    if (focused) {
+      bar.querySelector(`[name="${focused}"]`)?.focus();
+    }
+  };
   own.drawBar();
   showTiles(own);
   on(
@@ -63,6 +69,7 @@ export async function view({query}, {signal}) {
     h('section', {'aria-label': 'Counters now'}, own.tiles),
     own.said,
     own.box,
+    h('p', {class: 'hint'}, zoned()),
   );
   return {title: 'Counts', element};
 }

@@ -2,8 +2,8 @@
 
 import {get, part, withQuery} from '../lib/api.js';
 import {cameras} from '../lib/cameras.js';
-import {button, h, icon, say} from '../lib/dom.js';
-import {words} from '../lib/format.js';
+import {button, h, icon, say, turnOff} from '../lib/dom.js';
+import {words, zoned} from '../lib/format.js';
 import {failed} from '../lib/notice.js';
 import {note} from '../lib/router.js';
 import {session} from '../lib/session.js';
@@ -20,6 +20,7 @@ export async function view({query}, {signal}) {
     signal,
     state: Object.fromEntries(NAMES.map((name) => [name, query[name] ?? ''])),
     said: h('p', {class: 'hint', role: 'status'}),
+    count: h('p', {class: 'hint'}), // no status: it changes with every event
     csv: h('a', {class: 'button', download: 'events.csv'}, icon('download'), h('span', null, 'CSV')),
   };
   const head = h('div', {class: 'head'}, h('h1', null, 'Events'), h('span', {class: 'grow'}), own.csv);
@@ -47,7 +48,7 @@ export async function view({query}, {signal}) {
   const foot = h('div', {class: 'row middle-row'}, own.more, own.newest);
   return {
     title: 'Events',
-    element: h('div', null, head, bar, own.said, own.list.element, foot),
+    element: h('div', null, head, bar, own.said, own.count, own.list.element, foot, h('p', {class: 'hint'}, zoned())),
   };
 }
 
@@ -133,11 +134,14 @@ async function load(own) {
 }
 
 async function older(own) {
-  own.more.disabled = true;
+  turnOff(own.more);
   try {
     await own.list.older();
   } finally {
-    own.more.disabled = false;
+    turnOff(own.more, false);
+    if (own.more.hidden) {
+      own.list.element.lastChild?.querySelector('button').focus(); // it had the focus
+    }
   }
 }
 
@@ -153,5 +157,6 @@ function tell(own) {
   own.more.hidden = next === null;
   own.newest.hidden = !cut;
   const more = [next === null ? '' : 'there are older ones', cut ? 'newer ones are left out' : ''].filter(Boolean);
-  say(own.said, shown ? [`${shown} shown`, ...more].join(', ') : 'No event fits these choices.');
+  say(own.said, shown ? '' : 'No event fits these choices.');
+  say(own.count, shown ? [`${shown} shown`, ...more].join(', ') : '');
 }

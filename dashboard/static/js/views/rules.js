@@ -1,7 +1,8 @@
 /** Scenario and rules of a camera: presets, and rules of its own in forms made from their schemas. */
 
 import {get, part, put} from '../lib/api.js';
-import {button, card, field, h, replace, say, select, table} from '../lib/dom.js';
+import {button, card, field, h, replace, say, select, table, takeAway, turnOff} from '../lib/dom.js';
+import {faultsOf, stepsBelow, withPlace} from '../lib/faults.js';
 import {stateLine, words} from '../lib/format.js';
 import {on} from '../lib/live.js';
 import {done, failed} from '../lib/notice.js';
@@ -62,6 +63,7 @@ function adder(own) {
     kinds[0],
     {disabled: own.locked, 'aria-label': 'Kind of the new rule'},
   );
+  own.kind = kind; // where the focus goes when no rule is left
   const add = button('Add rule', {
     name: 'plus',
     disabled: own.locked,
@@ -96,7 +98,7 @@ async function fill(own) {
     addRule(own, rule, false);
   }
   own.saved = own.edits;
-  own.save.disabled = true;
+  turnOff(own.save);
   own.faults.replaceChildren();
   say(own.state, '');
   tellScenario(own);
@@ -105,7 +107,7 @@ async function fill(own) {
 
 function touch(own) {
   own.edits += 1;
-  own.save.disabled = own.locked || Boolean(own.saving);
+  turnOff(own.save, own.locked || Boolean(own.saving));
   own.faults.replaceChildren();
   say(own.state, 'Not saved yet');
 }
@@ -197,7 +199,9 @@ function addRule(own, rule, open) {
         disabled: own.locked,
         onclick: () => {
           own.forms = own.forms.filter((one) => one !== entry);
-          element.remove();
+          const summary = (one) => one?.querySelector('summary');
+          const {nextElementSibling: next, previousElementSibling: before} = element;
+          takeAway(element, summary(next), summary(before), own.kind);
           touch(own);
         },
       }),
@@ -250,7 +254,7 @@ async function store(own) {
   }
   const sent = own.edits; // what is written while it is being saved is not saved
   own.saving = true;
-  own.save.disabled = true;
+  turnOff(own.save);
   const rules = own.forms.map((entry) => ({kind: entry.rule.kind, ...entry.form.value()}));
   const path = `/api/cameras/${part(own.camera.name)}/scenario`;
   try {
@@ -266,23 +270,22 @@ async function store(own) {
     refused(own, error);
   } finally {
     own.saving = false;
-    own.save.disabled = own.locked || !own.unsaved();
+    turnOff(own.save, own.locked || !own.unsaved());
   }
 }
 
-/** Faults of the server at the field they are about: `cameras.gate.rules[1].seconds` or `cameras.gate.rules.1.seconds`. */
+/** Faults of the server at the field they are about; what is about anything else stands above with its place. */
 function refused(own, error) {
   say(own.state, 'Not saved');
-  const all = error.faults?.length ? error.faults : [{path: error.path, message: error.message}];
   const left = [];
-  for (const {path, message} of all) {
-    const found = /rules[.[](\d+)\]?(?:\.(\w+))?/.exec(path ?? '');
-    const entry = found ? own.forms[Number(found[1])] : null;
+  for (const fault of faultsOf(error)) {
+    const [kind, index, key] = stepsBelow(fault.path, own.camera.name) ?? [];
+    const entry = kind === 'rules' ? own.forms[Number(index)] : null;
     if (entry) {
       entry.element.open = true;
     }
-    if (!entry || !found[2] || !entry.form.fault(found[2], message)) {
-      left.push(message);
+    if (!entry || !key || !entry.form.fault(key, fault.message)) {
+      left.push(withPlace(fault));
     }
   }
   replace(

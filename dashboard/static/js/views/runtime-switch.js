@@ -1,7 +1,7 @@
 /** The switch of a camera's runtime, with the figures of before beside those of now. */
 
 import {part, put} from '../lib/api.js';
-import {button, card, field, h, replace, rewrite, say, select, table} from '../lib/dom.js';
+import {button, card, field, h, isOff, replace, rewrite, say, select, table, turnOff} from '../lib/dom.js';
 import {chart, colour} from '../lib/chart.js';
 import {megabytes, milliseconds, moment, number} from '../lib/format.js';
 import {live, on} from '../lib/live.js';
@@ -139,7 +139,7 @@ function show(own) {
 
 async function apply(own) {
   const {file} = own;
-  own.apply.disabled = true;
+  turnOff(own.apply);
   own.said.hidden = true;
   const [camera, wanted] = [own.camera.value, chosen(own)];
   const change = isTouched(own) ? changes(own.base, wanted) : wanted;
@@ -167,7 +167,7 @@ async function apply(own) {
   } catch (error) {
     complain(own, error.message);
   } finally {
-    own.apply.disabled = own.locked;
+    turnOff(own.apply, own.locked);
   }
 }
 
@@ -253,7 +253,7 @@ function inUse(own, camera) {
 }
 
 function showChosen(own) {
-  if (own.file.config && !isTouched(own) && !own.apply.disabled) {
+  if (own.file.config && !isTouched(own) && !isOff(own.apply)) {
     own.file.revision = own.file.config.revision;
     choose(own);
   }
