@@ -70,7 +70,7 @@ def test_a_broker_of_ones_own_and_a_stop_in_the_middle(
         process.send_signal(signal.SIGTERM)
         begin = time.monotonic()
         done = finish(process)
-        assert time.monotonic() - begin < 6
+        assert time.monotonic() - begin < 12  # within a moment; other tests share the cores
         seen.wait_for("sightline/available", "offline")
         assert seen.of("sightline/stats")[-1].json["service"]["reason"] == "stopped"
     assert done.code == 0, done
