@@ -18,7 +18,14 @@ _LEAST = 4
 _WORD = "hidden"
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-(?P<default>[^}]*))?\}")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,31}://(?P<login>[^\s?#\"']+)@", re.IGNORECASE)
-_COMMENTED = re.compile(r"(?m)#.*?\b(?:password|password_hash)[ \t]*:[ \t]*(?P<value>[^\s#][^\n]*)")
+_KEYS = "|".join(sorted(_SECRET_KEYS))
+_COMMENTED = re.compile(rf"(?mi)#.*?\b(?:{_KEYS})[ \t]*:[ \t]*(?P<value>[^\s#][^\n]*)")
+_COMMENTED_SOURCE = re.compile(r"(?mi)#.*?\bsource[ \t]*:[ \t]*(?P<value>[^\s#][^\n]*)")
+_BELOW = re.compile(
+    rf"(?m)^(?P<indent>[ \t]*)(?:-[ \t]+)*[\"']?(?:{_KEYS})[\"']?[ \t]*:[ \t]*(?:[|>][^\n]*)?\n"
+    r"(?P=indent)[ \t]+(?P<value>\S[^\n]*)"
+)
+"""A secret key with its value on the line below, further in."""
 _ANCHOR = re.compile(r"&(?P<name>[^\s\[\]{},]+)\s+|!!\w+\s+")
 """What may stand before a value and is no part of it."""
 _BLOCK_HEAD = re.compile(r"[|>][^\n]*\n")
@@ -65,6 +72,8 @@ def masked(text: str, secrets: Collection[str] = ()) -> Masked:
     spans = [*_written(text), *_in_comments(text)]
     values = {text[start:end] for start, end in spans} | {value for value in secrets if "\n" not in value}
     spans += _again(text, values, paths)
+    if not paths:  # a broken text: nobody knows what stands where
+        spans += (place for value in values if len(value) >= _LEAST for place in _places(text, value, (0, len(text))))
     word = _WORD
     while f"<{word}-" in text:
         word += "x"
@@ -117,10 +126,9 @@ def unmasked(text: str, shown: Masked) -> str:
 def _written(text: str) -> Iterator[Span]:
     """Where secrets stand as values."""
     for span, path, value in _scalars(text) or _by_line(text):
-        key = _kind(path)[1]
-        if key in _SECRET_KEYS:
+        if not _SECRET_KEYS.isdisjoint(path):
             yield from _unfilled(text, span)
-        elif key == "source":
+        elif _kind(path)[1] == "source":
             yield from _in_source(text, span, value)
 
 
@@ -162,6 +170,8 @@ def _in_comments(text: str) -> Iterator[Span]:
         yield from _unfilled(text, (start if colon < 0 else colon + 1, end))
     for match in _COMMENTED.finditer(text):
         yield from _unfilled(text, match.span("value"))
+    for match in _COMMENTED_SOURCE.finditer(text):
+        yield from _in_source(text, match.span("value"), match["value"].strip().strip("'\""))
 
 
 def _again(text: str, values: Iterable[str], paths: Paths) -> Iterator[Span]:
@@ -203,8 +213,10 @@ def _path_at(paths: Paths, place: int) -> YamlPath:
 
 
 def _kind(path: YamlPath) -> tuple[str, str]:
-    """The first key and the last."""
+    """The first key and the last, or the secret one before it."""
     names = [step for step in path if isinstance(step, str)]
+    if secret := next((name for name in names if name in _SECRET_KEYS), None):
+        return names[0], secret
     return (names[0], names[-1]) if names else ("", "")
 
 
@@ -224,15 +236,19 @@ def _scalars(text: str) -> list[tuple[Span, YamlPath, str]]:
     seen: set[int] = set()
     while todo:
         node, path = todo.pop()
+        if isinstance(node, yaml.ScalarNode):  # of an alias every path counts
+            found.append((_inside(text, node), path, str(node.value)))
+            continue
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if isinstance(node, yaml.ScalarNode):
-            found.append((_inside(text, node), path, str(node.value)))
-        elif isinstance(node, yaml.MappingNode):
+        if isinstance(node, yaml.MappingNode):
             todo += [(value, (*path, str(key.value))) for key, value in node.value]
+            if not _SECRET_KEYS.isdisjoint(path):  # a password in braces is a key
+                todo += [(key, path) for key, _ in node.value]
         else:
             todo += [(value, (*path, index)) for index, value in enumerate(node.value)]
+    found.sort(key=lambda one: _SECRET_KEYS.isdisjoint(one[1]))  # where an alias leads, the secret's path goes first
     return found
 
 
@@ -254,8 +270,9 @@ def _is_used(text: str, anchor: str | None) -> bool:
 
 
 def _by_line(text: str) -> Iterator[tuple[Span, YamlPath, str]]:
-    """What looks like a secret behind its key, in a text that is broken: up to the end of the line."""
-    keys = "|".join(sorted(_SECRET_KEYS | {"source"}))
-    for match in re.finditer(rf"\b(?P<key>{keys})[\"']?[ \t]*:[ \t]*(?P<value>[^\n]+)", text):
+    """What looks like a secret behind its key or below it, in a text that is broken: up to the end of the line."""
+    for match in _BELOW.finditer(text):
+        yield match.span("value"), ("password",), match["value"]
+    for match in re.finditer(rf"\b(?P<key>{_KEYS}|source)[\"']?[ \t]*:[ \t]*(?P<value>[^\n]+)", text):
         value = match["value"].rstrip()
         yield (match.start("value"), match.start("value") + len(value)), (match["key"],), value

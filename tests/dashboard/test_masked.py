@@ -128,3 +128,27 @@ def test_a_password_that_looks_like_an_anchor_is_hidden(password: str) -> None:
 def test_any_text_can_be_shown(text: str) -> None:
     shown = masked(text)
     assert unmasked(shown.text, shown) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cameras: {a: {source: x}}\n# hash: hunter22\n", "cameras: {a: {source: x}}\n# Password: hunter22\n",
+        "cameras: {a: {source: x}}\n# source: http://10.0.0.1/v?token=hunter22\n",
+        "cameras:\n  a:\n    password: &pw hunter22\n    username: *pw\n", "a: {password: {hunter22: 1}}\n",
+        "a: {password: [hunter22]}\n", "a:\n  password:\n    hunter22\n  b: [\n",
+        "a:\n  password: |\n    hunter22\n  b: [\n",
+    ],
+)  # fmt: skip
+def test_nor_in_a_place_where_it_is_easily_overlooked(text: str) -> None:
+    shown = masked(text)
+    assert "hunter22" not in shown.text
+    assert unmasked(shown.text, shown) == text
+
+
+def test_in_a_broken_file_known_secrets_are_hidden_wherever_they_are() -> None:
+    text = "a: [\nnote: it is hunter22\n  password:\n  b: 1\n"
+    shown = masked(text, ["hunter22"])
+    assert "hunter22" not in shown.text
+    assert "b: 1" in shown.text  # no value of the key above: it is no further in
+    assert unmasked(shown.text, shown) == text
