@@ -24,7 +24,7 @@ from pipelines.metrics import RunMetrics
 from pipelines.peak_memory import peak_rss_mb
 from pipelines.rules.heatmap import Heatmap
 from pipelines.runner import run
-from pipelines.scenario import CameraPlan
+from pipelines.scenario import CameraPlan, RuleSet
 from pipelines.sinks.base import Sink
 from pipelines.sinks.bins import BinsSink
 from pipelines.sinks.files import FileSink
@@ -246,7 +246,7 @@ class _Run:
             "zones": _zones(self._rules.state()),
             "totals": _by_rule("totals", self._rules.counters()),
             "values": _by_rule("values", self._rules.counters()),
-            "rules": self._rules.state(),
+            "rules": _with_grids(self._rules),
             "rules_off": rules_off(self._job.plan, self._detectors.labels),
             "framework": detector.framework,
             "model": detector.model,
@@ -266,6 +266,15 @@ class _Run:
         }
         write_json_atomic(self._job.folder / "summary.json", summary)
         return summary
+
+
+def _with_grids(rules: RuleSet) -> dict[str, dict[str, Any]]:
+    """What the rules say of themselves, with the grids of heatmaps."""
+    states = rules.state()
+    for rule in rules.rules:
+        if isinstance(rule, Heatmap):
+            states[rule.name]["grid"] = rule.rows()
+    return states
 
 
 def _counts(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:

@@ -18,9 +18,6 @@ from pipelines.rules import RuleConfig
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-_TOO_LONG = frozenset({"grid"})
-"""What rules say of themselves that is a picture in truth."""
-
 
 class Place(BaseModel):
     """A line (two points, A and B) or a zone; relative coordinates, 0..1."""
@@ -109,9 +106,7 @@ def rule_bodies(face: SiteFace, camera: CameraFace) -> list[RuleBody]:
             kind=rules[name].kind if name in rules else None,
             name=name,
             labels=_labels_of(rules[name], camera.plan.labels or ()) if name in rules else [],
-            state={key: value for key, value in states[name].items() if key not in _TOO_LONG}
-            if name in states
-            else None,
+            state=states.get(name),
             off_reason=off.get(name),
         )
         for name in names

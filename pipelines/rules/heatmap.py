@@ -64,12 +64,14 @@ class Heatmap:
         return {}
 
     def state(self) -> dict[str, Any]:
-        """``{"cols", "rows", "watched_s", "max_s", "grid"}``: the grid is a line of seconds for each row."""
-        rounded = np.round(self._grid, 1)
+        """``{"cols", "rows", "watched_s", "max_s"}``; the seconds themselves are ``rows``."""
         return {
             "cols": self._config.cols,
             "rows": self._config.rows,
             "watched_s": round(self._clock.watched_s, 3),
             "max_s": round(float(self._grid.max()), 3),
-            "grid": [" ".join(f"{value:g}" for value in row) for row in rounded.tolist()],
         }
+
+    def rows(self) -> list[str]:
+        """A line of seconds for each row of the grid; it takes a while, and is not asked for while frames wait."""
+        return [" ".join(f"{value:g}" for value in row) for row in np.round(self._grid, 1).tolist()]
