@@ -6,6 +6,7 @@ import contextlib
 import errno
 import glob
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ MOST_BACKUPS = 20
 _SHORT = 12
 _NAME = re.compile(r"(?P<time>\d{8}T\d{6}\.\d{6}Z)-(?P<kind>saved|undone)-(?P<held>[0-9a-f]+)-(?P<next>[0-9a-f]+)$")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
+_STEP_S = 0.001
 
 
 class ConflictError(SightlineError):
@@ -212,8 +214,10 @@ class KeptFile:
     def _back_up(self, data: bytes, kind: str, held: str, new: str) -> Path:
         """Keep what is there, readable by those alone who may read the file."""
         self._backups.mkdir(parents=True, exist_ok=True)
-        now = datetime.fromtimestamp(self._clock(), UTC).strftime(_TIME)
-        name = f"{self.path.stem}-{now}-{kind}-{held[:_SHORT]}-{new[:_SHORT]}{self.path.suffix}"
+        newest = max((backup.at for backup in self.backups()), default=-math.inf)
+        now = max(self._clock(), newest + _STEP_S)  # the clock may have been ahead: the order of changes counts
+        stamp = datetime.fromtimestamp(now, UTC).strftime(_TIME)
+        name = f"{self.path.stem}-{stamp}-{kind}-{held[:_SHORT]}-{new[:_SHORT]}{self.path.suffix}"
         return _beside(self._target, data, self._backups).replace(self._backups / name)
 
     def _prune(self, kind: str) -> None:

@@ -181,3 +181,24 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"a: \xff\n")
     with pytest.raises(FileError, match="not a UTF-8 text file"):
         KeptFile(tmp_path / "x.yaml").read()
+
+
+def test_a_clock_that_was_ahead_takes_neither_the_undo_nor_the_last_backup(tmp_path: Path) -> None:
+    now = [4e9]
+    path = tmp_path / "site.yaml"
+    path.write_text("a: 0\n")
+    file = KeptFile(path, clock=lambda: now[0])
+    revision = file.replace(file.read()[1], "a: 1\n")
+    now[0] = 1.7e9
+    revision = file.replace(revision, "a: 2\n")
+    file.undo(revision)
+    assert path.read_text() == "a: 1\n"
+    now[0] = 4e9
+    revision = file.read()[1]
+    for number in range(MOST_BACKUPS + 2):
+        now[0] += 1
+        revision = file.replace(revision, f"a: x{number}\n")
+    now[0] = 1.7e9
+    before = path.read_text()
+    file.replace(revision, "a: last\n")
+    assert next(backup.path.read_text() for backup in file.backups() if backup.kind == "saved") == before
