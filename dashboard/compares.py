@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,17 +91,21 @@ def report_of(one: Found) -> bytes:
 def summary_of(result: Mapping[str, Any]) -> dict[str, Any]:
     """What a list says of a comparison: when, on what, how many rows, and the fastest."""
     rows = [row for row in result["rows"] if isinstance(row, dict)]
-    measured = [row for row in rows if row.get("error") is None and isinstance(row.get("fps"), int | float)]
+    measured = [row for row in rows if row.get("error") is None and _is_number(row.get("fps"))]
     best = max(measured, key=lambda row: float(row["fps"]), default=None)
-    machine = result.get("machine")
+    machine, videos = result.get("machine"), result.get("videos")
     return {
         "made": _text(result.get("made")),
-        "videos": [str(name) for name in result.get("videos") or [] if isinstance(name, str)],
+        "videos": [name for name in videos if isinstance(name, str)] if isinstance(videos, list) else [],
         "rows": len(rows),
         "failed": len(rows) - len(measured),
         "cpu": _text(machine.get("cpu")) if isinstance(machine, dict) else None,
         "fastest": None if best is None else {key: best.get(key) for key in ("runtime", "precision", "imgsz", "fps")},
     }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _text(value: Any) -> str | None:

@@ -39,20 +39,21 @@ class Stuck:
     def __init__(self, within_s: float) -> None:
         """Set the time in seconds."""
         self._within_s = within_s
-        self._seen: dict[Any, tuple[int, float]] = {}  # bytes that wait, and since when they have not become fewer
+        self._seen: dict[Any, tuple[int, int, float]] = {}  # bytes that wait, how often it went on, since when neither
 
     def over(self, connections: Iterable[Any], now: float) -> list[Any]:
         """The connections whose clients have taken nothing for too long, whatever was written meanwhile.
 
         Args:
-            connections: Uvicorn's protocols.
+            connections: Uvicorn's protocols; ``resumed`` counts how often each could be written to again.
             now: Seconds of the monotonic clock.
         """
-        seen: dict[Any, tuple[int, float]] = {}
+        seen: dict[Any, tuple[int, int, float]] = {}
         for one in connections:
             waiting = one.transport.get_write_buffer_size()
             if waiting:
-                before, since = self._seen.get(one, (waiting, now))
-                seen[one] = (waiting, since if waiting >= before else now)
+                before, resumed, since = self._seen.get(one, (waiting, one.resumed, now))
+                has_taken = waiting < before or one.resumed != resumed
+                seen[one] = (waiting, one.resumed, now if has_taken else since)
         self._seen = seen
-        return [one for one, (_, since) in seen.items() if now - since > self._within_s]
+        return [one for one, (_, _, since) in seen.items() if now - since > self._within_s]

@@ -240,6 +240,12 @@ def _bounded() -> type[asyncio.Protocol]:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Bounded(H11Protocol):
+        resumed = 0
+
+        def resume_writing(self) -> None:
+            self.resumed += 1
+            super().resume_writing()
+
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
             super().connection_made(transport)
             if len(self.connections) > MOST_OPEN:

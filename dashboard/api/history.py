@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from dashboard.csv_text import csv_chunks, iso
 from dashboard.gate import Gate
 from dashboard.history.cells import RangeError, Steps, steps
-from dashboard.history.reader import CountFilter, Reader, SeriesKey, TooLongError
+from dashboard.history.reader import CountFilter, Reader, SeriesKey, TooLongError, TooMuchError
 from dashboard.history.store import HistoryError
 from dashboard.refusal import Refusal
 from dashboard.security import needs
@@ -167,7 +167,7 @@ def asked(question: Callable[[], Answer], gate: Gate | None = None) -> Answer:
     except TooLongError as error:
         raise Refusal(503, str(error)) from error
     except HistoryError as error:
-        raise Refusal(422 if "series" in str(error) else 503, str(error)) from error
+        raise Refusal(422 if isinstance(error, TooMuchError) else 503, str(error)) from error
 
 
 def _chart(since: float | None, until: float | None, step: float | None) -> Steps:

@@ -25,6 +25,10 @@ _TURNS = 20_000
 """Steps of SQLite's machine between two looks at the clock."""
 
 
+class TooMuchError(HistoryError):
+    """A question about more counters than are read at once."""
+
+
 class TooLongError(HistoryError):
     """A question that takes too long to answer."""
 
@@ -90,7 +94,7 @@ class Reader:
                 (*values, chart.start, chart.width, chart.start, chart.end, MOST_SERIES + 1),
             ).fetchall()
         if len(rows) > MOST_SERIES:
-            raise HistoryError(f"that is more than {MOST_SERIES} series; ask for one camera, place or label")
+            raise TooMuchError(f"that is more than {MOST_SERIES} series; ask for one camera, place or label")
         return [tuple(row) for row in rows]
 
     def values(self, series: Sequence[SeriesKey], chart: Steps) -> list[dict[str, Any]]:

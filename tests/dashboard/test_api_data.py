@@ -419,13 +419,17 @@ def test_comparisons_are_found_and_shown(face: ScriptedFace, tmp_path: Path, mon
     broken = tmp_path / "results" / "old"
     broken.mkdir()
     (broken / "train.json").write_text("{")
+    foreign = tmp_path / "results" / "foreign"
+    foreign.mkdir()
+    (foreign / "compare.json").write_text('{"rows": [{"fps": NaN}], "videos": 3, "machine": 4}')
     elsewhere = tmp_path / "secret"
     elsewhere.mkdir()
     (elsewhere / "compare.json").write_text(json.dumps(result))
     (tmp_path / "results" / "link").symlink_to(elsewhere)
     with PageClient(face) as page:
         found = {one["folder"]: one for one in page.get("/api/compares").json["compares"]}
-        assert set(found) == {"compare", "old"}
+        assert set(found) == {"compare", "old", "foreign"}
+        assert (found["foreign"]["rows"], found["foreign"]["fastest"], found["foreign"]["videos"]) == (1, None, [])
         one = found["compare"]
         assert (one["kind"], one["rows"], one["failed"], one["fastest"]["runtime"]) == ("compare", 3, 1, "openvino")
         assert "is no JSON" in found["old"]["fault"]

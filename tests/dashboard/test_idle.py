@@ -19,6 +19,7 @@ class Connection:
     def __init__(self) -> None:
         self.cycle: Any = None
         self.transport: Any = None
+        self.resumed = 0
 
 
 def test_who_asks_nothing_for_so_long_is_over() -> None:
@@ -65,6 +66,8 @@ def test_who_takes_nothing_for_so_long_is_over() -> None:
     for second in range(0, 130, 2):
         waiting["stuck"] += 10  # it is written to, and takes nothing
         waiting["slow"] = 90_000 if second % 40 else 80_000
+        waiting["quick"] = 70_000  # as much is written as it takes
+        everybody[2].resumed += second % 30 == 0
         found = stuck.over(everybody, second)
         assert found == ([everybody[0]] if second > 60 else []), second
 
