@@ -33,7 +33,7 @@ _BOUNDS = {
 }
 _LOGIN = re.compile(r"//.*@", re.DOTALL)
 _QUERY = re.compile(r"\?.+", re.DOTALL)
-SECRET_KEYS = frozenset({"password", "password_hash", "hash"})
+SECRET_KEYS = frozenset({"password", "password_hash", "hash", "secret", "session_secret"})
 """What is written behind them is never shown."""
 
 

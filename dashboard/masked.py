@@ -9,16 +9,15 @@ from dataclasses import dataclass
 import yaml
 
 from config.errors import ConfigError
-from config.faults import YamlPath, dotted
+from config.faults import SECRET_KEYS, YamlPath, dotted
 from pipelines.secrets import secrets_in
 
-_SECRET_KEYS = frozenset({"password", "password_hash", "hash", "secret", "session_secret"})
 _LEAST = 4
 """Shorter words are hidden where they stand as a password, and nowhere else."""
 _WORD = "hidden"
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-(?P<default>[^}]*))?\}")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,31}://(?P<login>[^\s?#\"']+)@", re.IGNORECASE)
-_KEYS = "|".join(sorted(_SECRET_KEYS))
+_KEYS = "|".join(sorted(SECRET_KEYS))
 _COMMENTED = re.compile(rf"(?mi)#.*?\b(?:{_KEYS})[ \t]*:[ \t]*(?P<value>[^\s#][^\n]*)")
 _COMMENTED_SOURCE = re.compile(r"(?mi)#.*?\bsource[ \t]*:[ \t]*(?P<value>[^\s#][^\n]*)")
 _BELOW = re.compile(
@@ -126,7 +125,7 @@ def unmasked(text: str, shown: Masked) -> str:
 def _written(text: str) -> Iterator[Span]:
     """Where secrets stand as values."""
     for span, path, value in _scalars(text) or _by_line(text):
-        if not _SECRET_KEYS.isdisjoint(path):
+        if not SECRET_KEYS.isdisjoint(path):
             yield from _unfilled(text, span)
         elif _kind(path)[1] == "source":
             yield from _in_source(text, span, value)
@@ -215,7 +214,7 @@ def _path_at(paths: Paths, place: int) -> YamlPath:
 def _kind(path: YamlPath) -> tuple[str, str]:
     """The first key and the last, or the secret one before it."""
     names = [step for step in path if isinstance(step, str)]
-    if secret := next((name for name in names if name in _SECRET_KEYS), None):
+    if secret := next((name for name in names if name in SECRET_KEYS), None):
         return names[0], secret
     return (names[0], names[-1]) if names else ("", "")
 
@@ -244,11 +243,11 @@ def _scalars(text: str) -> list[tuple[Span, YamlPath, str]]:
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
             todo += [(value, (*path, str(key.value))) for key, value in node.value]
-            if not _SECRET_KEYS.isdisjoint(path):  # a password in braces is a key
+            if not SECRET_KEYS.isdisjoint(path):  # a password in braces is a key
                 todo += [(key, path) for key, _ in node.value]
         else:
             todo += [(value, (*path, index)) for index, value in enumerate(node.value)]
-    found.sort(key=lambda one: _SECRET_KEYS.isdisjoint(one[1]))  # where an alias leads, the secret's path goes first
+    found.sort(key=lambda one: SECRET_KEYS.isdisjoint(one[1]))  # where an alias leads, the secret's path goes first
     return found
 
 

@@ -98,7 +98,8 @@ def _check_detector(document: Document[Site], name: str, known: dict[str, Labels
         detector = load_detector(model, config, say, export_apart)
     except SightlineError as error:
         places = [document.fault(("detectors", name), text) for text in sentences(error)]
-        raise (ConfigError(*places) if error.exit_code == ConfigError.exit_code else ModelError(*places)) from error
+        is_wrong = error.exit_code == ConfigError.exit_code
+        raise (ConfigError(*places) if is_wrong else ModelError("\n".join(places))) from error
     known[name] = (detector.model, detector.labels)
     detector.close()
     labels = _count(len(detector.labels), "label")

@@ -301,7 +301,8 @@ def _told_of(prepared: Prepared, name: str) -> Iterator[None]:
         if prepared.document is None:
             raise
         faults = [prepared.document.fault(("detectors", name), text) for text in sentences(error)]
-        raise (ConfigError if error.exit_code == ConfigError.exit_code else ModelError)(*faults) from error
+        is_wrong = error.exit_code == ConfigError.exit_code
+        raise (ConfigError(*faults) if is_wrong else ModelError("\n".join(faults))) from error
 
 
 def _readable(video: Path) -> bool:
@@ -353,8 +354,8 @@ def run_jobs(
                     probe(job.video)  # raises what is wrong
                     continue
                 with progress_bar(err, job.video.name) as on_progress, watching(stop):
-                    first, *others = models.values()
-                    beside = dict(zip(prepared.beside, others, strict=True))
+                    beside = {name: models[name] for name in prepared.beside}
+                    first = models[prepared.detector_name]
                     done.append((job, analyze(job, first, stop, on_progress, face, beside)))
             except Exception as error:  # whatever it is, it is this video's: the others are done
                 log.debug("%s failed", job.video, exc_info=error)
